@@ -1,0 +1,257 @@
+import type { Problem } from '../errors.ts';
+
+export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error';
+export type LogFormat = 'text' | 'json' | 'stunnel';
+export type Protocol = 'tunnel' | 'icap';
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+export type ClientAuthMode = 'require' | 'optional' | 'none';
+export type TrustMode = 'auto' | 'chain' | 'pin';
+export type BalanceName = 'round-robin' | 'least-connections' | 'random-two' | 'source-hash' | 'header-hash';
+export type HealthType = 'icap' | 'tcp' | 'tls' | 'none';
+export type FailPolicy = 'bypass' | 'block' | 'error' | 'reset';
+export type RetryPolicy = 'never' | 'connect' | 'pre-response' | '5xx';
+export type ProxyVersion = 'v1' | 'v2';
+
+/** One place to listen on or to connect to. */
+export type Address =
+  | { readonly kind: 'tcp' /** Empty: every local address. */; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** `-` is standard error. */
+  readonly file: string;
+  /** Whether opening truncates (stunnel's `log = overwrite`). */
+  readonly overwrite: boolean;
+  /** `off`, `-` (standard output) or a path. */
+  readonly access: string;
+  readonly accessFormat: 'json' | 'squid';
+}
+
+export interface AdminConfig {
+  readonly listen: Address | 'off';
+  /** False when `listen` is the default: a taken port is then a warning, not a failure. */
+  readonly explicit: boolean;
+  readonly tokenFile: string | undefined;
+}
+
+export interface AllowConfig {
+  /** Distinguished names or `CN=...` fragments as a user writes them; any match passes. */
+  readonly subjects: readonly string[];
+  /** `DNS:name`, `IP:addr`, `EMAIL:addr`, `URI:uri`; a bare word is DNS. */
+  readonly sans: readonly string[];
+  /** SHA-256 of the DER SubjectPublicKeyInfo, base64 or hex. */
+  readonly spkiSha256: readonly string[];
+}
+
+export interface ClientAuthConfig {
+  readonly mode: ClientAuthMode;
+  /** Files or folders. */
+  readonly ca: readonly string[];
+  readonly trust: TrustMode;
+  /**
+   * Whether what a client shows is verified at all. False only for stunnel's `verify = 0` and `requireCert` without
+   * a check, which an operator asked for in so many words.
+   */
+  readonly verify: boolean;
+  /** stunnel's verify level 3: chain and pin must both hold. */
+  readonly chainAndPin: boolean;
+  readonly crl: readonly string[];
+  readonly allow: AllowConfig;
+}
+
+export interface ServiceTlsConfig {
+  readonly cert: string;
+  readonly key: string | undefined;
+  readonly keyPassphraseFile: string | undefined;
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  /** OpenSSL list for TLS 1.2 and below; undefined: the default. */
+  readonly ciphers: string | undefined;
+  /** TLS 1.3 suites, colon separated; undefined: the default. */
+  readonly ciphersuites: string | undefined;
+  /** Groups, colon separated; undefined: the default, with a post-quantum hybrid first where available. */
+  readonly groups: string | undefined;
+  readonly serverCipherPreference: boolean;
+  readonly securityLevel: number | undefined;
+  readonly sessionTickets: boolean;
+  readonly sessionTimeoutMs: number;
+  readonly clientAuth: ClientAuthConfig;
+}
+
+export interface LimitsConfig {
+  readonly connections: number;
+  /** 0: no limit. */
+  readonly connectionsPerSource: number;
+  /** New handshakes per second from one source; 0: no limit. */
+  readonly handshakesPerSource: number;
+  readonly headerBytes: number;
+  /** 0: no limit. */
+  readonly bodyBytes: number;
+  readonly queue: number;
+  readonly queueTimeoutMs: number;
+}
+
+/**
+ * Every wait of a service, in milliseconds. `Infinity` means never. 0 means at once, which only stunnel's options can
+ * ask for (`TIMEOUTclose = 0`).
+ */
+export interface TimeoutsConfig {
+  readonly handshakeMs: number;
+  readonly connectMs: number;
+  readonly requestHeaderMs: number;
+  readonly bodyIdleMs: number;
+  readonly responseMs: number;
+  readonly idleMs: number;
+  readonly closeMs: number;
+}
+
+export interface BackendTlsConfig {
+  /** Files or folders; empty: the runtime's public CAs. */
+  readonly ca: readonly string[];
+  /** SHA-256 of the certificate or of its public key, hex or base64; any match passes and replaces the chain check. */
+  readonly pinSha256: readonly string[];
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly keyPassphraseFile: string | undefined;
+  /** For SNI and for the name check; undefined: the host of the address. */
+  readonly serverName: string | undefined;
+  readonly verify: boolean;
+}
+
+export interface BackendConfig {
+  readonly name: string;
+  readonly address: Address;
+  /** The address as the user wrote it, for logs. */
+  readonly addressText: string;
+  readonly weight: number;
+  readonly priority: number;
+  /** 0: what its OPTIONS says, else no limit. */
+  readonly maxConnections: number;
+  readonly tls: BackendTlsConfig | undefined;
+}
+
+export interface HealthConfig {
+  readonly type: HealthType;
+  /** Only for `icap`; undefined: any well-formed ICAP answer to `OPTIONS /` is a sign of life. */
+  readonly path: string | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly rise: number;
+  readonly fall: number;
+  /** 0 to 1: each interval is spread by up to this part of itself, either way. */
+  readonly jitter: number;
+  readonly deep: boolean;
+}
+
+export interface OutliersConfig {
+  /** 0: never eject. */
+  readonly consecutiveFailures: number;
+  readonly ejectMs: number;
+  /** 0 to 1, part of the pool that may be ejected at a time. */
+  readonly maxEjected: number;
+}
+
+export interface ProxyProtocolConfig {
+  readonly accept: 'off' | ProxyVersion;
+  /** CIDRs that may send a header; a connection from elsewhere is refused when `accept` is on. */
+  readonly from: readonly string[];
+  readonly send: 'off' | ProxyVersion;
+}
+
+export interface BalanceConfig {
+  readonly policy: BalanceName;
+  /** The header of `header-hash:NAME`. */
+  readonly header: string | undefined;
+}
+
+export interface RouteConfig {
+  readonly methods: readonly string[];
+  readonly path: string | undefined;
+  readonly backends: readonly string[];
+  readonly rewritePath: string | undefined;
+}
+
+/** What only `protocol: icap` uses. Validated in every service, so that a file can be checked before the switch. */
+export interface IcapConfig {
+  readonly retry: RetryPolicy;
+  readonly retainBytes: number;
+  readonly whenDown: FailPolicy;
+  readonly onTimeout: FailPolicy;
+  readonly onOversize: FailPolicy;
+  readonly routes: readonly RouteConfig[];
+  readonly bypass: {
+    readonly contentTypes: readonly string[];
+    readonly fileTypes: readonly string[];
+    readonly extensions: readonly string[];
+    readonly urlOnlyRespmod: boolean;
+  };
+  readonly headers: {
+    readonly set: Readonly<Record<string, string>>;
+    readonly strip: readonly string[];
+    readonly map: Readonly<Record<string, string>>;
+    readonly clientIp: 'keep' | 'set';
+  };
+  readonly istag: 'aggregate' | 'passthrough';
+  readonly monitorReplies: boolean;
+}
+
+/** Options of the operating system's sockets, from stunnel's `socket =` and our own defaults. */
+export interface SocketConfig {
+  readonly clientNoDelay: boolean;
+  readonly backendNoDelay: boolean;
+  /** Idle seconds before TCP keep-alive probes; undefined: off. */
+  readonly keepAliveMs: number | undefined;
+  readonly ipv6Only: boolean;
+  /** Source address for connections to backends. */
+  readonly localAddress: string | undefined;
+  /** Whether errors and timeouts end a connection with RST (stunnel's `reset = yes`). */
+  readonly reset: boolean;
+}
+
+export interface ServiceConfig {
+  readonly name: string;
+  readonly listen: readonly Address[];
+  readonly protocol: Protocol;
+  readonly tls: ServiceTlsConfig | undefined;
+  readonly allowFrom: readonly string[];
+  readonly denyFrom: readonly string[];
+  readonly proxyProtocol: ProxyProtocolConfig;
+  readonly limits: LimitsConfig;
+  readonly timeouts: TimeoutsConfig;
+  readonly balance: BalanceConfig;
+  readonly backends: readonly BackendConfig[];
+  readonly health: HealthConfig;
+  readonly outliers: OutliersConfig;
+  readonly slowStartMs: number;
+  readonly sockets: SocketConfig;
+  readonly icap: IcapConfig;
+}
+
+export interface BlockListConfig {
+  readonly file: string | undefined;
+  readonly allow: readonly string[];
+}
+
+/** One typed, fully defaulted, frozen configuration. There is no other way into a running gateway. */
+export interface Config {
+  /** The file it came from, absolute. */
+  readonly file: string;
+  readonly format: 'yaml' | 'stunnel';
+  readonly log: LogConfig;
+  readonly admin: AdminConfig;
+  /** `auto` is already resolved to a number. */
+  readonly workers: number;
+  readonly drainTimeoutMs: number;
+  readonly services: readonly ServiceConfig[];
+  readonly blockList: BlockListConfig;
+  /** stunnel's `pid`: written after the listeners are up, removed at a clean end. */
+  readonly pidFile: string | undefined;
+}
+
+/** What reading a configuration gives: problems always, a configuration only when none of them is an error. */
+export interface ConfigResult {
+  readonly config: Config | undefined;
+  readonly problems: readonly Problem[];
+}

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+import process from 'node:process';
+import type { CliIo } from './cli/io.ts';
+import { createProgram, runProgram } from './cli/program.ts';
+
+const io: CliIo = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+  exit(code) {
+    process.exitCode = code;
+  },
+};
+
+await runProgram(createProgram(io), process.argv.slice(2), io);

@@ -1,0 +1,2 @@
+/** Runs once per test run, before any file. */
+export default function setup(): void {}
