@@ -1,0 +1,209 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { CounterTotals } from './counter-totals.ts';
+import type { CounterLayout } from './counters.ts';
+import {
+  BACKEND_RESULTS,
+  BACKEND_STATES,
+  type BackendStateLabel,
+  CLOSE_REASONS,
+  DIRECTIONS,
+  HANDSHAKE_BUCKETS_SECONDS,
+  HANDSHAKE_FAILURES,
+  HANDSHAKE_VERSIONS,
+  REJECT_REASONS,
+} from './labels.ts';
+import { SharedHistogram } from './shared-histogram.ts';
+
+/** A backend as the metrics show it. One that resolved to several addresses is one backend, up if any of them is. */
+export interface BackendSample {
+  readonly name: string;
+  readonly state: BackendStateLabel;
+  readonly active: number;
+}
+
+/** What is not counted but looked at, at each scrape. Services are indexes into the layout. */
+export interface MetricsSources {
+  connectionsActive(service: number): number;
+  backends(service: number): readonly BackendSample[];
+  logLinesLost(): number;
+}
+
+export interface WorkerMetricsOptions {
+  readonly registry: Registry;
+  readonly layout: CounterLayout;
+  readonly totals: CounterTotals;
+  readonly sources: MetricsSources;
+}
+
+type Add<L extends string> = (labels: Record<L, string>, value: number) => void;
+
+/** Registers what the workers count and hold. Nothing is kept here: every value is read when it is scraped. */
+export function registerWorkerMetrics({ registry, layout, totals, sources }: WorkerMetricsOptions): void {
+  const services = [...layout.services.entries()];
+  const perService = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    sample: (add: Add<L | 'service'>, service: string, index: number) => void,
+  ): void => {
+    registerCounter(registry, name, help, ['service', ...labelNames], (add: Add<L | 'service'>) => {
+      for (const [index, service] of services) sample(add, service, index);
+    });
+  };
+  const perBackend = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    sample: (set: Add<L | 'service' | 'backend'>, service: string, backend: BackendSample) => void,
+  ): void => {
+    registerGauge(
+      registry,
+      name,
+      help,
+      ['service', 'backend', ...labelNames],
+      (set: Add<L | 'service' | 'backend'>) => {
+        for (const [index, service] of services) {
+          for (const backend of sources.backends(index)) sample(set, service, backend);
+        }
+      },
+    );
+  };
+
+  perService('icapgw_connections_total', 'Client connections accepted.', [], (add, service, index) =>
+    add({ service }, totals.accepted(index)),
+  );
+  registerGauge(registry, 'icapgw_connections_active', 'Client connections open now.', ['service'], (set) => {
+    for (const [index, service] of services) set({ service }, sources.connectionsActive(index));
+  });
+  perService(
+    'icapgw_connections_closed_total',
+    'Client connections that ended after their handshake, by reason.',
+    ['reason'],
+    (add, service, index) => {
+      for (const reason of CLOSE_REASONS) add({ service, reason }, totals.closed(index, reason));
+    },
+  );
+  perService(
+    'icapgw_connections_rejected_total',
+    'Client connections turned away before their handshake, by reason.',
+    ['reason'],
+    (add, service, index) => {
+      for (const reason of REJECT_REASONS) add({ service, reason }, totals.rejected(index, reason));
+    },
+  );
+  perService(
+    'icapgw_bytes_total',
+    'Bytes exchanged with clients, without the cost of TLS.',
+    ['direction'],
+    (add, service, index) => {
+      for (const direction of DIRECTIONS) add({ service, direction }, totals.bytes(index, direction));
+    },
+  );
+
+  perService(
+    'icapgw_tls_handshakes_total',
+    'TLS handshakes completed with clients that may pass.',
+    ['version', 'resumed'],
+    (add, service, index) => {
+      for (const version of HANDSHAKE_VERSIONS) {
+        const obsolete = version === 'TLSv1' || version === 'TLSv1.1';
+        for (const resumed of [false, true]) {
+          const count = totals.handshakes(index, version, resumed);
+          if (!obsolete || count > 0) add({ service, version, resumed: String(resumed) }, count);
+        }
+      }
+    },
+  );
+  perService(
+    'icapgw_tls_handshake_failures_total',
+    'TLS handshakes with clients that failed, by reason.',
+    ['reason'],
+    (add, service, index) => {
+      for (const reason of HANDSHAKE_FAILURES) add({ service, reason }, totals.handshakeFailures(index, reason));
+    },
+  );
+  new SharedHistogram({
+    name: 'icapgw_tls_handshake_seconds',
+    help: 'How long completed TLS handshakes with clients took.',
+    buckets: HANDSHAKE_BUCKETS_SECONDS,
+    registry,
+    read: () => services.map(([index, service]) => ({ service, totals: totals.handshakeSeconds(index) })),
+  });
+
+  perBackend('icapgw_backend_up', '1 while the backend is in state up.', [], (set, service, { name, state }) =>
+    set({ service, backend: name }, Number(state === 'up')),
+  );
+  perBackend(
+    'icapgw_backend_state',
+    '1 for the state the backend is in, 0 for the others.',
+    ['state'],
+    (set, service, { name, state }) => {
+      for (const each of BACKEND_STATES) set({ service, backend: name, state: each }, Number(each === state));
+    },
+  );
+  perBackend(
+    'icapgw_backend_connections_active',
+    'Connections open to the backend now.',
+    [],
+    (set, service, { name, active }) => set({ service, backend: name }, active),
+  );
+  perService(
+    'icapgw_backend_connections_total',
+    'Attempts to connect the backend for a client, by result.',
+    ['backend', 'result'],
+    (add, service, index) => {
+      for (const [position, backend] of (layout.backends[index] ?? []).entries()) {
+        for (const result of BACKEND_RESULTS) {
+          add({ service, backend, result }, totals.backendAttempts(index, position, result));
+        }
+      }
+    },
+  );
+  perService(
+    'icapgw_backend_last_resort_total',
+    'Connections given to a backend although all of the service were down.',
+    [],
+    (add, service, index) => add({ service }, totals.lastResort(index)),
+  );
+  registerCounter(registry, 'icapgw_log_lines_lost_total', 'Lines of log and access log not written.', [], (add) =>
+    add({}, sources.logLinesLost()),
+  );
+}
+
+function registerCounter<L extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  sample: (add: Add<L>) => void,
+): void {
+  new Counter<L>({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      sample((labels, value) => this.inc(labels, value));
+    },
+  });
+}
+
+function registerGauge<L extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  sample: (set: Add<L>) => void,
+): void {
+  new Gauge<L>({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      sample((labels, value) => this.set(labels, value));
+    },
+  });
+}
