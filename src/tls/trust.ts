@@ -1,0 +1,173 @@
+import type { X509Certificate } from 'node:crypto';
+import type { ClientAuthConfig } from '../config/config.ts';
+import {
+  type CertificateSummary,
+  certificatesOf,
+  hasIssued,
+  isCertificate,
+  sha256Hex,
+  summarize,
+  validityWarnings,
+} from './certificate.ts';
+import { type CrlSummary, earliestNextUpdateMs, loadCrls } from './crl.ts';
+import { expandPath, materialError } from './file.ts';
+import { loadPem } from './pem.ts';
+
+/** How a client must fit: to an anchor, to a pin, to either, or to both (stunnel's `verify = 3`). */
+export type TrustRule = 'chain' | 'pin' | 'mixed' | 'chain-and-pin';
+
+/** Everything that decides whom a service trusts; plain values, so that it goes to workers as it is. */
+export interface Trust {
+  readonly mode: TrustRule;
+  /** The trust anchors, one certificate each; empty with `pin`. */
+  readonly caPem: readonly string[];
+  /** SHA-256 of the DER of every pinned certificate, lower-case hex; empty with `chain`. */
+  readonly pins: readonly string[];
+  /** The pinned certificates, one each: stunnel sends their subjects in the CertificateRequest as well. */
+  readonly pinnedPem: readonly string[];
+  readonly crlPem: readonly string[];
+  /** The earliest moment at which a list is out of date; undefined where there is none or none says. */
+  readonly crlNextUpdateMs: number | undefined;
+  /** Every certificate that was read, anchors and pinned. */
+  readonly caSummaries: readonly CertificateSummary[];
+  readonly crlSummaries: readonly CrlSummary[];
+  /** SHA-256 over mode, anchors, pins and lists: equal exactly where two policies judge alike. */
+  readonly hash: string;
+  readonly warnings: readonly string[];
+}
+
+export interface LoadedCertificate {
+  readonly file: string;
+  readonly pem: string;
+  readonly certificate: X509Certificate;
+  readonly summary: CertificateSummary;
+}
+
+interface Division {
+  readonly mode: TrustRule;
+  readonly anchors: readonly LoadedCertificate[];
+  readonly pinned: readonly LoadedCertificate[];
+  readonly warnings: readonly string[];
+}
+
+/** Names of a CA folder: OpenSSL's hash links and the usual suffixes. */
+const CA_NAMES = /^[0-9a-f]{8}\.\d+$|\.(?:pem|crt|cer)$/i;
+
+/**
+ * Reads CA files, folders and revocation lists and decides what each certificate stands for. With `auto` one that is
+ * not a CA is pinned. Throws TlsMaterialError for what cannot be read and for a set that could accept nobody.
+ */
+export function loadTrust(options: Pick<ClientAuthConfig, 'ca' | 'crl' | 'trust' | 'chainAndPin'>): Trust {
+  const all = loadCertificates(options.ca);
+  const { mode, anchors, pinned, warnings } = divide(options, all);
+  const crls = loadCrls(options.crl);
+  const pins = pinned.map(({ summary }) => summary.fingerprint256);
+  const decisive = [anchors.map(({ summary }) => summary.fingerprint256), pins, crls.summaries.map(fingerprintOf)];
+  return {
+    mode,
+    caPem: anchors.map(({ pem }) => pem),
+    pins,
+    pinnedPem: pinned.map(({ pem }) => pem),
+    crlPem: crls.pem,
+    crlNextUpdateMs: earliestNextUpdateMs(crls.summaries),
+    caSummaries: all.map(({ summary }) => summary),
+    crlSummaries: crls.summaries,
+    hash: sha256Hex(JSON.stringify([mode, ...decisive.map((fingerprints) => fingerprints.toSorted())])),
+    warnings: [
+      ...all.flatMap(({ file, summary }) => validityWarnings(file, [summary])),
+      ...warnings,
+      ...rootlessWarnings(anchors),
+      ...crls.warnings,
+      ...unlistedWarnings(anchors, crls.summaries),
+    ],
+  };
+}
+
+/** Reads every certificate of files and folders, each once. Throws TlsMaterialError where a path has none. */
+export function loadCertificates(paths: readonly string[]): LoadedCertificate[] {
+  const found = new Map<string, LoadedCertificate>();
+  for (const path of paths) {
+    const loaded = expandPath(path, CA_NAMES).flatMap((file) => readCaFile(file, file === path));
+    if (loaded.length === 0)
+      throw materialError(path, 'holds no certificate (*.pem, *.crt, *.cer, or hash names ending in .0)');
+    for (const one of loaded) {
+      if (!found.has(one.summary.fingerprint256)) found.set(one.summary.fingerprint256, one);
+    }
+  }
+  return [...found.values()];
+}
+
+function readCaFile(file: string, isNamed: boolean): LoadedCertificate[] {
+  const blocks = loadPem(file);
+  // A folder may hold keys and revocation lists beside its certificates.
+  if (!isNamed && !blocks.some(isCertificate)) return [];
+  return certificatesOf(file, blocks).map((certificate) => ({
+    file,
+    pem: certificate.toString(),
+    certificate,
+    summary: summarize(certificate),
+  }));
+}
+
+function divide(
+  { ca, trust, chainAndPin }: Pick<ClientAuthConfig, 'ca' | 'trust' | 'chainAndPin'>,
+  all: readonly LoadedCertificate[],
+): Division {
+  const authorities = all.filter(({ summary }) => summary.isCa);
+  if (trust === 'auto' && !chainAndPin) {
+    const pinned = all.filter(({ summary }) => !summary.isCa);
+    const mode = pinned.length === 0 ? 'chain' : authorities.length === 0 ? 'pin' : 'mixed';
+    return { mode, anchors: authorities, pinned, warnings: [] };
+  }
+  if (trust === 'pin' && !chainAndPin) {
+    const warnings = authorities.length === all.length ? authorities.map(pinnedCaWarning) : [];
+    return { mode: 'pin', anchors: [], pinned: all, warnings };
+  }
+  // OpenSSL ends a chain at whatever is self-signed and trusted, a CA or not.
+  const anchors = all.filter(({ summary }) => summary.isCa || summary.selfSigned);
+  if (anchors.length === 0) throw materialError(ca.join(', '), describeNoAnchor(all));
+  if (chainAndPin) return { mode: 'chain-and-pin', anchors, pinned: all, warnings: [] };
+  const ignored = all.filter((one) => !anchors.includes(one));
+  return { mode: 'chain', anchors, pinned: [], warnings: ignored.map(ignoredLeafWarning) };
+}
+
+function describeNoAnchor(all: readonly LoadedCertificate[]): string {
+  const subjects = all.map(({ summary }) => summary.subject).join('; ');
+  return (
+    `holds no CA, only certificates of clients (${subjects}), so no chain can be built to it. ` +
+    'To accept exactly these clients use trust: pin (stunnel: verifyPeer = yes), or add the CA that issued them'
+  );
+}
+
+function pinnedCaWarning({ file, summary }: LoadedCertificate): string {
+  return (
+    `${file}: ${summary.subject} is a CA, and with trust: pin only a client that shows this very certificate is ` +
+    'accepted. For the clients it issued use trust: chain (stunnel: verifyChain = yes)'
+  );
+}
+
+function ignoredLeafWarning({ file, summary }: LoadedCertificate): string {
+  return `${file}: ${summary.subject} is not a CA and does nothing with trust: chain; trust: auto would pin it`;
+}
+
+function rootlessWarnings(anchors: readonly LoadedCertificate[]): string[] {
+  return anchors
+    .filter(({ certificate }) => !anchors.some((issuer) => hasIssued(issuer.certificate, certificate)))
+    .map(({ file, summary }) => {
+      const { subject, issuer } = summary;
+      return `${file}: ${subject} is an intermediate CA without its root: add the certificate of ${issuer}, or its clients are refused`;
+    });
+}
+
+function unlistedWarnings(anchors: readonly LoadedCertificate[], crls: readonly CrlSummary[]): string[] {
+  if (crls.length === 0) return [];
+  return anchors
+    .filter(({ summary }) => summary.isCa && !crls.some((crl) => crl.issuer === summary.subject))
+    .map(
+      ({ file, summary }) => `${file}: no revocation list of ${summary.subject} is there: what it issued is refused`,
+    );
+}
+
+function fingerprintOf({ fingerprint256 }: CrlSummary): string {
+  return fingerprint256;
+}
