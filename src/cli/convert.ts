@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import type { Problem } from '../errors.ts';
+import { type CliIo, hasColor } from './io.ts';
+
+const EXAMPLES = `
+Examples:
+  $ icapgw convert /etc/stunnel/stunnel.conf > icapgw.yaml
+  $ icapgw check icapgw.yaml
+
+A conversion is never needed: icapgw runs a stunnel.conf as it is. The result means the same, says only what differs
+from the defaults, and has absolute paths. Exit code: 0, or 2 when the file cannot be used.`;
+
+/** Adds `convert FILE`. The result goes to standard output only when it is whole. */
+export function addConvertCommand(program: Command, io: CliIo): void {
+  program
+    .command('convert')
+    .summary('turn a stunnel.conf into native YAML')
+    .description('Writes a stunnel.conf as native YAML to standard output, and warnings to standard error.')
+    .argument('<file>', 'the stunnel.conf')
+    .addHelpText('after', EXAMPLES)
+    .action(async (file: string) => {
+      const { text, problems } = await convert(file, io.cwd);
+      const { formatProblem } = await import('./problem-text.ts');
+      const color = hasColor(io.stderr, io.env);
+      for (const problem of problems) io.stderr.write(`${formatProblem(problem, color)}\n`);
+      if (text !== undefined) io.stdout.write(text);
+      io.exit(text === undefined ? 2 : 0);
+    });
+}
+
+/** What a conversion gives: the YAML, or undefined when one of the problems is an error. */
+export interface Conversion {
+  readonly text: string | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** Converts one file. `cwd` is where its relative paths are looked for, as stunnel does. */
+export async function convert(file: string, cwd: string): Promise<Conversion> {
+  const { loadDocument, machineEnvironment, mergeProblems } = await import('../config/load.ts');
+  const { document, problems, text } = loadDocument(file, cwd);
+  if (document === undefined) return { text: undefined, problems };
+  if (document.format === 'yaml') return { text: undefined, problems: [...problems, alreadyNative(file)] };
+  const { Report } = await import('../config/report.ts');
+  const { readSettings } = await import('../config/validate.ts');
+  const report = new Report(document, machineEnvironment(cwd));
+  const settings = readSettings(report);
+  const all = mergeProblems(problems, report.problems);
+  if (settings === undefined || all.some((problem) => problem.severity === 'error')) {
+    return { text: undefined, problems: all };
+  }
+  const { formatNative } = await import('../config/native.ts');
+  const { collectComments } = await import('../config/stunnel-comment.ts');
+  const comments = collectComments(text, settings.services.length);
+  const head = [`Converted from ${file} by icapgw. A key that is not here has its default.`, comments.head];
+  return { text: formatNative(settings, { ...comments, head: head.filter(Boolean).join('\n\n') }), problems: all };
+}
+
+function alreadyNative(file: string): Problem {
+  const message = 'is native YAML already; there is nothing to convert';
+  return { severity: 'error', file, line: 0, message, code: 'ICAPGW_CONFIG_INVALID' };
+}

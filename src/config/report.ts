@@ -1,0 +1,157 @@
+import { isAbsolute, resolve } from 'node:path';
+import type { ErrorCode, Problem } from '../errors.ts';
+import type { RawDocument, RawPath } from './raw.ts';
+import { printable, show } from './show.ts';
+
+/** What a configuration means depends on these two facts of the machine, and on nothing else. */
+export interface Environment {
+  /** What `workers: auto` becomes. */
+  readonly cores: number;
+  /** Absolute. Relative files of a stunnel configuration are looked for here, as stunnel does. */
+  readonly cwd: string;
+}
+
+const WINDOWS_ABSOLUTE = /^(?:[A-Za-z]:[\\/]|\\\\)/;
+
+/** Gathers everything there is to say about one document, so that all of it is said at once. */
+export class Report {
+  readonly document: RawDocument;
+  readonly environment: Environment;
+  readonly #base: string;
+  readonly #problems: Problem[] = [];
+  readonly #failed = new Set<string>();
+
+  constructor(document: RawDocument, environment: Environment) {
+    this.document = document;
+    this.environment = environment;
+    const file = resolve(environment.cwd, document.file);
+    this.#base = document.format === 'yaml' ? resolve(file, '..') : environment.cwd;
+  }
+
+  /** The place of the document's root, from which all others are reached. */
+  get root(): Place {
+    return new Place(this, []);
+  }
+
+  /** In file order. */
+  get problems(): readonly Problem[] {
+    return this.#problems.toSorted((a, b) => a.line - b.line);
+  }
+
+  get hasErrors(): boolean {
+    return this.#failed.size > 0;
+  }
+
+  add(severity: Problem['severity'], path: RawPath, message: string, code: ErrorCode): void {
+    const { document } = this;
+    const where = describePath(path, document);
+    this.#problems.push({
+      severity,
+      file: document.file,
+      line: document.lineOf(path),
+      message: where === '' ? message : `${where}: ${message}`,
+      code,
+    });
+    if (severity === 'warning') return;
+    for (let depth = 0; depth <= path.length; depth += 1) this.#failed.add(keyOf(path.slice(0, depth)));
+  }
+
+  hasFailed(path: RawPath): boolean {
+    return this.#failed.has(keyOf(path));
+  }
+
+  /** A file name as the rest of the program uses it. A Windows path stays as it is on every system. */
+  resolveFile(name: string): string {
+    return isAbsolute(name) || WINDOWS_ABSOLUTE.test(name) ? name : resolve(this.#base, name);
+  }
+}
+
+/** One place in a document: where a value is looked at and what is wrong with it is said. */
+export class Place {
+  readonly path: RawPath;
+  readonly #report: Report;
+
+  constructor(report: Report, path: RawPath) {
+    this.#report = report;
+    this.path = path;
+  }
+
+  at(...keys: RawPath): Place {
+    return new Place(this.#report, [...this.path, ...keys]);
+  }
+
+  error(message: string): void {
+    this.#report.add('error', this.path, message, 'ICAPGW_CONFIG_INVALID');
+  }
+
+  /** For what works, and probably not as its author thinks. */
+  warn(message: string): void {
+    this.#report.add('warning', this.path, message, 'ICAPGW_CONFIG_DOUBTFUL');
+  }
+
+  /** For what works and protects less than it should. */
+  warnUnsafe(message: string): void {
+    this.#report.add('warning', this.path, message, 'ICAPGW_CONFIG_UNSAFE');
+  }
+
+  /** Whether an error was reported here or below: what stands in its place is then only a stand-in. */
+  get failed(): boolean {
+    return this.#report.hasFailed(this.path);
+  }
+
+  /** Whether the document says anything here, as opposed to leaving it to the default. */
+  get given(): boolean {
+    let value = this.#report.document.value;
+    for (const key of this.path) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return false;
+      value = Reflect.get(value, key);
+    }
+    return value !== undefined && value !== null;
+  }
+
+  get line(): number {
+    return this.#report.document.lineOf(this.path);
+  }
+
+  get format(): RawDocument['format'] {
+    return this.#report.document.format;
+  }
+
+  resolveFile(name: string): string {
+    return this.#report.resolveFile(name);
+  }
+}
+
+function keyOf(path: RawPath): string {
+  return JSON.stringify(path);
+}
+
+// A stunnel user knows sections, not indexes: `[mcas] timeouts.idle` instead of `services[0].timeouts.idle`.
+function describePath(path: RawPath, document: RawDocument): string {
+  const [first, index, ...rest] = path;
+  if (document.format === 'stunnel' && first === 'services' && typeof index === 'number') {
+    const name = sectionName(document.value, index);
+    if (name !== undefined) return `[${printable(name)}] ${dotted(rest)}`.trimEnd();
+  }
+  return dotted(path);
+}
+
+function sectionName(root: unknown, index: number): string | undefined {
+  if (typeof root !== 'object' || root === null || !('services' in root) || !Array.isArray(root.services)) {
+    return undefined;
+  }
+  const service: unknown = root.services[index];
+  if (typeof service !== 'object' || service === null || !('name' in service)) return undefined;
+  return typeof service.name === 'string' ? service.name : undefined;
+}
+
+const PLAIN_KEY = /^[\w-]{1,60}$/;
+
+function dotted(path: RawPath): string {
+  let text = '';
+  for (const key of path) {
+    if (typeof key === 'number') text += `[${key}]`;
+    else text += `${text === '' ? '' : '.'}${PLAIN_KEY.test(key) ? key : show(key)}`;
+  }
+  return text;
+}

@@ -1,0 +1,87 @@
+import { formatAddress } from '../address.ts';
+import type { Address, ServiceConfig } from '../config.ts';
+import type { Place } from '../report.ts';
+import type { Settings } from '../schema/root-schema.ts';
+import { show } from '../show.ts';
+
+/** One thing that will listen, and where it is written. */
+interface Listener {
+  readonly owner: string;
+  readonly address: Address;
+  readonly ipv6Only: boolean;
+  readonly place: Place;
+}
+
+/** Whether everything that listens can, and whether the admin endpoint is out of strangers' reach. */
+export function checkListeners(settings: Settings, root: Place): void {
+  const listeners = settings.services.flatMap((service, index) => listenersOf(service, root.at('services', index)));
+  const { admin } = settings;
+  if (admin.listen !== 'off') {
+    const place = root.at('admin', 'listen');
+    const mayLackToken = isLocal(admin.listen) || place.failed || root.at('admin', 'token-file').failed;
+    if (admin.tokenFile === undefined && !mayLackToken) {
+      place.error(
+        `${formatAddress(admin.listen)} can be reached from elsewhere; add token-file, or listen on 127.0.0.1`,
+      );
+    }
+    // A default address that is taken is given up at start, so only one that was asked for can conflict.
+    if (admin.explicit) listeners.push({ owner: 'the admin endpoint', address: admin.listen, ipv6Only: false, place });
+  }
+  checkConflicts(listeners);
+}
+
+function listenersOf({ name, listen, sockets }: ServiceConfig, place: Place): Listener[] {
+  const owner = `service ${show(name)}`;
+  // The items are those that were accepted; after a refused one the indexes no longer fit, the line of the list does.
+  const single = place.at('listen').failed || listen.length === 1;
+  return listen.map((address, index) => ({
+    owner,
+    address,
+    ipv6Only: sockets.ipv6Only,
+    place: single ? place.at('listen') : place.at('listen', index),
+  }));
+}
+
+function checkConflicts(listeners: readonly Listener[]): void {
+  const taken = new Map<string, Listener>();
+  for (const listener of listeners) {
+    const keys = claims(listener);
+    const other = keys.map((key) => taken.get(key)).find((owner) => owner !== undefined);
+    if (other !== undefined) {
+      listener.place.error(
+        `${formatAddress(listener.address)} is already used by ${other.owner} in line ${other.place.line}`,
+      );
+    }
+    for (const key of keys) taken.set(key, taken.get(key) ?? listener);
+  }
+  for (const listener of listeners) warnAboutWildcard(listener, taken);
+}
+
+// A wildcard and one of its addresses can both listen: the system gives the narrow one what is meant for it.
+function warnAboutWildcard({ address, place, owner }: Listener, taken: ReadonlyMap<string, Listener>): void {
+  if (address.kind === 'unix' || WILDCARDS.has(address.host)) return;
+  const wide = taken.get(`${address.host.includes(':') ? '::' : '0.0.0.0'}:${address.port}`);
+  if (wide !== undefined) {
+    place.warn(
+      `${formatAddress(address)} is also covered by ${formatAddress(wide.address)} of ${wide.owner} in line ` +
+        `${wide.place.line}; what comes to this address goes to ${owner}`,
+    );
+  }
+}
+
+const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
+
+// What a listener takes for itself. Port 0 takes nothing: it is another port each time.
+function claims({ address, ipv6Only }: Listener): readonly string[] {
+  if (address.kind === 'unix') return [`unix:${address.path}`];
+  const { host, port } = address;
+  if (port === 0) return [];
+  const takesBoth = (host === '' || host === '::') && !ipv6Only;
+  if (takesBoth) return [`0.0.0.0:${port}`, `:::${port}`];
+  return [`${host === '' ? '::' : host.toLowerCase()}:${port}`];
+}
+
+function isLocal(address: Address): boolean {
+  if (address.kind === 'unix') return true;
+  return address.host === '::1' || address.host === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(address.host);
+}

@@ -1,0 +1,107 @@
+import type { ServiceConfig } from '../config.ts';
+import type { Place } from '../report.ts';
+import { show } from '../show.ts';
+
+/** Keys that only the ICAP mode acts on: in a tunnel an administrator would rely on them in vain. */
+const ICAP_ONLY: readonly (readonly string[])[] = [
+  ['limits', 'header'],
+  ['limits', 'body'],
+  ['timeouts', 'request-header'],
+  ['timeouts', 'body-idle'],
+  ['timeouts', 'response'],
+  ['retry'],
+  ['retain'],
+  ['when-down'],
+  ['on-timeout'],
+  ['on-oversize'],
+  ['routes'],
+  ['bypass'],
+  ['headers'],
+  ['istag'],
+  ['monitor-replies'],
+];
+
+/** What must hold between the keys of one service, other than TLS. */
+export function checkService(service: ServiceConfig, place: Place): void {
+  checkProtocol(service, place);
+  checkProxyProtocol(service, place);
+  checkBackends(service, place);
+  checkRoutes(service, place);
+  checkHealth(service, place);
+  checkTimeouts(service, place);
+}
+
+function checkProtocol(service: ServiceConfig, place: Place): void {
+  const protocol = place.at('protocol');
+  if (protocol.failed) return;
+  if (service.protocol === 'icap') {
+    protocol.error(
+      protocol.given
+        ? 'icap is not available in this version yet; use tunnel'
+        : 'is missing, and icap, the default, is not available in this version yet; write "protocol: tunnel"',
+    );
+    return;
+  }
+  if (service.balance.policy === 'header-hash') {
+    place.at('balance').error('header-hash needs protocol icap: a tunnel does not see headers; use source-hash');
+  }
+  for (const path of ICAP_ONLY) {
+    const key = place.at(...path);
+    if (key.given) key.warn('has no effect with protocol tunnel');
+  }
+}
+
+function checkProxyProtocol({ proxyProtocol }: ServiceConfig, place: Place): void {
+  const from = place.at('proxy-protocol', 'from');
+  if (proxyProtocol.accept === 'off' || proxyProtocol.from.length > 0 || from.failed) return;
+  from.error('is missing: say who may send PROXY headers, such as [10.0.0.0/8]; anybody else could forge an address');
+}
+
+function checkBackends({ backends }: ServiceConfig, place: Place): void {
+  const lines = new Map<string, number>();
+  for (const [index, { name }] of backends.entries()) {
+    const backend = place.at('backends', index);
+    const line = lines.get(name);
+    if (name !== '' && line !== undefined) {
+      backend.error(`the name ${show(name)} is taken by the backend in line ${line}; give one of them another name`);
+    }
+    lines.set(name, line ?? backend.line);
+  }
+  if (backends.length > 0 && backends.every((backend) => backend.weight === 0) && !place.at('backends').failed) {
+    place.at('backends').error('all weights are 0, so that no backend would get a connection');
+  }
+}
+
+function checkRoutes({ backends, icap }: ServiceConfig, place: Place): void {
+  if (place.at('backends').failed) return;
+  const names = new Set(backends.map((backend) => backend.name));
+  for (const [index, route] of icap.routes.entries()) {
+    const target = place.at('routes', index, 'backends');
+    for (const name of route.backends) {
+      if (!names.has(name)) target.error(`there is no backend named ${show(name)} in this service`);
+    }
+  }
+}
+
+function checkHealth({ health, backends }: ServiceConfig, place: Place): void {
+  const type = place.at('health', 'type');
+  if (health.deep) place.at('health', 'deep').error('is not available in this version yet; use off');
+  if (health.path !== undefined && health.type !== 'icap' && !type.failed) {
+    place.at('health', 'path').warn(`has no effect with type ${health.type}; only type icap asks for a path`);
+  }
+  const plain = backends.find((backend) => backend.tls === undefined);
+  if (health.type === 'tls' && plain !== undefined && !place.at('backends').failed) {
+    type.error(`tls needs tls at every backend, and ${show(plain.name)} has none; use icap or tcp`);
+  }
+}
+
+function checkTimeouts({ timeouts }: ServiceConfig, place: Place): void {
+  const immediate = [
+    ['handshake', timeouts.handshakeMs],
+    ['connect', timeouts.connectMs],
+    ['idle', timeouts.idleMs],
+  ] as const;
+  for (const [name, waitMs] of immediate) {
+    if (waitMs === 0) place.at('timeouts', name).warn('0s gives up at once; write never to wait without limit');
+  }
+}

@@ -1,0 +1,38 @@
+import type { Place } from '../report.ts';
+import type { Settings } from '../schema/root-schema.ts';
+import { show } from '../show.ts';
+import { checkListeners } from './listen-rule.ts';
+import { checkService } from './service-rule.ts';
+import { checkBackendTls, checkServiceTls } from './tls-rule.ts';
+
+/**
+ * Checks what no key can know alone. A rule stays silent where one of its keys was refused: the value it would judge is
+ * only a stand-in then.
+ */
+export function checkSettings(settings: Settings, root: Place): void {
+  if (root.at('block-list').given) {
+    root.at('block-list').error('is not available in this version yet; remove the key');
+  }
+  checkServiceNames(settings, root);
+  checkListeners(settings, root);
+  for (const [index, service] of settings.services.entries()) {
+    const place = root.at('services', index);
+    checkService(service, place);
+    if (service.tls !== undefined) checkServiceTls(service.tls, place.at('tls'));
+    for (const [position, backend] of service.backends.entries()) {
+      checkBackendTls(backend, place.at('backends', position, 'tls'));
+    }
+  }
+}
+
+function checkServiceNames({ services }: Settings, root: Place): void {
+  const lines = new Map<string, number>();
+  for (const [index, { name }] of services.entries()) {
+    const place = root.at('services', index, 'name');
+    const line = lines.get(name);
+    if (name !== '' && line !== undefined) {
+      place.error(`${show(name)} is already the name of the service in line ${line}`);
+    }
+    lines.set(name, line ?? place.line);
+  }
+}

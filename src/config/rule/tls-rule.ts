@@ -1,0 +1,75 @@
+import type { BackendConfig, ClientAuthConfig, ServiceTlsConfig, TlsVersion } from '../config.ts';
+import type { Place } from '../report.ts';
+
+// In the order of age.
+const VERSIONS: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
+
+/** What must hold between the keys of a service's `tls`. */
+export function checkServiceTls(tls: ServiceTlsConfig, place: Place): void {
+  checkVersions(tls, place);
+  const clientAuth = place.at('client-auth');
+  if (clientAuth.given) {
+    checkClientAuth(tls.clientAuth, clientAuth);
+  } else if (place.format === 'yaml') {
+    place.warnUnsafe(
+      'without client-auth anybody may connect; name the CA of your clients there, or write "mode: none"',
+    );
+  }
+}
+
+function checkVersions({ minVersion, maxVersion }: ServiceTlsConfig, place: Place): void {
+  const minimum = place.at('min-version');
+  if (minimum.failed || place.at('max-version').failed) return;
+  if (VERSIONS.indexOf(minVersion) > VERSIONS.indexOf(maxVersion)) {
+    minimum.error(`${minVersion} is above max-version ${maxVersion}, so that no version is left`);
+  } else if (minVersion === 'TLSv1' || minVersion === 'TLSv1.1') {
+    minimum.warnUnsafe(`${minVersion} is weak; use TLSv1.2 unless a client cannot`);
+  }
+}
+
+function checkClientAuth(clientAuth: ClientAuthConfig, place: Place): void {
+  const { mode, ca, crl, trust, verify, chainAndPin, allow } = clientAuth;
+  if (place.at('mode').failed) return;
+  const allowedCount = allow.subjects.length + allow.sans.length + allow.spkiSha256.length;
+  if (mode === 'none') {
+    if (ca.length > 0) place.at('ca').warn('has no effect with mode none: nobody is asked for a certificate');
+    if (allowedCount > 0) place.at('allow').error('has no effect with mode none; use mode require');
+    return;
+  }
+  if (!verify) {
+    // A stunnel document comes with a warning of its reader's own, in its own words.
+    if (place.format === 'yaml') {
+      place.at('verify').warnUnsafe('CLIENT CERTIFICATES ARE NOT VERIFIED: any passes; name a ca and remove this key');
+    }
+    if (allowedCount > 0) place.at('allow').error('names nobody can rely on while verify is false');
+    return;
+  }
+  if (ca.length === 0 && !place.at('ca').failed) {
+    place.at('ca').error(`is missing; mode ${mode} needs the certificate of your clients, or of the CA that signed it`);
+  } else if (mode === 'optional' && allowedCount > 0) {
+    place.at('allow').warnUnsafe('with mode optional a client without a certificate passes unnamed; use mode require');
+  }
+  if (trust === 'pin' && crl.length > 0 && !chainAndPin) {
+    place.at('crl').error('does not go with trust pin: a pinned certificate is revoked by removing it from ca');
+  }
+}
+
+/** What must hold between the keys of a backend's `tls`. */
+export function checkBackendTls(backend: BackendConfig, place: Place): void {
+  const { tls, address } = backend;
+  if (tls === undefined) return;
+  if (!tls.verify) {
+    if (tls.pinSha256.length > 0) {
+      place.at('verify').error('false does not go with pin-sha256; remove it, and the pin alone decides');
+    } else {
+      place.at('verify').warnUnsafe('false: anybody who can answer at this address can read the traffic');
+    }
+  }
+  if (tls.key !== undefined && tls.cert === undefined) place.at('key').error('has no effect without cert');
+  const verifiesName = tls.verify && tls.pinSha256.length === 0 && tls.serverName === undefined;
+  if (verifiesName && address.kind === 'unix' && !place.failed) {
+    place
+      .at('server-name')
+      .error('is missing; a Unix socket has no host name that the certificate could be checked for');
+  }
+}

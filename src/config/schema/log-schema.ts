@@ -1,0 +1,43 @@
+import { formatAddress, LISTEN_ADDRESS } from '../address.ts';
+import { converted, orOff } from '../collection.ts';
+import type { Address, AdminConfig, LogConfig } from '../config.ts';
+import { choice, FLAG, file, type Kind } from '../kind.ts';
+import { key, type Mapping, mapping, optional, reshaped } from '../mapping.ts';
+
+/** `log:` at the top level. */
+export const LOG: Mapping<LogConfig> = mapping<LogConfig>({
+  level: key('level', choice('debug', 'info', 'notice', 'warning', 'error'), 'info'),
+  format: key('format', choice('text', 'json', 'stunnel'), 'text'),
+  file: key('file', file('-'), '-'),
+  overwrite: key('overwrite', FLAG, false),
+  access: key('access', file('off', '-'), 'off'),
+  accessFormat: key('access-format', choice('json', 'squid'), 'json'),
+});
+
+const DEFAULT_ADMIN_LISTEN: Address = { kind: 'tcp', host: '127.0.0.1', port: 9344 };
+
+interface AdminKeys {
+  readonly listen: Address | 'off' | undefined;
+  readonly tokenFile: string | undefined;
+}
+
+const ADMIN_LISTEN: Kind<Address | 'off'> = converted(orOff(LISTEN_ADDRESS), {
+  to: (address): Address | 'off' => address ?? 'off',
+  from: (listen) => (listen === 'off' ? undefined : listen),
+});
+
+/** `admin:` at the top level. */
+export const ADMIN: Mapping<AdminConfig> = reshaped(
+  mapping<AdminKeys>({
+    listen: optional('listen', ADMIN_LISTEN, formatAddress(DEFAULT_ADMIN_LISTEN)),
+    tokenFile: optional('token-file', file()),
+  }),
+  {
+    to: ({ listen, tokenFile }): AdminConfig => ({
+      listen: listen ?? DEFAULT_ADMIN_LISTEN,
+      explicit: listen !== undefined,
+      tokenFile,
+    }),
+    from: ({ listen, explicit, tokenFile }) => ({ listen: explicit ? listen : undefined, tokenFile }),
+  },
+);

@@ -1,0 +1,51 @@
+import { list } from '../collection.ts';
+import type { BlockListConfig, Config } from '../config.ts';
+import { file, INVALID, type Kind, NAME, scalar } from '../kind.ts';
+import { key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
+import { duration, SECOND_MS } from '../quantity.ts';
+import { ADMIN, LOG } from './log-schema.ts';
+import { SERVICE } from './service-schema.ts';
+
+/** Everything a document can say, whichever machine and file it is read on. */
+export interface Settings extends Omit<Config, 'file' | 'format' | 'workers'> {
+  readonly workers: number | 'auto';
+}
+
+const MAX_SERVICES = 256;
+const MAX_BLOCK_LIST_EXCEPTIONS = 10_000;
+
+const MAX_WORKERS = 256;
+
+const WORKERS: Kind<number | 'auto'> = scalar<number | 'auto'>({
+  type: 'auto | number',
+  expected: `auto or a whole number from 1 to ${MAX_WORKERS}`,
+  parse(raw) {
+    if (raw === 'auto') return raw;
+    return typeof raw === 'number' && Number.isInteger(raw) && raw >= 1 && raw <= MAX_WORKERS ? raw : INVALID;
+  },
+  write: (workers) => workers,
+});
+
+const BLOCK_LIST: Mapping<BlockListConfig> = mapping<BlockListConfig>({
+  file: optional('file', file()),
+  allow: key('allow', list(NAME, { minimum: 0, maximum: MAX_BLOCK_LIST_EXCEPTIONS }), []),
+});
+
+/** The whole document. */
+export const ROOT: Mapping<Settings> = mapping<Settings>(
+  {
+    log: section('log', LOG, LOG.fallback),
+    admin: section('admin', ADMIN, ADMIN.fallback),
+    workers: key('workers', WORKERS, 'auto'),
+    drainTimeoutMs: key('drain-timeout', duration(0), 30 * SECOND_MS),
+    pidFile: optional('pid-file', file()),
+    services: required(
+      'services',
+      list(SERVICE, { minimum: 1, maximum: MAX_SERVICES }),
+      [],
+      'list at least one service',
+    ),
+    blockList: section('block-list', BLOCK_LIST, BLOCK_LIST.fallback),
+  },
+  { feeds: 'threat feeds are not available in this version yet; remove the key' },
+);

@@ -1,0 +1,102 @@
+import { list } from '../collection.ts';
+import type { AllowConfig, BackendTlsConfig, ClientAuthConfig, ServiceTlsConfig, TlsVersion } from '../config.ts';
+import { choice, FLAG, file, INVALID, integer, type Kind, scalar, text } from '../kind.ts';
+import { type Key, key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
+import { DAY_MS, duration, MINUTE_MS, SECOND_MS } from '../quantity.ts';
+
+const MAX_FILES = 256;
+const MAX_ALLOWED = 10_000;
+
+const FILES: Kind<readonly string[]> = list(file(), { minimum: 1, maximum: MAX_FILES });
+
+const VERSION: Kind<TlsVersion> = choice('TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3');
+
+/** A colon-separated list of names that OpenSSL knows; what it knows is checked when the service is set up. */
+const CIPHER_LIST: Kind<string> = text({
+  type: 'OpenSSL list',
+  expected: 'a list of names as OpenSSL takes them, such as ECDHE+AESGCM:!aNULL',
+  pattern: /^[\w+\-!@=.:,/*? ]{1,2000}$/,
+});
+
+const NAME_LIST: Kind<string> = text({
+  type: 'OpenSSL list',
+  expected: 'names separated by colons, such as X25519:P-256',
+  pattern: /^[\w.-]{1,64}(?::[\w.-]{1,64}){0,63}$/,
+});
+
+const SUBJECT: Kind<string> = text({
+  type: 'name',
+  expected: 'a subject or a part of one, such as CN=client.example',
+  pattern: /^[^\p{Cc}]{1,1024}$/u,
+});
+
+const SAN: Kind<string> = text({
+  type: 'name',
+  expected: 'an alternative name such as DNS:client.example, IP:192.0.2.7, EMAIL:a@b.example or URI:spiffe://a/b',
+  pattern: /^(?:(?:DNS|IP|EMAIL|URI):)?[^\s\p{Cc}]{1,1024}$/u,
+});
+
+const SHA256_HEX = /^(?:[0-9a-f]{64}|(?:[0-9a-f]{2}:){31}[0-9a-f]{2})$/i;
+const SHA256_BASE64 = /^[A-Za-z0-9+/]{43}=?$/;
+
+const SHA256: Kind<string> = scalar({
+  type: 'SHA-256',
+  expected: 'a SHA-256 hash: 64 hexadecimal digits, or 44 characters of base64',
+  parse: (raw) => (typeof raw === 'string' && (SHA256_HEX.test(raw) || SHA256_BASE64.test(raw)) ? raw : INVALID),
+  write: (value) => value,
+});
+
+const ALLOW: Mapping<AllowConfig> = mapping<AllowConfig>({
+  subjects: key('subjects', list(SUBJECT, { minimum: 0, maximum: MAX_ALLOWED }), []),
+  sans: key('sans', list(SAN, { minimum: 0, maximum: MAX_ALLOWED }), []),
+  spkiSha256: key('spki-sha256', list(SHA256, { minimum: 0, maximum: MAX_ALLOWED }), []),
+});
+
+const CLIENT_AUTH: Mapping<ClientAuthConfig> = mapping<ClientAuthConfig>({
+  mode: key('mode', choice('require', 'optional', 'none'), 'require'),
+  ca: key('ca', FILES, []),
+  trust: key('trust', choice('auto', 'chain', 'pin'), 'auto'),
+  verify: key('verify', FLAG, true),
+  chainAndPin: key('chain-and-pin', FLAG, false),
+  crl: key('crl', FILES, []),
+  allow: section('allow', ALLOW, ALLOW.fallback),
+});
+
+// Without the mapping nobody is asked for a certificate; with it, everybody is unless it says otherwise.
+const NO_CLIENT_AUTH: ClientAuthConfig = { ...CLIENT_AUTH.fallback, mode: 'none' };
+const CLIENT_AUTH_KEY: Key<ClientAuthConfig> = {
+  ...key('client-auth', CLIENT_AUTH, NO_CLIENT_AUTH),
+  give: (value) => [['client-auth', CLIENT_AUTH.write(value)]],
+};
+
+/** `tls:` of a service. */
+export const SERVICE_TLS: Mapping<ServiceTlsConfig> = mapping<ServiceTlsConfig>({
+  cert: required('cert', file(), '', 'name a PEM file, or write "tls: off" to listen without TLS'),
+  key: optional('key', file(), 'in cert'),
+  keyPassphraseFile: optional('key-passphrase-file', file()),
+  minVersion: key('min-version', VERSION, 'TLSv1.2'),
+  maxVersion: key('max-version', VERSION, 'TLSv1.3'),
+  ciphers: optional('ciphers', CIPHER_LIST),
+  ciphersuites: optional('ciphersuites', NAME_LIST),
+  groups: optional('groups', NAME_LIST),
+  serverCipherPreference: key('server-cipher-preference', FLAG, false),
+  securityLevel: optional('security-level', integer(0, 5)),
+  sessionTickets: key('session-tickets', FLAG, true),
+  sessionTimeoutMs: key('session-timeout', duration(SECOND_MS, 7 * DAY_MS), 5 * MINUTE_MS),
+  clientAuth: CLIENT_AUTH_KEY,
+});
+
+/** `tls:` of a backend. */
+export const BACKEND_TLS: Mapping<BackendTlsConfig> = mapping<BackendTlsConfig>({
+  ca: key('ca', FILES, []),
+  pinSha256: key('pin-sha256', list(SHA256, { minimum: 0, maximum: MAX_FILES }), []),
+  cert: optional('cert', file()),
+  key: optional('key', file(), 'in cert'),
+  keyPassphraseFile: optional('key-passphrase-file', file()),
+  serverName: optional(
+    'server-name',
+    text({ type: 'name', expected: 'a host name or an IP address', pattern: /^[\w.:-]{1,253}$/ }),
+    'the host of the address',
+  ),
+  verify: key('verify', FLAG, true),
+});
