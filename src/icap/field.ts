@@ -61,18 +61,17 @@ export function fieldValue(fields: readonly ParsedField[], key: string): string 
   return fields.find((field) => field.key === key)?.value;
 }
 
-/** The items of all fields with this lower-case name, which are comma lists, in lower case. */
+/** The items of all fields with this lower-case name, which are comma lists, in lower case and without empty ones. */
 export function listItems(fields: readonly ParsedField[], key: string): readonly string[] {
-  return fields.filter((field) => field.key === key).flatMap((field) => splitList(field.value));
-}
-
-/** The items of one comma list, in lower case, without empty ones. */
-export function splitList(value: string): readonly string[] {
-  return value
-    .toLowerCase()
-    .split(',')
-    .map((item) => trimBlanks(item, 0))
-    .filter((item) => item !== '');
+  const items: string[] = [];
+  for (const field of fields) {
+    if (field.key !== key) continue;
+    for (const part of field.value.toLowerCase().split(',')) {
+      const item = trimBlanks(part, 0);
+      if (item !== '') items.push(item);
+    }
+  }
+  return items;
 }
 
 function parseField(line: string, offset: number): ParsedField {

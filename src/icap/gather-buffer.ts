@@ -21,9 +21,14 @@ export class GatherBuffer {
     this.#length = length;
   }
 
+  /** What was gathered so far, without handing it over. */
+  view(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
   /** Hands over what was gathered and begins anew. */
   take(): Buffer {
-    const gathered = this.#bytes.subarray(0, this.#length);
+    const gathered = this.view();
     this.#bytes = EMPTY;
     this.#length = 0;
     return gathered;

@@ -23,14 +23,18 @@ export function checkVersion(text: string, offset: number): void {
 
 /** The only field of this name, or undefined. Two of a framing field would be read differently by different peers. */
 export function soleField(fields: readonly ParsedField[], key: string): ParsedField | undefined {
-  const [first, second] = fields.filter((field) => field.key === key);
-  if (second !== undefined) {
-    throw new IcapProtocolError('ICAPGW_ICAP_BAD_HEADER', {
-      offset: second.offset,
-      detail: `two ${first?.name} fields`,
-    });
+  let sole: ParsedField | undefined;
+  for (const field of fields) {
+    if (field.key !== key) continue;
+    if (sole !== undefined) {
+      throw new IcapProtocolError('ICAPGW_ICAP_BAD_HEADER', {
+        offset: field.offset,
+        detail: `two ${field.name} fields`,
+      });
+    }
+    sole = field;
   }
-  return first;
+  return sole;
 }
 
 /** Whether the sender of these fields ends the connection after the message. */
