@@ -1,0 +1,161 @@
+import { mayEject } from '../balance/ejection.ts';
+import type { Member } from '../balance/policy.ts';
+import type { PoolState } from '../balance/pool-state.ts';
+import { type AdministrativeState, MemberWatch, type WatchedState, type WatchSettings } from './member-watch.ts';
+import type { Probe, ProbeFailure, ProbeResult } from './probe.ts';
+
+/** A member with what it takes to watch it and to talk about it. */
+export interface CheckedMember extends Member {
+  readonly backendName: string;
+  /** For logs; also who the member is: another address in the same slot is another member. */
+  readonly address: string;
+  /** Undefined: no active checks (`health.type: none`). */
+  readonly probe: Probe | undefined;
+}
+
+/** Told exactly once per change. */
+export interface StateChange {
+  readonly slot: number;
+  readonly backend: string;
+  readonly address: string;
+  readonly from: WatchedState;
+  readonly to: WatchedState;
+  readonly reason: string;
+}
+
+/** Told after every probe, before the change of state it may cause. */
+export interface Check {
+  readonly backend: string;
+  readonly address: string;
+  readonly result: 'success' | ProbeFailure;
+  readonly seconds: number;
+}
+
+/** A member as a status page shows it. */
+export interface MemberStatus {
+  readonly slot: number;
+  readonly backend: string;
+  readonly address: string;
+  readonly state: WatchedState;
+  /** Epoch milliseconds. */
+  readonly sinceMs: number;
+  /** Undefined before the first probe, and where there are none. */
+  readonly lastProbe: ProbeResult | undefined;
+}
+
+export interface CheckerOptions {
+  readonly state: PoolState;
+  readonly settings: WatchSettings;
+  readonly outliers: {
+    /** Connections in a row that fail before a member is ejected; 0: never. */
+    readonly consecutiveFailures: number;
+    /** 0 to 1. */
+    readonly maxEjected: number;
+  };
+  /** As Math.random: spreads the probes. */
+  readonly random: () => number;
+  /** Wishes of the operator that are in force from the start, by the name of the backend. */
+  readonly administrative: ReadonlyMap<string, AdministrativeState>;
+  readonly onStateChange: (change: StateChange) => void;
+  readonly onCheck: (check: Check) => void;
+}
+
+/**
+ * Watches the members of one service and is the only one to write their states and weights into the pool. Runs from
+ * the first `setMembers` until it is disposed.
+ */
+export class Checker implements Disposable {
+  readonly #options: CheckerOptions;
+  readonly #administrative: Map<string, AdministrativeState>;
+  readonly #watched: Map<number, { member: CheckedMember; readonly watch: MemberWatch }> = new Map();
+
+  constructor(options: CheckerOptions) {
+    this.#options = options;
+    this.#administrative = new Map(options.administrative);
+  }
+
+  /** Replaces the members. One that stays in its slot keeps its health; its weight may have changed. */
+  setMembers(members: readonly CheckedMember[]): void {
+    const wanted = new Map(members.map((member) => [member.slot, member]));
+    for (const [slot, { member, watch }] of this.#watched) {
+      const next = wanted.get(slot);
+      if (next !== undefined && isSame(next, member)) continue;
+      watch[Symbol.dispose]();
+      this.#watched.delete(slot);
+    }
+    for (const member of members) {
+      const known = this.#watched.get(member.slot);
+      if (known === undefined) {
+        this.#watched.set(member.slot, { member, watch: this.#startWatch(member) });
+      } else {
+        known.member = member;
+        known.watch.setWeight(member.weight);
+      }
+    }
+  }
+
+  /** Sets all members of a backend, and those it gets later. */
+  setAdministrative(backendName: string, wish: AdministrativeState): void {
+    this.#administrative.set(backendName, wish);
+    for (const { member, watch } of this.#watched.values()) {
+      if (member.backendName === backendName) watch.setAdministrative(wish);
+    }
+  }
+
+  /** The operator's wishes, to hand on to the checker that follows this one. */
+  get administrative(): ReadonlyMap<string, AdministrativeState> {
+    return this.#administrative;
+  }
+
+  /**
+   * A worker saw connections to this slot fail in a row. Whether it is ejected is decided on the count in the pool, which
+   * another worker's success may have ended since.
+   */
+  reportFailures(slot: number): void {
+    const { state, outliers } = this.#options;
+    const accused = this.#watched.get(slot)?.watch;
+    const failures = state.failuresOf(slot);
+    if (outliers.consecutiveFailures === 0 || failures < outliers.consecutiveFailures) return;
+    if (accused?.state !== 'up') return;
+    const states = [...this.#watched.values()].map(({ watch }) => watch.state);
+    const count = (wanted: WatchedState) => states.filter((each) => each === wanted).length;
+    const [up, ejected] = [count('up'), count('ejected')];
+    const members = up + ejected + count('down');
+    if (mayEject({ members, up, ejected, maxEjected: outliers.maxEjected })) {
+      accused.eject(`${failures} connections in a row failed`);
+    }
+  }
+
+  status(): readonly MemberStatus[] {
+    return [...this.#watched.values()].map(({ member, watch }) => ({
+      slot: member.slot,
+      backend: member.backendName,
+      address: member.address,
+      state: watch.state,
+      sinceMs: watch.sinceMs,
+      lastProbe: watch.lastResult,
+    }));
+  }
+
+  /** Stops all probes and timers. The slots become unused. */
+  [Symbol.dispose](): void {
+    this.setMembers([]);
+  }
+
+  #startWatch(member: CheckedMember): MemberWatch {
+    const { state, settings, random, onCheck, onStateChange } = this.#options;
+    const { slot, backendName: backend, address, probe } = member;
+    const administrative = this.#administrative.get(backend) ?? 'ready';
+    return new MemberWatch({
+      ...{ member, probe, administrative, state, settings, random },
+      onResult: (result) => {
+        onCheck({ backend, address, result: result.ok ? 'success' : result.reason, seconds: result.ms / 1000 });
+      },
+      onState: (from, to, reason) => onStateChange({ slot, backend, address, from, to, reason }),
+    });
+  }
+}
+
+function isSame(a: CheckedMember, b: CheckedMember): boolean {
+  return a.backendName === b.backendName && a.address === b.address;
+}
