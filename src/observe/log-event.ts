@@ -1,0 +1,148 @@
+import type {
+  BackendResult,
+  BackendStateLabel,
+  CertificateKind,
+  CloseReason,
+  HandshakeFailure,
+  HandshakeVersion,
+  RejectReason,
+} from './labels.ts';
+
+export type LogValue = string | number | boolean | readonly string[] | undefined;
+
+/**
+ * Every event that can be logged, with its fields. Clients, backends and local ends are `host:port`; subjects are
+ * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
+ */
+export interface LogEvents {
+  readonly 'connection-accepted': { readonly service: string; readonly connection: number; readonly client: string };
+  readonly 'connection-rejected': { readonly service: string; readonly client: string; readonly reason: RejectReason };
+  readonly 'handshake-done': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly version: HandshakeVersion;
+    readonly cipher: string;
+    readonly resumed: boolean;
+    readonly subject?: string | undefined;
+    readonly fingerprint?: string | undefined;
+  };
+  /** The connection ends with it: no `connection-closed` follows. */
+  readonly 'handshake-failed': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly reason: HandshakeFailure;
+    readonly detail: string;
+    readonly subject?: string | undefined;
+    readonly fingerprint?: string | undefined;
+  };
+  readonly 'backend-connected': {
+    readonly service: string;
+    readonly connection: number;
+    readonly backend: string;
+    readonly address: string;
+    readonly local: string;
+  };
+  readonly 'backend-failed': {
+    readonly service: string;
+    readonly connection: number;
+    readonly backend: string;
+    readonly address: string;
+    readonly reason: Exclude<BackendResult, 'connected'>;
+    readonly detail: string;
+    /** Whether another backend is tried. */
+    readonly next: boolean;
+  };
+  /** Followed by `connection-closed`. */
+  readonly 'no-backend': { readonly service: string; readonly connection: number; readonly client: string };
+  readonly 'connection-closed': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly backend: string | undefined;
+    readonly reason: CloseReason;
+    /** From the client. */
+    readonly bytesIn: number;
+    /** To the client. */
+    readonly bytesOut: number;
+    readonly ms: number;
+  };
+  readonly starting: { readonly version: string; readonly node: string; readonly openssl: string };
+  readonly 'config-loaded': { readonly file: string; readonly format: 'yaml' | 'stunnel' };
+  readonly 'config-problem': {
+    readonly file: string;
+    readonly line: number;
+    readonly severity: 'error' | 'warning';
+    readonly code: string;
+    readonly text: string;
+  };
+  /** `address` is the one really bound, also where the configuration says port 0. */
+  readonly listening: { readonly service: string; readonly address: string };
+  readonly 'plain-service': { readonly service: string };
+  readonly 'access-format-ignored': { readonly service: string };
+  readonly 'admin-listening': { readonly address: string };
+  readonly 'admin-unavailable': { readonly address: string; readonly detail: string };
+  readonly 'admin-request-refused': {
+    readonly client: string;
+    readonly path: string;
+    readonly reason: 'host' | 'token';
+  };
+  /** Without a path where the connection itself could not be accepted. */
+  readonly 'admin-request-failed': { readonly path: string | undefined; readonly detail: string };
+  readonly ready: { readonly services: number; readonly workers: number; readonly ms: number };
+  readonly 'backend-state': {
+    readonly service: string;
+    readonly backend: string;
+    readonly address: string;
+    readonly from: BackendStateLabel;
+    readonly to: BackendStateLabel;
+    readonly reason: string;
+  };
+  readonly 'backend-addresses': {
+    readonly service: string;
+    readonly backend: string;
+    readonly addresses: readonly string[];
+  };
+  readonly 'resolve-failed': { readonly service: string; readonly backend: string; readonly detail: string };
+  readonly 'resolve-recovered': { readonly service: string; readonly backend: string };
+  readonly 'worker-died': { readonly worker: number; readonly detail: string };
+  readonly 'worker-started': { readonly worker: number };
+  readonly 'certificate-expiring': {
+    readonly service: string;
+    readonly kind: CertificateKind;
+    readonly subject: string;
+    /** Whole days left. */
+    readonly days: number;
+  };
+  readonly 'certificate-expired': {
+    readonly service: string;
+    readonly kind: CertificateKind;
+    readonly subject: string;
+    /** Whole days since. */
+    readonly days: number;
+  };
+  readonly statistics: {
+    readonly service: string;
+    readonly active: number;
+    readonly accepted: number;
+    readonly bytesIn: number;
+    readonly bytesOut: number;
+  };
+  readonly draining: { readonly connections: number; readonly deadlineMs: number };
+  readonly drained: { readonly cut: number };
+  readonly terminated: { readonly signal: string };
+  readonly 'log-reopened': { readonly file: string };
+  readonly 'log-lines-lost': { readonly count: number; readonly file: string };
+  readonly 'access-log-failed': { readonly file: string; readonly detail: string };
+  readonly 'lines-suppressed': { readonly count: number; readonly similar: string };
+}
+
+export type LogEventName = keyof LogEvents;
+
+/** One event on its way to the log. Plain data: workers send it to the main thread. */
+export interface LogRecord<E extends LogEventName = LogEventName> {
+  readonly event: E;
+  readonly timeMs: number;
+  readonly fields: LogEvents[E];
+}

@@ -1,0 +1,222 @@
+import type { LogLevel } from '../config/config.ts';
+import type { LogEventName, LogEvents } from './log-event.ts';
+import { HANDSHAKE_FAILURE_TEXTS, REJECTION_TEXTS } from './reason-text.ts';
+
+/** How an event is told in our own formats. */
+export interface EventDefinition<F> {
+  /** The most severe level it can have. */
+  readonly level: LogLevel;
+  /** The level of one occurrence, where that depends on its fields. */
+  readonly levelOf?: (fields: F) => LogLevel;
+  readonly text: (fields: F) => string;
+  /** Fields the text holds already: the text format appends only the others. */
+  readonly told: readonly (keyof F)[];
+  /** A hostile client can cause it at will: only so many a second are written. */
+  readonly limited?: true;
+  /** Written at every log level, because someone asked for it. */
+  readonly always?: true;
+}
+
+type EventTable = { readonly [E in LogEventName]: EventDefinition<LogEvents[E]> };
+
+const EVENTS: EventTable = {
+  'connection-accepted': {
+    level: 'debug',
+    text: ({ client }) => `connection from ${client} accepted`,
+    told: ['client'],
+  },
+  'connection-rejected': {
+    level: 'warning',
+    // What the operator's lists do is as asked for; a limit that is reached wants attention.
+    levelOf: ({ reason }) => (['denied', 'blocked', 'draining'].includes(reason) ? 'notice' : 'warning'),
+    text: ({ client, reason }) => `connection from ${client} rejected: ${REJECTION_TEXTS[reason]}`,
+    told: ['client'],
+    limited: true,
+  },
+  'handshake-done': {
+    level: 'debug',
+    text: ({ client, version, cipher, resumed }) =>
+      `${resumed ? 'resumed ' : ''}TLS session with ${client} (${version}, ${cipher})`,
+    told: ['client', 'version', 'cipher', 'resumed'],
+  },
+  'handshake-failed': {
+    level: 'warning',
+    // Load balancers and scanners connect and leave without a word, every few seconds.
+    levelOf: ({ reason }) => (reason === 'closed' || reason === 'reset' ? 'info' : 'warning'),
+    text: ({ client, reason }) => `TLS handshake with ${client} failed: ${HANDSHAKE_FAILURE_TEXTS[reason]}`,
+    told: ['client'],
+    limited: true,
+  },
+  'backend-connected': {
+    level: 'debug',
+    text: ({ backend, address }) => `connected to backend ${backend} at ${address}`,
+    told: ['backend', 'address'],
+  },
+  'backend-failed': {
+    level: 'warning',
+    text: ({ backend, address, detail, next }) =>
+      `backend ${backend} at ${address} cannot be connected: ${detail}${next ? '; trying the next' : ''}`,
+    told: ['backend', 'address', 'detail', 'next'],
+    limited: true,
+  },
+  'no-backend': {
+    level: 'error',
+    text: ({ client, service }) => `connection from ${client} cut: no backend of service ${service} could be connected`,
+    told: ['client', 'service'],
+    limited: true,
+  },
+  'connection-closed': {
+    level: 'info',
+    text: ({ client, reason, bytesIn, bytesOut, ms }) =>
+      `connection from ${client} closed (${reason}) after ${ms} ms, ${bytesIn} bytes in, ${bytesOut} bytes out`,
+    told: ['client', 'reason', 'bytesIn', 'bytesOut', 'ms'],
+  },
+  starting: {
+    level: 'notice',
+    text: ({ version, node, openssl }) => `icapgw ${version} starting on Node.js ${node} with OpenSSL ${openssl}`,
+    told: ['version', 'node', 'openssl'],
+  },
+  'config-loaded': {
+    level: 'notice',
+    text: ({ file, format }) => `configuration loaded from ${file} (${format})`,
+    told: ['file', 'format'],
+  },
+  'config-problem': {
+    level: 'error',
+    levelOf: ({ severity }) => severity,
+    text: ({ file, line, text, code }) => `${line > 0 ? `${file}:${line}` : file}: ${text} [${code}]`,
+    told: ['file', 'line', 'severity', 'text', 'code'],
+  },
+  listening: { level: 'notice', text: ({ address }) => `listening on ${address}`, told: ['address'] },
+  'plain-service': {
+    level: 'notice',
+    text: ({ service }) => `service ${service} has tls: off; its clients are neither encrypted nor verified`,
+    told: ['service'],
+  },
+  'access-format-ignored': {
+    level: 'notice',
+    text: ({ service }) =>
+      `log.access-format squid describes ICAP transactions; the connections of tunnel service ${service} are logged as JSON`,
+    told: ['service'],
+  },
+  'admin-listening': {
+    level: 'notice',
+    text: ({ address }) => `admin endpoint listening on ${address}`,
+    told: ['address'],
+  },
+  'admin-unavailable': {
+    level: 'warning',
+    text: ({ address, detail }) =>
+      `going on without the admin endpoint: ${address} cannot be used (${detail}); set admin.listen to another address or to off`,
+    told: ['address', 'detail'],
+  },
+  'admin-request-refused': {
+    level: 'warning',
+    text: ({ client, reason }) =>
+      `admin request from ${client} refused: ${reason === 'token' ? 'no valid token' : 'its Host header names another machine'}`,
+    told: ['client', 'reason'],
+    limited: true,
+  },
+  'admin-request-failed': {
+    level: 'error',
+    text: ({ path, detail }) => `admin request${path === undefined ? '' : ` for ${path}`} failed: ${detail}`,
+    told: ['path', 'detail'],
+    limited: true,
+  },
+  ready: {
+    level: 'notice',
+    text: ({ services, workers, ms }) => `ready after ${ms} ms: services ${services}, workers ${workers}`,
+    told: ['services', 'workers', 'ms'],
+  },
+  'backend-state': {
+    level: 'warning',
+    levelOf: ({ to }) => (to === 'down' || to === 'ejected' ? 'warning' : 'notice'),
+    text: ({ backend, from, to, reason }) => `backend ${backend} is ${to}, was ${from}: ${reason}`,
+    told: ['backend', 'from', 'to', 'reason'],
+  },
+  'backend-addresses': {
+    level: 'info',
+    text: ({ backend, addresses }) => `backend ${backend} resolved to ${addresses.join(', ')}`,
+    told: ['backend', 'addresses'],
+  },
+  'resolve-failed': {
+    level: 'warning',
+    text: ({ backend, detail }) => `the name of backend ${backend} cannot be resolved: ${detail}`,
+    told: ['backend', 'detail'],
+  },
+  'resolve-recovered': {
+    level: 'notice',
+    text: ({ backend }) => `the name of backend ${backend} resolves again`,
+    told: ['backend'],
+  },
+  'worker-died': {
+    level: 'error',
+    text: ({ worker, detail }) => `worker ${worker} died and is replaced; its connections are lost: ${detail}`,
+    told: ['worker', 'detail'],
+  },
+  'worker-started': { level: 'info', text: ({ worker }) => `worker ${worker} started`, told: ['worker'] },
+  'certificate-expiring': {
+    level: 'warning',
+    text: ({ kind, subject, days }) => `${KIND_TEXTS[kind]} ${subject} expires in ${days} days`,
+    told: ['kind', 'subject', 'days'],
+  },
+  'certificate-expired': {
+    level: 'error',
+    text: ({ kind, subject, days }) => `${KIND_TEXTS[kind]} ${subject} expired ${days} days ago`,
+    told: ['kind', 'subject', 'days'],
+  },
+  statistics: {
+    level: 'notice',
+    text: ({ service, active, accepted, bytesIn, bytesOut }) =>
+      `service ${service}: ${active} of ${accepted} connections open, ${bytesIn} bytes in, ${bytesOut} bytes out`,
+    told: ['service', 'active', 'accepted', 'bytesIn', 'bytesOut'],
+    always: true,
+  },
+  draining: {
+    level: 'notice',
+    text: ({ connections, deadlineMs }) =>
+      `draining: no connections are accepted any more, ${connections} may finish within ${deadlineMs} ms`,
+    told: ['connections', 'deadlineMs'],
+  },
+  drained: {
+    level: 'notice',
+    text: ({ cut }) => (cut === 0 ? 'drained: every connection finished' : `drained: ${cut} connections were cut`),
+    told: ['cut'],
+  },
+  terminated: { level: 'notice', text: ({ signal }) => `terminated by ${signal}`, told: ['signal'] },
+  'log-reopened': { level: 'notice', text: ({ file }) => `log file ${file} reopened`, told: ['file'] },
+  'log-lines-lost': {
+    level: 'error',
+    text: ({ count, file }) => `${count} lines were lost: ${file} could not be written`,
+    told: ['count', 'file'],
+  },
+  'access-log-failed': {
+    level: 'error',
+    text: ({ file, detail }) => `the access log ${file} cannot be written, lines are being lost: ${detail}`,
+    told: ['file', 'detail'],
+  },
+  'lines-suppressed': {
+    level: 'warning',
+    text: ({ count, similar }) => `${count} similar lines suppressed (${similar})`,
+    told: ['count', 'similar'],
+  },
+};
+
+const KIND_TEXTS = {
+  server: 'the server certificate',
+  'client-ca': 'the client CA certificate',
+  crl: 'the revocation list of',
+} as const;
+
+/** Every event there is. */
+export const LOG_EVENT_NAMES: readonly LogEventName[] = Object.keys(EVENTS) as LogEventName[];
+
+export function definitionOf<E extends LogEventName>(event: E): EventDefinition<LogEvents[E]> {
+  return EVENTS[event];
+}
+
+/** The level of one occurrence of an event. */
+export function levelOf<E extends LogEventName>(event: E, fields: LogEvents[E]): LogLevel {
+  const definition = definitionOf(event);
+  return definition.levelOf?.(fields) ?? definition.level;
+}

@@ -1,0 +1,111 @@
+import type { LogConfig } from '../config/config.ts';
+import { type LineSink, openLineSink } from './line-sink.ts';
+import type { LogEventName, LogEvents, LogRecord } from './log-event.ts';
+import { type EnabledEvents, enabledEvents, type FormatOptions, formatRecord, passesLevel } from './log-format.ts';
+import { definitionOf } from './log-table.ts';
+import { RateLimit } from './rate-limit.ts';
+
+export interface LoggerOptions extends FormatOptions, Pick<LogConfig, 'file' | 'overwrite'> {
+  /** For what the log itself cannot say: its file is in trouble. Never called when the log is standard error. */
+  readonly complain: (text: string) => void;
+}
+
+const MAX_PENDING_BYTES = 1024 * 1024;
+const SIMILAR_PER_SECOND = 20;
+const SUPPRESSED_REPORT_MS = 1000;
+
+/** Opens the log. Throws `ICAPGW_LOG_FILE` where its file cannot be opened. */
+export async function openLogger(options: LoggerOptions): Promise<Logger> {
+  // The sink may be in trouble before there is a logger to hear of it: both are wired up here.
+  let logger: Logger | undefined;
+  const sink = await openLineSink({
+    target: options.file === '-' ? 2 : options.file,
+    overwrite: options.overwrite,
+    maxPendingBytes: MAX_PENDING_BYTES,
+    onTrouble: (detail) => {
+      if (options.file === '-') return;
+      options.complain(`icapgw: the log file ${options.file} cannot be written, lines are being lost: ${detail}\n`);
+    },
+    onRecovered: (lostCount) => logger?.reportLost(lostCount),
+  });
+  logger = new Logger(sink, options);
+  return logger;
+}
+
+/** The log of the process; lives on the main thread. */
+export class Logger {
+  /** What the workers need to know of this log. */
+  readonly enabled: EnabledEvents;
+  readonly #sink: LineSink;
+  readonly #options: LoggerOptions;
+  readonly #limit = new RateLimit(SIMILAR_PER_SECOND);
+  #limitTimer: NodeJS.Timeout | undefined;
+  #lostBefore = 0;
+
+  constructor(sink: LineSink, options: LoggerOptions) {
+    this.enabled = enabledEvents(options.level, options.format);
+    this.#sink = sink;
+    this.#options = options;
+  }
+
+  /** Lines that could not be written, or did not even come here, since the start. */
+  get lostCount(): number {
+    return this.#sink.lostCount + this.#lostBefore;
+  }
+
+  log<E extends LogEventName>(event: E, fields: LogEvents[E]): void {
+    this.write({ event, timeMs: Date.now(), fields });
+  }
+
+  /** Writes an event that happened elsewhere. */
+  write(record: LogRecord): void {
+    if (!this.enabled[record.event] || this.#isSuppressed(record)) return;
+    for (const line of formatRecord(record, this.#options)) this.#sink.write(line);
+  }
+
+  /** Counts records that were lost on their way here, and says so. */
+  lostBefore(count: number): void {
+    this.#lostBefore += count;
+    this.reportLost(count);
+  }
+
+  /** Says that lines are missing at this place. */
+  reportLost(count: number): void {
+    if (count > 0) this.log('log-lines-lost', { count, file: this.#options.file });
+  }
+
+  /** Opens the file again, for log rotation. Standard error is left alone. */
+  async reopen(): Promise<void> {
+    if (this.#options.file === '-') return;
+    await this.#sink.reopen();
+    this.log('log-reopened', { file: this.#options.file });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#limitTimer);
+    this.#reportSuppressed(Number.POSITIVE_INFINITY);
+    await this.#sink[Symbol.asyncDispose]();
+  }
+
+  /** Clients that are refused over and over must not fill the disk. stunnel's format promises every line. */
+  #isSuppressed(record: LogRecord): boolean {
+    const { format, level } = this.#options;
+    if (format === 'stunnel' || !definitionOf(record.event).limited || !passesLevel(record, level)) return false;
+    const nowMs = Date.now();
+    this.#reportSuppressed(nowMs);
+    const { fields } = record;
+    const key = 'reason' in fields ? `${record.event} ${fields.reason}` : record.event;
+    if (this.#limit.allow(key, nowMs)) return false;
+    this.#limitTimer ??= setTimeout(() => {
+      this.#limitTimer = undefined;
+      this.#reportSuppressed(Date.now());
+    }, SUPPRESSED_REPORT_MS).unref();
+    return true;
+  }
+
+  #reportSuppressed(nowMs: number): void {
+    for (const { key, count } of this.#limit.expired(nowMs)) {
+      this.log('lines-suppressed', { count, similar: key });
+    }
+  }
+}
