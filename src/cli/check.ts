@@ -25,7 +25,7 @@ export function addCheckCommand(program: Command, io: CliIo, verifyMaterial: Ver
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, options: { readonly json?: true }) => {
       const problems = await findProblems(file, io.cwd, verifyMaterial);
-      const usable = problems.every((problem) => problem.severity === 'warning');
+      const usable = problems.every((problem) => problem.severity !== 'error');
       if (options.json === true) io.stdout.write(`${JSON.stringify({ file, usable, problems }, null, 2)}\n`);
       else await printProblems(file, problems, io);
       io.exit(usable ? 0 : 2);

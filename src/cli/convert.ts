@@ -36,13 +36,13 @@ export interface Conversion {
 
 /** Converts one file. `cwd` is where its relative paths are looked for, as stunnel does. */
 export async function convert(file: string, cwd: string): Promise<Conversion> {
-  const { loadDocument, machineEnvironment, mergeProblems } = await import('../config/load.ts');
+  const { loadDocument, mergeProblems } = await import('../config/load.ts');
   const { document, problems, text } = loadDocument(file, cwd);
   if (document === undefined) return { text: undefined, problems };
   if (document.format === 'yaml') return { text: undefined, problems: [...problems, alreadyNative(file)] };
   const { Report } = await import('../config/report.ts');
   const { readSettings } = await import('../config/validate.ts');
-  const report = new Report(document, machineEnvironment(cwd));
+  const report = new Report(document, cwd);
   const settings = readSettings(report);
   const all = mergeProblems(problems, report.problems);
   if (settings === undefined || all.some((problem) => problem.severity === 'error')) {

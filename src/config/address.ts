@@ -22,7 +22,7 @@ export function parseAddress(text: string): Address | string {
   if (text.startsWith('srv:')) return 'SRV records are not supported yet; use a host name and a port';
   const scheme = /^([a-z][a-z0-9+.-]*):\/\/([^/]*)/i.exec(text);
   if (scheme !== null) return `must be host:port without a scheme or a path: write ${scheme[2] || '10.0.0.5:1344'}`;
-  const colon = text.lastIndexOf(':');
+  const colon = text.endsWith(']') ? -1 : text.lastIndexOf(':');
   const host = colon === -1 ? text : text.slice(0, colon);
   const bare = /^\[(.*)\]$/.exec(host)?.[1];
   if (bare === undefined && host.includes(':')) {
@@ -33,7 +33,7 @@ export function parseAddress(text: string): Address | string {
     return `${EXPECTED}, not ${show(text)}`;
   }
   const port = colon === -1 ? '' : text.slice(colon + 1);
-  if (port === '') return `the port is missing: write ${host}:1344`;
+  if (port === '') return `the port is missing: write ${bare === undefined ? `${host}:1344` : `"${host}:1344"`}`;
   if (!/^\d{1,5}$/.test(port) || Number(port) > MAX_PORT)
     return `the port must be from 0 to ${MAX_PORT}, not ${show(port)}`;
   return { kind: 'tcp', host: bare ?? host, port: Number(port) };

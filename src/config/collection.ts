@@ -6,13 +6,17 @@ export interface ListOptions {
   readonly maximum: number;
 }
 
-/** A list of values; a value alone is a list of one. Refused items are left out, so that the rest is still checked. */
+/** A list; a value alone, unless it is a mapping, is a list of one. Refused items are left out, so that the rest is still checked. */
 export function list<T>(item: Kind<T>, options: ListOptions): Kind<readonly T[]> {
   const { minimum, maximum } = options;
   return {
     type: `list of ${item.type}`,
     keys: item.keys,
     read(raw, place) {
+      if (item.keys.length > 0 && !Array.isArray(raw)) {
+        place.error(`must be a list, each item behind "- ", not ${show(raw)}`);
+        return INVALID;
+      }
       const items: readonly unknown[] = Array.isArray(raw) ? raw : [raw];
       if (items.length < minimum || items.length > maximum) {
         place.error(

@@ -6,7 +6,6 @@ import type { StunnelSources } from '../stunnel/include.ts';
 import { looksLikeStunnel, readStunnel } from '../stunnel/reader.ts';
 import type { ConfigResult } from './config.ts';
 import type { RawResult } from './raw.ts';
-import type { Environment } from './report.ts';
 import { validate } from './validate.ts';
 import { MAX_CONFIG_BYTES, readYaml } from './yaml.ts';
 
@@ -17,7 +16,7 @@ import { MAX_CONFIG_BYTES, readYaml } from './yaml.ts';
 export function loadConfig(file: string, cwd: string = process.cwd()): ConfigResult {
   const { document, problems } = loadDocument(file, cwd);
   if (document === undefined) return { config: undefined, problems };
-  const result = validate(document, machineEnvironment(cwd));
+  const result = validate(document, { cores: availableParallelism(), cwd });
   const hasErrors = problems.some((problem) => problem.severity === 'error');
   return { config: hasErrors ? undefined : result.config, problems: mergeProblems(problems, result.problems) };
 }
@@ -35,11 +34,6 @@ export function loadDocument(file: string, cwd: string): LoadedDocument {
   }
   const result = looksLikeStunnel(text) ? readStunnel(text, file, diskSources(cwd)) : readYaml(text, file);
   return { ...result, text };
-}
-
-/** The facts of this machine that a configuration depends on. */
-export function machineEnvironment(cwd: string): Environment {
-  return { cores: availableParallelism(), cwd };
 }
 
 /** What the reader and the validator said, in the order of the lines. */

@@ -18,6 +18,7 @@ export function formatNative(settings: Settings, comments: NativeComments): stri
     for (const [index, service] of services.items.entries()) {
       const comment = comments.services[index] ?? '';
       if (comment !== '') service.commentBefore = toComment(comment);
+      service.spaceBefore = index > 0;
     }
   }
   separateSections(document);

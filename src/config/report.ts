@@ -1,31 +1,26 @@
-import { isAbsolute, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import type { ErrorCode, Problem } from '../errors.ts';
 import type { RawDocument, RawPath } from './raw.ts';
 import { printable, show } from './show.ts';
 
-/** What a configuration means depends on these two facts of the machine, and on nothing else. */
-export interface Environment {
-  /** What `workers: auto` becomes. */
-  readonly cores: number;
-  /** Absolute. Relative files of a stunnel configuration are looked for here, as stunnel does. */
-  readonly cwd: string;
-}
+/** Errors, and warnings, beyond so many help nobody. */
+const MAX_PROBLEMS = 500;
 
 const WINDOWS_ABSOLUTE = /^(?:[A-Za-z]:[\\/]|\\\\)/;
 
 /** Gathers everything there is to say about one document, so that all of it is said at once. */
 export class Report {
   readonly document: RawDocument;
-  readonly environment: Environment;
   readonly #base: string;
   readonly #problems: Problem[] = [];
   readonly #failed = new Set<string>();
+  #errorCount = 0;
+  #warningCount = 0;
 
-  constructor(document: RawDocument, environment: Environment) {
+  /** Relative files of a YAML document are looked for beside it; those of a stunnel configuration in `cwd`, as there. */
+  constructor(document: RawDocument, cwd: string) {
     this.document = document;
-    this.environment = environment;
-    const file = resolve(environment.cwd, document.file);
-    this.#base = document.format === 'yaml' ? resolve(file, '..') : environment.cwd;
+    this.#base = document.format === 'yaml' ? dirname(resolve(cwd, document.file)) : cwd;
   }
 
   /** The place of the document's root, from which all others are reached. */
@@ -39,21 +34,22 @@ export class Report {
   }
 
   get hasErrors(): boolean {
-    return this.#failed.size > 0;
+    return this.#errorCount > 0;
   }
 
-  add(severity: Problem['severity'], path: RawPath, message: string, code: ErrorCode): void {
-    const { document } = this;
-    const where = describePath(path, document);
-    this.#problems.push({
-      severity,
-      file: document.file,
-      line: document.lineOf(path),
-      message: where === '' ? message : `${where}: ${message}`,
-      code,
-    });
-    if (severity === 'warning') return;
+  error(path: RawPath, message: string): void {
     for (let depth = 0; depth <= path.length; depth += 1) this.#failed.add(keyOf(path.slice(0, depth)));
+    this.#errorCount += 1;
+    if (this.#errorCount < MAX_PROBLEMS) {
+      this.#add('error', path, message, 'ICAPGW_CONFIG_INVALID');
+    } else if (this.#errorCount === MAX_PROBLEMS) {
+      this.#add('error', [], `more than ${MAX_PROBLEMS - 1} errors; correct these first`, 'ICAPGW_CONFIG_INVALID');
+    }
+  }
+
+  warn(path: RawPath, message: string, code: ErrorCode): void {
+    this.#warningCount += 1;
+    if (this.#warningCount <= MAX_PROBLEMS) this.#add('warning', path, message, code);
   }
 
   hasFailed(path: RawPath): boolean {
@@ -63,6 +59,18 @@ export class Report {
   /** A file name as the rest of the program uses it. A Windows path stays as it is on every system. */
   resolveFile(name: string): string {
     return isAbsolute(name) || WINDOWS_ABSOLUTE.test(name) ? name : resolve(this.#base, name);
+  }
+
+  #add(severity: Problem['severity'], path: RawPath, message: string, code: ErrorCode): void {
+    const { document } = this;
+    const where = describePath(path, document);
+    this.#problems.push({
+      severity,
+      file: document.file,
+      line: document.lineOf(path),
+      message: where === '' ? message : `${where}: ${message}`,
+      code,
+    });
   }
 }
 
@@ -81,17 +89,17 @@ export class Place {
   }
 
   error(message: string): void {
-    this.#report.add('error', this.path, message, 'ICAPGW_CONFIG_INVALID');
+    this.#report.error(this.path, message);
   }
 
   /** For what works, and probably not as its author thinks. */
   warn(message: string): void {
-    this.#report.add('warning', this.path, message, 'ICAPGW_CONFIG_DOUBTFUL');
+    this.#report.warn(this.path, message, 'ICAPGW_CONFIG_DOUBTFUL');
   }
 
   /** For what works and protects less than it should. */
   warnUnsafe(message: string): void {
-    this.#report.add('warning', this.path, message, 'ICAPGW_CONFIG_UNSAFE');
+    this.#report.warn(this.path, message, 'ICAPGW_CONFIG_UNSAFE');
   }
 
   /** Whether an error was reported here or below: what stands in its place is then only a stand-in. */

@@ -67,7 +67,7 @@ class YamlReader {
       prettyErrors: false,
       lineCounter: this.#lines,
     });
-    for (const error of [...root.errors, ...root.warnings].slice(0, MAX_SYNTAX_PROBLEMS)) this.#reportSyntax(error);
+    for (const error of [...root.errors, ...root.warnings]) this.#reportSyntax(error);
     if (problems.length === 0) this.#checkNodes(root);
     if (root.contents === null) this.report(0, 'the file says nothing; a configuration starts with "services:"');
     if (problems.length > 0) return { document: undefined, problems };
@@ -88,6 +88,7 @@ class YamlReader {
   }
 
   report(line: number, message: string): void {
+    if (this.problems.length === MAX_SYNTAX_PROBLEMS) return;
     // The parser says it again for each bracket that it could not close.
     if (this.problems.some((problem) => problem.line === line && problem.message === message)) return;
     this.problems.push({ severity: 'error', file: this.#file, line, message, code: 'ICAPGW_CONFIG_SYNTAX' });

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest';
+import { problemsOf, readConfig, serviceText } from '../../_util/config-text.ts';
+
+describe('the protocol', () => {
+  test('icap is not available yet, said where it is asked for', () => {
+    expect(readConfig(serviceText().replace('protocol: tunnel', 'protocol: icap')).problems).toEqual([
+      '4 error: services[0].protocol: icap is not available in this version yet; use tunnel',
+    ]);
+  });
+
+  test('has to be written, because its default is not available yet', () => {
+    expect(readConfig(serviceText().replace('    protocol: tunnel\n', '')).problems).toEqual([
+      '2 error: services[0].protocol: is missing, and icap, the default, is not available in this version yet; write "protocol: tunnel"',
+    ]);
+  });
+
+  test.each([
+    ['limits: { header: 1KiB }', 'limits.header'],
+    ['limits: { body: 1MiB }', 'limits.body'],
+    ['timeouts: { request-header: 1s }', 'timeouts.request-header'],
+    ['timeouts: { body-idle: 1s }', 'timeouts.body-idle'],
+    ['timeouts: { response: 1s }', 'timeouts.response'],
+    ['retry: never', 'retry'],
+    ['retain: 0', 'retain'],
+    ['when-down: bypass', 'when-down'],
+    ['on-timeout: block', 'on-timeout'],
+    ['on-oversize: reset', 'on-oversize'],
+    ['routes: [{ backends: ["10.0.0.5:1344"] }]', 'routes'],
+    ['bypass: { extensions: [iso] }', 'bypass'],
+    ['headers: { client-ip: set }', 'headers'],
+    ['istag: passthrough', 'istag'],
+    ['monitor-replies: false', 'monitor-replies'],
+  ])('a tunnel that is told %s is told that this is in vain', (extra, key) => {
+    expect(problemsOf({ extra })).toEqual([`8 warning: services[0].${key}: has no effect with protocol tunnel`]);
+  });
+
+  test('a tunnel sees no headers to balance by', () => {
+    expect(problemsOf({ extra: 'balance: header-hash:X-Client-IP' })).toEqual([
+      '8 error: services[0].balance: header-hash needs protocol icap: a tunnel does not see headers; use source-hash',
+    ]);
+  });
+
+  test.each(['round-robin', 'least-connections', 'random-two', 'source-hash'])('balance %s is fine', (policy) => {
+    expect(problemsOf({ extra: `balance: ${policy}` })).toEqual([]);
+  });
+
+  test.each([
+    ['leastconn', 'did you mean least-connections?'],
+    ['header-hash', 'or header-hash:NAME'],
+    ['header-hash:a b', 'or header-hash:NAME'],
+  ])('balance %s is refused', (policy, advice) => {
+    expect(problemsOf({ extra: `balance: "${policy}"` })).toEqual([expect.stringContaining(advice)]);
+  });
+});
+
+describe('the PROXY protocol', () => {
+  test.each(['v1', 'v2'])('accepting %s needs to know from whom', (version) => {
+    expect(problemsOf({ extra: `proxy-protocol: { accept: ${version} }` })).toEqual([
+      expect.stringContaining('8 error: services[0].proxy-protocol.from: is missing: say who may send PROXY headers'),
+    ]);
+    expect(problemsOf({ extra: `proxy-protocol: { accept: ${version}, from: [10.0.0.0/8] }` })).toEqual([]);
+  });
+
+  test('sending needs nothing', () => {
+    expect(problemsOf({ extra: 'proxy-protocol: { send: v2 }' })).toEqual([]);
+  });
+
+  test('a refused network is not called missing', () => {
+    expect(problemsOf({ extra: 'proxy-protocol: { accept: v1, from: [ten] }' })).toHaveLength(1);
+  });
+});
+
+describe('backends', () => {
+  test('two with the same address need names', () => {
+    expect(problemsOf({ backend: 'name: 10.0.0.6:1344', extra: '  - address: 10.0.0.6:1344' })).toEqual([
+      '9 error: services[0].backends[1]: the name "10.0.0.6:1344" is taken by the backend in line 7; give one of them another name',
+    ]);
+    expect(problemsOf({ extra: '  - { address: 10.0.0.5:1344, name: b }' })).toEqual([]);
+  });
+
+  test('one weight may be 0, not all', () => {
+    expect(problemsOf({ backend: 'weight: 0', extra: '  - address: 10.0.0.6:1344' })).toEqual([]);
+    expect(problemsOf({ backend: 'weight: 0' })).toEqual([expect.stringContaining('all weights are 0')]);
+  });
+
+  test('a weight has a limit', () => {
+    expect(problemsOf({ backend: 'weight: 256' })).toEqual([]);
+    expect(problemsOf({ backend: 'weight: 257' })).toEqual([
+      '8 error: services[0].backends[0].weight: must be a whole number from 0 to 256, not 257',
+    ]);
+    expect(problemsOf({ backend: 'weight: "1"' })).toEqual([expect.stringContaining('leave out the quotes')]);
+    expect(problemsOf({ backend: 'weight: 1.5' })).toHaveLength(1);
+    expect(problemsOf({ backend: 'weight: .nan' })).toHaveLength(1);
+  });
+
+  test('there may be 256 of them', () => {
+    const list = (count: number) =>
+      Array.from({ length: count }, (_, index) => `  - address: dlp-${index}:1344`).join('\n');
+    expect(problemsOf({ extra: list(255) })).toEqual([]);
+    expect(problemsOf({ extra: list(256) })).toEqual([
+      '6 error: services[0].backends: must have at most 256 items, not 257',
+    ]);
+  });
+});
+
+describe('routes', () => {
+  const icap = (extra: string) => readConfig(serviceText({ extra }).replace('tunnel', 'icap')).problems.slice(1);
+
+  test('lead to backends of the service', () => {
+    expect(icap('routes:\n  - methods: [REQMOD]\n    path: /a\n    backends: ["10.0.0.5:1344"]')).toEqual([]);
+    expect(icap('routes:\n  - path: /a\n    backends: [dlp-2]')).toEqual([
+      '10 error: services[0].routes[0].backends: there is no backend named "dlp-2" in this service',
+    ]);
+  });
+
+  test('take REQMOD and RESPMOD and absolute paths', () => {
+    expect(icap('routes: [{ methods: [OPTIONS], path: a, rewrite-path: "/a b" }]')).toEqual([
+      expect.stringContaining('routes[0].methods[0]: must be REQMOD or RESPMOD, not "OPTIONS"'),
+      expect.stringContaining('routes[0].path: must be a path such as /reqmod, not "a"'),
+      expect.stringContaining('routes[0].rewrite-path: must be a path such as /reqmod, not "/a b"'),
+    ]);
+  });
+});
+
+describe('health', () => {
+  test('deep probes are not available yet', () => {
+    expect(problemsOf({ extra: 'health: { deep: on }' })).toEqual([
+      '8 error: services[0].health.deep: is not available in this version yet; use off',
+    ]);
+    expect(problemsOf({ extra: 'health: { deep: off }' })).toEqual([]);
+  });
+
+  test('a path means something to ICAP probes only', () => {
+    expect(problemsOf({ extra: 'health: { path: /avscan }' })).toEqual([]);
+    expect(problemsOf({ extra: 'health: { type: tcp, path: /avscan }' })).toEqual([
+      expect.stringContaining('warning: services[0].health.path: has no effect with type tcp'),
+    ]);
+  });
+
+  test('TLS probes need TLS backends', () => {
+    expect(problemsOf({ extra: 'health: { type: tls }' })).toEqual([
+      expect.stringContaining(
+        '8 error: services[0].health.type: tls needs tls at every backend, and "10.0.0.5:1344" has none',
+      ),
+    ]);
+    expect(problemsOf({ backend: 'tls: {}', extra: 'health: { type: tls }' })).toEqual([]);
+  });
+});
+
+describe('timeouts', () => {
+  test.each(['handshake', 'connect', 'idle'])('a zero for %s is doubted, since it means at once here', (name) => {
+    expect(problemsOf({ extra: `timeouts: { ${name}: 0s }` })).toEqual([
+      `8 warning: services[0].timeouts.${name}: 0s gives up at once; write never to wait without limit`,
+    ]);
+    expect(problemsOf({ extra: `timeouts: { ${name}: never }` })).toEqual([]);
+  });
+
+  test('a zero for close is a way to run stunnel and not doubted', () => {
+    expect(problemsOf({ extra: 'timeouts: { close: 0s }' })).toEqual([]);
+  });
+});
