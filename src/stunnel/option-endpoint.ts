@@ -1,0 +1,166 @@
+import { type AddressOptions, isIpv4, isIpv6, readAddress } from './address.ts';
+import { type StunnelOption, serviceOption } from './option.ts';
+import { ignoredOption, refusedOption } from './option-foreign.ts';
+import type { Placed, Setting } from './place.ts';
+import { quote, type Report } from './report.ts';
+import { readWord, readYesNo, reportPlaceholder, store } from './value.ts';
+
+/** Protocols that stunnel negotiates before TLS; none of them is ICAP's. */
+const NEGOTIATED = [
+  'capwin',
+  'capwinctrl',
+  'cifs',
+  'connect',
+  'imap',
+  'ldap',
+  'nntp',
+  'pgsql',
+  'pop3',
+  'smtp',
+  'socks',
+] as const;
+
+function addEndpoint(list: Placed<string>[], setting: Setting, options: AddressOptions, report: Report): void {
+  if (reportPlaceholder(setting, report)) return;
+  const reading = readAddress(setting.value, options);
+  if ('problem' in reading) report.invalid(setting, reading.problem);
+  else list.push({ value: reading.address, place: setting.place });
+}
+
+/** Options about where clients come in and where their data goes. */
+export const ENDPOINT_OPTIONS: readonly StunnelOption[] = [
+  serviceOption({
+    name: 'accept',
+    repeats: true,
+    rating: 'A',
+    verdict: 'same',
+    values: '[HOST:]PORT, /path',
+    note: 'where to listen; a port alone means every IPv4 address; [::1]:443 is accepted beside ::1:443',
+    apply: (setting, draft, report) =>
+      addEndpoint(draft.accept, setting, { defaultHost: '0.0.0.0', lowestPort: 0 }, report),
+  }),
+  serviceOption({
+    name: 'connect',
+    repeats: true,
+    rating: 'A',
+    verdict: 'better',
+    values: '[HOST:]PORT, /path',
+    note: 'backends are health-checked and their names resolved again; a port alone means localhost; a backend named twice weighs twice under failover = rr',
+    apply: (setting, draft, report) =>
+      addEndpoint(draft.connect, setting, { defaultHost: 'localhost', lowestPort: 1 }, report),
+  }),
+  serviceOption({
+    name: 'failover',
+    rating: 'A',
+    verdict: 'better',
+    values: 'rr, prio',
+    note: 'rr spreads connections over the backends that are up, prio uses the first one that is up',
+    apply(setting, draft, report) {
+      const word = readWord(setting, ['rr', 'prio'], report);
+      if (word !== undefined) draft.roundRobin = word === 'rr';
+    },
+  }),
+  serviceOption({
+    name: 'client',
+    rating: 'A',
+    verdict: 'refused',
+    values: 'yes, no',
+    note: 'no is what icapgw does; client mode (clear text in, TLS out) is not available yet',
+    instead: 'keep stunnel for this section',
+    apply(setting, draft, report) {
+      const value = readYesNo(setting, report);
+      if (value !== undefined) draft.client = { value, place: setting.place };
+    },
+  }),
+  serviceOption({
+    name: 'protocol',
+    rating: 'B',
+    verdict: 'same',
+    values: 'proxy, icap',
+    note: 'proxy sends a PROXY protocol v1 line to the backend; icap is an addition that asks for icap mode; other protocols are refused',
+    apply(setting, draft, report) {
+      const negotiated = NEGOTIATED.find((name) => name === setting.value.toLowerCase());
+      if (negotiated !== undefined) {
+        report.refuse(setting.place, `protocol: ${negotiated} is not spoken here; icapgw carries ICAP and proxy`);
+        return;
+      }
+      const word = readWord(setting, ['proxy', 'icap'], report);
+      if (word === undefined) return;
+      draft.protocol = word === 'icap' ? 'icap' : 'tunnel';
+      store(draft.values, 'proxy-protocol.send', word === 'proxy' ? 'v1' : '', setting);
+    },
+  }),
+  serviceOption({
+    name: 'local',
+    rating: 'B',
+    verdict: 'same',
+    values: 'IP',
+    note: 'source address of connections to backends; host names are not taken',
+    apply(setting, draft, report) {
+      const isAddress = isIpv4(setting.value) || isIpv6(setting.value);
+      if (isAddress) store(draft.values, 'sockets.local-address', setting.value, setting);
+      else report.invalid(setting, `must be an IP address of this machine, not ${quote(setting.value)}`);
+    },
+  }),
+  serviceOption({
+    name: 'delay',
+    rating: 'B',
+    verdict: 'better',
+    values: 'yes, no',
+    note: 'names of backends are always resolved again when their time is over, and failover = rr stays what it says',
+    apply: (setting, _draft, report) => {
+      readYesNo(setting, report);
+    },
+  }),
+  refusedOption({
+    name: 'redirect',
+    scope: 'service',
+    rating: 'B',
+    repeats: true,
+    values: '[HOST:]PORT',
+    note: 'a client that fails verification is turned away here, never sent to another backend',
+    instead: 'remove the line',
+  }),
+  refusedOption({
+    name: 'sni',
+    scope: 'service',
+    rating: 'B',
+    repeats: true,
+    values: 'SERVICE:PATTERN',
+    note: 'services are not chosen by server name, so that clients would meet the wrong certificate and backend',
+    instead: 'give this service an accept address of its own',
+  }),
+  refusedOption({
+    name: 'transparent',
+    scope: 'service',
+    values: 'none, source, destination, both',
+    harmless: ['none', 'no'],
+    note: 'Node.js has no transparent sockets',
+    instead: 'use protocol = proxy to tell the backend who the client is',
+  }),
+  refusedOption({
+    name: 'exec',
+    scope: 'service',
+    values: 'PATH',
+    note: 'icapgw starts no programs',
+    instead: 'let the program listen on a port and name that in connect',
+  }),
+  ...['execArgs', 'pty'].map((name) =>
+    ignoredOption({
+      name,
+      scope: 'service',
+      values: name === 'pty' ? 'yes, no' : 'TEXT',
+      harmless: ['no'],
+      note: 'it only matters with exec',
+      instead: 'remove the line',
+    }),
+  ),
+  ignoredOption({
+    name: 'retry',
+    scope: 'service',
+    values: 'yes, no',
+    harmless: ['no'],
+    note: 'in stunnel it only matters with exec; icapgw always tries the next backend',
+    instead: 'remove the line',
+  }),
+];

@@ -1,0 +1,185 @@
+import type { LogLevel } from '../config/config.ts';
+import type { ServiceDraft } from './draft.ts';
+import { type ApplyOption, type StunnelOption, serviceOption } from './option.ts';
+import { ignoredOption, refusedOption } from './option-foreign.ts';
+import { quote } from './report.ts';
+import { readSeconds, readText, readWord, readYesNo, store } from './value.ts';
+
+const LEVELS: readonly LogLevel[] = ['error', 'error', 'error', 'error', 'warning', 'notice', 'info', 'debug'];
+const LEVEL_NAMES = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'];
+const FACILITY = /^(?:auth|authpriv|cron|daemon|ftp|kern|lpr|mail|news|syslog|user|uucp|local[0-7])$/;
+
+/** PEM is what the key material is read from; stunnel knows these by their names. */
+function pemFile(key: string): ApplyOption<ServiceDraft> {
+  return (setting, draft, report) => {
+    const path = readText(setting, 'name a PEM file', report);
+    if (path === undefined) return;
+    if (/\.(?:p12|pfx)$/i.test(path)) {
+      const command = 'openssl pkcs12 -in FILE.p12 -out FILE.pem -nodes';
+      report.refuse(setting.place, `${setting.name}: PKCS#12 is not read; make a PEM file of it: ${command}`);
+    } else if (/^(?:pkcs11|engine|file|org\.[\w.]+):/i.test(path)) {
+      report.refuse(setting.place, `${setting.name}: keys behind a URI are not read; name a PEM file`);
+    } else {
+      store(draft.values, key, path, setting);
+    }
+  };
+}
+
+/** Whole seconds; negative is never, 0 is at once: the opposite of Node.js, so that the word is written out. */
+function wait(key: string): ApplyOption<ServiceDraft> {
+  return (setting, draft, report) => {
+    const seconds = readSeconds(setting, report);
+    if (seconds === undefined) return;
+    store(draft.values, `timeouts.${key}`, seconds < 0 ? 'never' : `${seconds}s`, setting);
+  };
+}
+
+/** Options about a service's name, key material, waits and log. */
+export const SERVICE_OPTIONS: readonly StunnelOption[] = [
+  serviceOption({
+    name: 'cert',
+    rating: 'A',
+    verdict: 'same',
+    values: 'FILE',
+    note: 'PEM with the chain and, without key, the private key, in any order; PKCS#12 files are refused',
+    apply: pemFile('tls.cert'),
+  }),
+  serviceOption({
+    name: 'key',
+    rating: 'A',
+    verdict: 'same',
+    values: 'FILE',
+    note: 'PEM; for an encrypted key add icapgw.tls.key-passphrase-file = FILE, nobody is asked at a terminal',
+    apply: pemFile('tls.key'),
+  }),
+  serviceOption({
+    name: 'TIMEOUTbusy',
+    rating: 'A',
+    verdict: 'same',
+    values: 'SECONDS',
+    note: 'each wait of the TLS handshake and of the PROXY header; 0 is at once, negative is never',
+    apply: wait('handshake'),
+  }),
+  serviceOption({
+    name: 'TIMEOUTconnect',
+    rating: 'A',
+    verdict: 'same',
+    values: 'SECONDS',
+    note: 'for each address of a backend; 0 is at once, negative is never',
+    apply: wait('connect'),
+  }),
+  serviceOption({
+    name: 'TIMEOUTclose',
+    rating: 'A',
+    verdict: 'same',
+    values: 'SECONDS',
+    note: 'after one side has finished; 0 is at once, negative is never',
+    apply: wait('close'),
+  }),
+  serviceOption({
+    name: 'TIMEOUTidle',
+    rating: 'A',
+    verdict: 'same',
+    values: 'SECONDS',
+    note: 'while both sides are open; 0 is at once, negative is never',
+    apply: wait('idle'),
+  }),
+  serviceOption({
+    name: 'debug',
+    rating: 'A',
+    verdict: 'same',
+    values: `[FACILITY.]LEVEL: 0 to 7, ${LEVEL_NAMES.join(', ')}`,
+    note: 'one level for the whole process: the most talkative one that is asked for anywhere; the facility is not used',
+    apply(setting, draft, report) {
+      const [, facility = 'daemon', name = ''] = /^(?:([^.]*)\.)?(.*)$/.exec(setting.value.toLowerCase()) ?? [];
+      const level =
+        LEVELS[LEVEL_NAMES.includes(name) ? LEVEL_NAMES.indexOf(name) : /^[0-7]$/.test(name) ? Number(name) : -1];
+      if (level === undefined || !FACILITY.test(facility)) {
+        report.invalid(setting, `must be 0 to 7 or one of ${LEVEL_NAMES.join(', ')}, not ${quote(setting.value)}`);
+        return;
+      }
+      draft.level = { value: level, place: setting.place };
+      if (facility !== 'daemon') {
+        report.warn(setting.place, `debug: the facility ${facility} is not used, because nothing is sent to syslog`);
+      }
+    },
+  }),
+  serviceOption({
+    name: 'service',
+    rating: 'B',
+    verdict: 'same',
+    values: 'NAME',
+    note: 'in a section, its name in logs and metrics; before the first section it named the process in syslog and has no effect',
+    apply(setting, draft) {
+      draft.name = setting.value;
+    },
+  }),
+  serviceOption({
+    name: 'logId',
+    rating: 'B',
+    verdict: 'warned',
+    values: 'sequential, unique, thread, process',
+    note: 'connections are numbered in sequence, whatever is asked for',
+    apply(setting, _draft, report) {
+      const word = readWord(setting, ['sequential', 'unique', 'thread', 'process'], report);
+      if (word === undefined || word === 'sequential') return;
+      report.warn(setting.place, `logId: connections are numbered in sequence, not by ${word}`);
+    },
+  }),
+  serviceOption({
+    name: 'include',
+    rating: 'B',
+    verdict: 'same',
+    values: 'DIR',
+    note: 'every regular file of the folder, sorted by name, as if it stood there',
+    // The statements arrive here with the included ones already in their places.
+    apply: () => {},
+  }),
+  serviceOption({
+    name: 'reset',
+    rating: 'B',
+    verdict: 'same',
+    values: 'yes, no',
+    note: 'whether errors and timeouts end a connection with RST',
+    apply(setting, draft, report) {
+      store(draft.values, 'sockets.reset', readYesNo(setting, report), setting);
+    },
+  }),
+  ...['setuid', 'setgid'].map((name) =>
+    refusedOption({
+      name,
+      scope: 'service',
+      rating: 'A',
+      values: name === 'setuid' ? 'USER' : 'GROUP',
+      note: 'icapgw does not change its user after the start, and would go on with more rights than asked for',
+      instead:
+        'start it as that user (systemd: User=, Group= and AmbientCapabilities=CAP_NET_BIND_SERVICE for a low port)',
+    }),
+  ),
+  ignoredOption({
+    name: 'stack',
+    scope: 'service',
+    values: 'BYTES',
+    note: 'there is no thread for each connection',
+    instead: 'remove the line',
+  }),
+  ...['engineId', 'engineNum'].map((name) =>
+    refusedOption({
+      name,
+      scope: 'service',
+      values: 'ID',
+      note: 'OpenSSL engines cannot be loaded, so that keys in tokens are out of reach',
+      instead: 'use a key in a PEM file',
+    }),
+  ),
+  ...['Authentication', 'Domain', 'Header', 'Host', 'Password', 'Username'].map((name) =>
+    ignoredOption({
+      name: `protocol${name}`,
+      scope: 'service',
+      repeats: name === 'Header',
+      values: 'TEXT',
+      note: 'it only matters in client mode',
+      instead: 'remove the line',
+    }),
+  ),
+];

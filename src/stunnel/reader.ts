@@ -1,0 +1,86 @@
+import type { RawResult } from '../config/raw.ts';
+import { readStatements, type StunnelSources } from './include.ts';
+import type { Place } from './place.ts';
+import { putProcess } from './process-raw.ts';
+import { RawBuilder } from './raw-builder.ts';
+import { quote, Report } from './report.ts';
+import { readSections, type SectionedFile } from './section-reader.ts';
+import { isComplete, putService, type Section } from './service-raw.ts';
+
+/**
+ * Whether a text is a stunnel.conf rather than YAML: the first line that can only be one of the two decides. Where none
+ * does, it is YAML.
+ */
+export function looksLikeStunnel(text: string): boolean {
+  const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  for (const match of body.matchAll(/^[^\S\n]*(\S[^\n]*)$/gm)) {
+    const line = (match[1] ?? '').trimEnd();
+    if (/^\[.*\]$/.test(line) || /^[A-Za-z][\w.-]*\s*=/.test(line) || line.startsWith(';')) return true;
+    if (/^(?:---|%YAML|["']?[A-Za-z][\w-]*["']?\s*:(?:\s|$))/.test(line)) return false;
+  }
+  return false;
+}
+
+/**
+ * Reads a stunnel.conf into the raw form of the YAML format. Never throws: whatever is wrong or different from stunnel is
+ * a problem with file and line. A service without endpoints or certificate is reported and left out; without any
+ * service there is no document. Lines of included files are told as the line of the `include` by `lineOf`.
+ */
+export function readStunnel(text: string, file: string, sources: StunnelSources): RawResult {
+  const report = new Report();
+  const sectioned = readSections(readStatements(text, file, sources, report), report);
+  const start: Place = { file, line: 0, order: 0, rootLine: 0 };
+  const builder = new RawBuilder();
+  putProcess(sectioned, builder, report);
+  const serviceCount = putServices(sectioned, start, builder, report);
+  return {
+    document:
+      serviceCount === 0
+        ? undefined
+        : { file, format: 'stunnel', value: builder.value, lineOf: (path) => builder.lineOf(path) },
+    problems: report.problems,
+  };
+}
+
+function putServices({ sections }: SectionedFile, start: Place, builder: RawBuilder, report: Report): number {
+  if (sections.length === 0 && !report.hasErrors) {
+    report.error(
+      start,
+      'no [section]: stunnel would serve one connection on standard input (inetd mode), which icapgw does not; ' +
+        'put a line such as [icap] before accept and connect',
+    );
+  }
+  builder.set(['services'], [], 0);
+  const names = new Set<string>();
+  let count = 0;
+  for (const section of sections) {
+    const name = chooseName(section, names, report);
+    names.add(name);
+    if (refusesClientMode(section, report)) continue;
+    if (!isComplete({ ...section, name }, report)) continue;
+    putService({ ...section, name }, ['services', count], builder, report);
+    count += 1;
+  }
+  return count;
+}
+
+function refusesClientMode({ draft }: Section, report: Report): boolean {
+  if (draft.client?.value !== true) return false;
+  report.refuse(
+    draft.client.place,
+    'client: client mode (clear text in, TLS out) is not available yet; keep stunnel for this section',
+  );
+  return true;
+}
+
+/** stunnel does not mind services of the same name; metrics and logs do. */
+function chooseName(section: Section, taken: ReadonlySet<string>, report: Report): string {
+  const wanted = section.draft.name || section.name.trim() || 'unnamed';
+  let name = wanted;
+  for (let count = 2; taken.has(name); count += 1) name = `${wanted} (${count})`;
+  if (name !== wanted || wanted === 'unnamed') {
+    const reason = name === 'unnamed' ? 'the section has no name' : `there is another service ${quote(wanted)}`;
+    report.warn(section.place, `${reason}; this one is called ${quote(name)} in logs and metrics`);
+  }
+  return name;
+}
