@@ -8,7 +8,7 @@ import type { Probe, ProbeFailure, ProbeResult } from './probe.ts';
 export interface CheckedMember extends Member {
   readonly backendName: string;
   /** For logs; also who the member is: another address in the same slot is another member. */
-  readonly address: string;
+  readonly addressText: string;
   /** Undefined: no active checks (`health.type: none`). */
   readonly probe: Probe | undefined;
 }
@@ -130,7 +130,7 @@ export class Checker implements Disposable {
     return [...this.#watched.values()].map(({ member, watch }) => ({
       slot: member.slot,
       backend: member.backendName,
-      address: member.address,
+      address: member.addressText,
       state: watch.state,
       sinceMs: watch.sinceMs,
       lastProbe: watch.lastResult,
@@ -144,7 +144,7 @@ export class Checker implements Disposable {
 
   #startWatch(member: CheckedMember): MemberWatch {
     const { state, settings, random, onCheck, onStateChange } = this.#options;
-    const { slot, backendName: backend, address, probe } = member;
+    const { slot, backendName: backend, addressText: address, probe } = member;
     const administrative = this.#administrative.get(backend) ?? 'ready';
     return new MemberWatch({
       ...{ member, probe, administrative, state, settings, random },
@@ -157,5 +157,5 @@ export class Checker implements Disposable {
 }
 
 function isSame(a: CheckedMember, b: CheckedMember): boolean {
-  return a.backendName === b.backendName && a.address === b.address;
+  return a.backendName === b.backendName && a.addressText === b.addressText;
 }

@@ -36,7 +36,7 @@ function setUp({ probes, settings, outliers, administrative = new Map() }: Setup
   });
   const members = probes.map((script, slot): CheckedMember => {
     const address = `10.0.0.${slot}:1344`;
-    const identity = { slot, backend: slot, key: address, backendName: `dlp-${slot}`, address };
+    const identity = { slot, backend: slot, key: address, backendName: `dlp-${slot}`, addressText: address };
     const probe = script === 'none' ? undefined : script.probe;
     return { ...identity, priority: 0, weight: 1, maxConnections: 0, probe };
   });
@@ -411,7 +411,7 @@ describe('members that come and go', () => {
     await round(script, 'refused');
     for (let i = 0; i < 4; i += 1) state.recordFailure(0);
     const next = scriptProbe();
-    checker.setMembers(members.map((member) => ({ ...member, address: '10.0.9.9:1344', probe: next.probe })));
+    checker.setMembers(members.map((member) => ({ ...member, addressText: '10.0.9.9:1344', probe: next.probe })));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(states()).toBe('up');
     expect(state.failuresOf(0)).toBe(0);

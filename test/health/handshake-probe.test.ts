@@ -3,14 +3,14 @@ import { connect } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { createProbe } from '../../src/health/create-probe.ts';
 import { startProbedServer, startSecureProbedServer } from '../_util/health-server.ts';
-import { describeProbe, probePort } from './probe.contract.ts';
+import { describeProbe, probePort, probeSilence } from './probe.contract.ts';
 
 describe('the tls probe', () => {
   describeProbe('tls', () => startSecureProbedServer());
 
   test('a member that accepts and does not shake hands is down', async () => {
     await using server = await startProbedServer();
-    expect(await probePort('tls', server.port, { timeoutMs: 20 })).toMatchObject({
+    expect(await probeSilence('tls', server.port)).toMatchObject({
       reason: 'timeout',
       detail: 'no answer within 20 ms',
     });

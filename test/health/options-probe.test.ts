@@ -4,7 +4,7 @@ import { connect } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { createProbe } from '../../src/health/create-probe.ts';
 import { createDial, startProbedServer, startSecureProbedServer } from '../_util/health-server.ts';
-import { describeProbe, probePort } from './probe.contract.ts';
+import { describeProbe, probePort, probeSilence } from './probe.contract.ts';
 
 const OK = 'ICAP/1.0 200 OK\r\nMethods: REQMOD\r\nISTag: "x"\r\nEncapsulated: null-body=0\r\n\r\n';
 
@@ -109,7 +109,7 @@ describe('the icap probe', () => {
 
   test('a member that accepts and never answers is down', async () => {
     await using server = await startProbedServer();
-    expect(await probePort('icap', server.port, { timeoutMs: 20 })).toMatchObject({
+    expect(await probeSilence('icap', server.port)).toMatchObject({
       ok: false,
       reason: 'timeout',
       detail: 'no answer within 20 ms',

@@ -3,23 +3,32 @@ import { createProbe } from '../../src/health/create-probe.ts';
 import type { ProbeResult, ProbeTarget, ProbeType } from '../../src/health/probe.ts';
 import { createDial, type ProbedServer, refusedPort } from '../_util/health-server.ts';
 
+const NEVER = new AbortController().signal;
+
 /** Runs one probe of a port, with nobody to interrupt it. */
 export async function probePort(
   type: ProbeType,
   port: number,
-  { path, timeoutMs = 10_000 }: { readonly path?: string; readonly timeoutMs?: number } = {},
+  { path }: { readonly path?: string } = {},
 ): Promise<ProbeResult> {
   const { dial, sockets } = createDial(port);
   const target: ProbeTarget = { dial, authority: `127.0.0.1:${port}`, path };
-  const result = await createProbe(type, target)({ timeoutMs, signal: new AbortController().signal });
+  const result = await createProbe(type, target)({ timeoutMs: 10_000, signal: NEVER });
   await expect.poll(() => sockets.every((socket) => socket.destroyed)).toBe(true);
+  return result;
+}
+
+/** The same for a port behind which nobody speaks. Connected beforehand: the short deadline is for the answer alone. */
+export async function probeSilence(type: ProbeType, port: number): Promise<ProbeResult> {
+  const socket = await createDial(port).dial(NEVER);
+  const probe = createProbe(type, { dial: async () => socket, authority: 'dlp:1344', path: undefined });
+  const result = await probe({ timeoutMs: 20, signal: NEVER });
+  await expect.poll(() => socket.destroyed).toBe(true);
   return result;
 }
 
 /** What the checker relies on, whatever the probe says to the member. */
 export function describeProbe(type: ProbeType, startWell: () => Promise<ProbedServer>): void {
-  const never = new AbortController().signal;
-
   describe('as any probe', () => {
     test('a member that is well passes and sees the connection end in good order', async () => {
       await using server = await startWell();
@@ -30,8 +39,8 @@ export function describeProbe(type: ProbeType, startWell: () => Promise<ProbedSe
     test('each run opens a connection of its own', async () => {
       await using server = await startWell();
       const probe = createProbe(type, { ...createDial(server.port), authority: 'dlp:1344', path: undefined });
-      await probe({ timeoutMs: 10_000, signal: never });
-      await probe({ timeoutMs: 10_000, signal: never });
+      await probe({ timeoutMs: 10_000, signal: NEVER });
+      await probe({ timeoutMs: 10_000, signal: NEVER });
       expect(server.connections()).toBe(2);
     });
 
@@ -46,7 +55,7 @@ export function describeProbe(type: ProbeType, startWell: () => Promise<ProbedSe
           signal.addEventListener('abort', () => reject(signal.reason));
         });
       const probe = createProbe(type, { dial, authority: 'dlp:1344', path: undefined });
-      expect(await probe({ timeoutMs: 5, signal: never })).toMatchObject({
+      expect(await probe({ timeoutMs: 5, signal: NEVER })).toMatchObject({
         ok: false,
         reason: 'timeout',
         detail: 'no connection within 5 ms',
@@ -68,7 +77,7 @@ export function describeProbe(type: ProbeType, startWell: () => Promise<ProbedSe
         throw new TypeError('not a function');
       };
       const probe = createProbe(type, { dial, authority: 'dlp:1344', path: undefined });
-      await expect(probe({ timeoutMs: 10_000, signal: never })).rejects.toThrow(TypeError);
+      await expect(probe({ timeoutMs: 10_000, signal: NEVER })).rejects.toThrow(TypeError);
     });
   });
 }
