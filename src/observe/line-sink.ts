@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
-import { SonicBoom } from 'sonic-boom';
+import sonicBoom, { type SonicBoom } from 'sonic-boom';
 import { messageOf, RuntimeError } from '../errors.ts';
 
 export interface LineSinkOptions {
@@ -26,7 +26,7 @@ export async function openLineSink(options: LineSinkOptions): Promise<LineSink> 
   const { target, overwrite, maxPendingBytes } = options;
   try {
     if (typeof target === 'string') await touch(target, overwrite ? 'w' : 'a');
-    const stream = new SonicBoom({ dest: target, append: true, mode: FILE_MODE, maxLength: maxPendingBytes });
+    const stream = new sonicBoom.SonicBoom({ dest: target, append: true, mode: FILE_MODE, maxLength: maxPendingBytes });
     await once(stream, 'ready');
     return new LineSink(stream, options);
   } catch (cause) {

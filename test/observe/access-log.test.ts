@@ -1,0 +1,82 @@
+import { rename, rm, symlink } from 'node:fs/promises';
+import { describe, expect, test, vi } from 'vitest';
+import { openAccessLog, type TunnelAccess } from '../../src/observe/access-log.ts';
+import { createFolder, createLog } from '../_util/observe-log.ts';
+
+const ACCESS: TunnelAccess = {
+  timeMs: 0,
+  service: 'mcas',
+  client: '192.0.2.1:40820',
+  tls: 'TLSv1.3',
+  subject: 'O=Test, CN=client1',
+  backend: 'dlp-1',
+  bytesIn: 5,
+  bytesOut: 10,
+  ms: 12,
+  reason: 'client',
+};
+
+describe('the access log', () => {
+  test('has one object per connection, its keys in the documented order', async () => {
+    await using folder = await createFolder();
+    await using errors = await createLog();
+    const access = await openAccessLog({ file: folder.file('access'), log: errors.log });
+    access.write(ACCESS);
+    await access[Symbol.asyncDispose]();
+    expect(await folder.read('access')).toBe(
+      '{"time":"1970-01-01T00:00:00.000Z","service":"mcas","client":"192.0.2.1:40820","tls":"TLSv1.3",' +
+        '"subject":"O=Test, CN=client1","backend":"dlp-1","bytesIn":5,"bytesOut":10,"ms":12,"reason":"client"}\n',
+    );
+  });
+
+  test('says null for what is unknown, and bounds what a client chose', async () => {
+    await using folder = await createFolder();
+    await using errors = await createLog();
+    const access = await openAccessLog({ file: folder.file('access'), log: errors.log });
+    const unknown = { tls: undefined, subject: undefined, backend: undefined, reason: 'tls-no-certificate' } as const;
+    access.write({ ...ACCESS, ...unknown });
+    access.write({ ...ACCESS, subject: `\n\u009b${'x'.repeat(100_000)}` });
+    await access[Symbol.asyncDispose]();
+    const [first = '', second = '', ...others] = await folder.lines('access');
+    expect(JSON.parse(first)).toMatchObject({ tls: null, subject: null, backend: null, reason: 'tls-no-certificate' });
+    expect(second.length).toBeLessThan(1500);
+    expect(others).toEqual([]);
+  });
+
+  test('goes on in a new file after a rotation', async () => {
+    await using folder = await createFolder();
+    await using errors = await createLog();
+    const access = await openAccessLog({ file: folder.file('access'), log: errors.log });
+    await rename(folder.file('access'), folder.file('access.1'));
+    await access.reopen();
+    access.write(ACCESS);
+    await access[Symbol.asyncDispose]();
+    expect(await folder.lines('access')).toHaveLength(1);
+  });
+
+  test.runIf(process.platform === 'linux')('tells its trouble to the log', async () => {
+    await using folder = await createFolder();
+    await using errors = await createLog();
+    await symlink('/dev/full', folder.file('access'));
+    const access = await openAccessLog({ file: folder.file('access'), log: errors.log });
+    for (let index = 0; index < 40_000; index += 1) access.write(ACCESS);
+    const lost = access.lostCount;
+    expect(lost).toBeGreaterThan(0);
+    await rm(folder.file('access'));
+    await access.reopen();
+    await vi.waitFor(async () => expect((await folder.lines('access')).length).toBe(40_000 - lost));
+    await access[Symbol.asyncDispose]();
+    expect(await errors.events()).toMatchObject([
+      { event: 'access-log-failed', level: 'error', file: folder.file('access') },
+      { event: 'log-lines-lost', count: lost, file: folder.file('access') },
+    ]);
+  });
+
+  test('cannot be opened: the error names it', async () => {
+    await using errors = await createLog();
+    await expect(openAccessLog({ file: '/nowhere/access', log: errors.log })).rejects.toMatchObject({
+      code: 'ICAPGW_LOG_FILE',
+      message: expect.stringContaining('/nowhere/access'),
+    });
+  });
+});
