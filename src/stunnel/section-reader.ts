@@ -42,9 +42,12 @@ export function readSections(statements: readonly Statement[], report: Report): 
     }
     settingCount += 1;
     if (!hasRoom(settingCount - 1, MAX_SETTINGS, 'options in one section', statement.place, report)) break;
-    const override = isOverride(statement.name) ? readOverride(statement, report) : undefined;
-    if (override !== undefined) overrides.push(override);
-    if (!isOverride(statement.name)) readSetting(statement, process, draft, sections.length > 0, report);
+    if (isOverride(statement.name)) {
+      const override = readOverride(statement, report);
+      if (override !== undefined) overrides.push(override);
+    } else {
+      readSetting(statement, process, draft, sections.length > 0, report);
+    }
   }
   return { process, overrides: processOverrides, globals, sections };
 }
