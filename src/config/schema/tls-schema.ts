@@ -18,10 +18,17 @@ const CIPHER_LIST: Kind<string> = text({
   pattern: /^[\w+\-!@=.:,/*? ]{1,2000}$/,
 });
 
-const NAME_LIST: Kind<string> = text({
+const SUITE_LIST: Kind<string> = text({
   type: 'OpenSSL list',
-  expected: 'names separated by colons, such as X25519:P-256',
-  pattern: /^[\w.-]{1,64}(?::[\w.-]{1,64}){0,63}$/,
+  expected: 'TLS 1.3 suites separated by colons, such as TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256',
+  pattern: /^\w{1,64}(?::\w{1,64}){0,31}$/,
+});
+
+// OpenSSL 3.5 also takes marks: `*` for a key share, `/` between tuples, `?` before what may be unknown.
+const GROUP_LIST: Kind<string> = text({
+  type: 'OpenSSL list',
+  expected: 'groups separated by colons, such as X25519MLKEM768:X25519:P-256',
+  pattern: /^[*?]{0,2}[\w.-]{1,64}(?:[:/][*?]{0,2}[\w.-]{1,64}){0,63}$/,
 });
 
 const SUBJECT: Kind<string> = text({
@@ -44,6 +51,7 @@ const SHA256: Kind<string> = scalar({
   expected: 'a SHA-256 hash: 64 hexadecimal digits, or 44 characters of base64',
   parse: (raw) => (typeof raw === 'string' && (SHA256_HEX.test(raw) || SHA256_BASE64.test(raw)) ? raw : INVALID),
   write: (value) => value,
+  hint: (raw) => (typeof raw === 'number' ? 'put it in quotes' : undefined),
 });
 
 const ALLOW: Mapping<AllowConfig> = mapping<AllowConfig>({
@@ -77,8 +85,8 @@ export const SERVICE_TLS: Mapping<ServiceTlsConfig> = mapping<ServiceTlsConfig>(
   minVersion: key('min-version', VERSION, 'TLSv1.2'),
   maxVersion: key('max-version', VERSION, 'TLSv1.3'),
   ciphers: optional('ciphers', CIPHER_LIST),
-  ciphersuites: optional('ciphersuites', NAME_LIST),
-  groups: optional('groups', NAME_LIST),
+  ciphersuites: optional('ciphersuites', SUITE_LIST),
+  groups: optional('groups', GROUP_LIST),
   serverCipherPreference: key('server-cipher-preference', FLAG, false),
   securityLevel: optional('security-level', integer(0, 5)),
   sessionTickets: key('session-tickets', FLAG, true),

@@ -1,0 +1,93 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { MAX_CONFIG_BYTES } from '../../src/config/yaml.ts';
+import { createConfigFolder } from '../_util/config-folder.ts';
+import { serviceText } from '../_util/config-text.ts';
+
+const STUNNEL = '[dlp]\naccept = 127.0.0.1:11344\nconnect = 127.0.0.1:1344\ncert = dlp.pem\n';
+
+describe('a file that is a configuration', () => {
+  test('may be YAML, with files beside it', () => {
+    using folder = createConfigFolder({ 'a.yaml': `${serviceText()}pid-file: a.pid\n` });
+    const { config, problems } = loadConfig('a.yaml', folder.path);
+    expect(problems).toEqual([]);
+    expect(config).toMatchObject({
+      file: join(folder.path, 'a.yaml'),
+      format: 'yaml',
+      pidFile: join(folder.path, 'a.pid'),
+    });
+    expect(config?.workers).toBeGreaterThanOrEqual(1);
+  });
+
+  test('may be a stunnel.conf, whatever its name, with files in the working directory', () => {
+    using folder = createConfigFolder({ 'a.yaml': `\uFEFF${STUNNEL.replaceAll('\n', '\r\n')}` });
+    const { config } = loadConfig(join(folder.path, 'a.yaml'), '/work');
+    expect(config).toMatchObject({ format: 'stunnel', services: [{ name: 'dlp', tls: { cert: '/work/dlp.pem' } }] });
+  });
+
+  test('may include folders where stunnel would find them', () => {
+    using folder = createConfigFolder({ 'a.conf': 'include = conf.d\n' });
+    mkdirSync(join(folder.path, 'conf.d'));
+    mkdirSync(join(folder.path, 'conf.d', 'not-a-file'));
+    writeFileSync(join(folder.path, 'conf.d', 'dlp.conf'), STUNNEL);
+    expect(loadConfig('a.conf', folder.path).config?.services[0]?.name).toBe('dlp');
+  });
+
+  test('is told what its reader and what the validator has to say, by line', () => {
+    using folder = createConfigFolder({
+      'a.conf': `${STUNNEL}icapgw.balance = leastconn\nbogus = 1\nicapgw.nope = 1\n`,
+    });
+    const { config, problems } = loadConfig('a.conf', folder.path);
+    expect(config).toBeUndefined();
+    expect(problems.filter(({ severity }) => severity === 'error').map(({ line, file }) => `${file}:${line}`)).toEqual([
+      'a.conf:5',
+      'a.conf:6',
+      'a.conf:7',
+    ]);
+  });
+});
+
+describe('a file that is none', () => {
+  const problemOf = (file: string, cwd: string) => {
+    const { config, problems } = loadConfig(file, cwd);
+    expect(config).toBeUndefined();
+    expect(problems).toHaveLength(1);
+    return problems[0];
+  };
+
+  test.each([
+    ['is missing', 'nowhere.yaml', 'does not exist'],
+    ['is below a file', 'text/nowhere.yaml', 'a part of its path is not a folder'],
+    ['is a folder', '.', 'is a folder; name the configuration file in it'],
+    ['is binary', 'binary', 'is not text'],
+    ['is UTF-16', 'utf16', 'is UTF-16; save it as UTF-8'],
+    ['is too large', 'large', 'is larger than 1048576 bytes'],
+    ['has no end', '/dev/zero', 'is larger than 1048576 bytes'],
+  ])('because it %s', (_name, file, message) => {
+    using folder = createConfigFolder({
+      text: '',
+      binary: Uint8Array.of(0x30, 0x82, 0x00, 0x01),
+      utf16: Buffer.from('\uFEFFservices:', 'utf16le'),
+      large: Buffer.alloc(MAX_CONFIG_BYTES + 1, '#'),
+    });
+    expect(problemOf(file, folder.path)).toEqual({
+      severity: 'error',
+      file,
+      line: 0,
+      message: expect.stringContaining(message),
+      code: 'ICAPGW_CONFIG_READ',
+    });
+  });
+
+  test('because it is empty', () => {
+    using folder = createConfigFolder({ 'a.yaml': '' });
+    expect(problemOf('a.yaml', folder.path)?.code).toBe('ICAPGW_CONFIG_SYNTAX');
+  });
+
+  test('but not because a comment in it is in an old encoding', () => {
+    using folder = createConfigFolder({ 'a.yaml': Buffer.from(`# Gr\xfc\xdfe\n${serviceText()}`, 'latin1') });
+    expect(loadConfig('a.yaml', folder.path).problems).toEqual([]);
+  });
+});
