@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf, RuntimeError } from '../errors.ts';
 
@@ -31,7 +31,8 @@ export function exists(path: string): boolean {
 
 /** Makes the folder, missing parents included. */
 export function makeFolder(dir: string): void {
-  if (exists(dir)) return;
+  if (existsSync(dir) && statSync(dir).isDirectory()) return;
+  if (exists(dir)) fail(`${dir} is not a folder`);
   // One by one: mkdir's own `recursive` never returns where a parent exists but takes no folder, as in /proc.
   makeFolder(dirname(dir));
   try {
