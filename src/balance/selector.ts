@@ -20,7 +20,7 @@ export interface PickRequest {
   readonly random: () => number;
 }
 
-export interface Pick<M extends Member> {
+export interface Picked<M extends Member> {
   readonly member: M;
   /** Whether it was picked although it is not up, because nobody who is up was left for this client. */
   readonly lastResort: boolean;
@@ -32,7 +32,7 @@ interface Seat<M extends Member> extends Candidate {
 
 /**
  * Picks members for one worker. Immutable but for the shared state it reads: when the members change, make another one.
- * It may live as long as a connection does, slots keep their meaning for `release`.
+ * What it picked outlives it: slots keep their meaning for `release`.
  */
 export class Selector<M extends Member = Member> {
   readonly #policy: Policy;
@@ -54,7 +54,7 @@ export class Selector<M extends Member = Member> {
    * `PoolState.release(member.slot, worker)`. Undefined when nobody can take the client, which is also so while those
    * who are up are full: they are alive, and members that are down would not help them.
    */
-  pick(request: PickRequest): Pick<M> | undefined {
+  pick(request: PickRequest): Picked<M> | undefined {
     const draw = this.#drawFor(request);
     let isAnyUp = false;
     for (const group of this.#groups) {
