@@ -97,10 +97,12 @@ export class WorkerCounters {
     this.#slots = new Float64Array(buffer, offsetBytes, layout.sliceSlots);
   }
 
+  /** Call once the connection has passed every limit and list: rejected ones are counted apart. */
   connectionAccepted(service: number): void {
     this.#add(service * SERVICE_SLOT_COUNT + SERVICE_SLOTS.accepted, 1);
   }
 
+  /** The end of a connection whose handshake was done, or that needed none. */
   connectionClosed(service: number, reason: CloseReason): void {
     this.#add(service * SERVICE_SLOT_COUNT + SERVICE_SLOTS.closed + CLOSED[reason], 1);
   }
