@@ -1,0 +1,66 @@
+import { parseArgs } from 'node:util';
+import { haproxy } from './peer/haproxy.ts';
+import { hitch } from './peer/hitch.ts';
+import { icapgw } from './peer/icapgw.ts';
+import { nginx } from './peer/nginx.ts';
+import type { Peer } from './peer/peer.ts';
+import { stunnel } from './peer/stunnel.ts';
+import { reduced, WORKLOADS, type Workload } from './workload.ts';
+
+export interface BenchArguments {
+  readonly peers: readonly Peer[];
+  readonly workloads: readonly Workload[];
+  readonly rounds: number;
+  /** Where the samples go as JSON. */
+  readonly jsonFile: string | undefined;
+}
+
+const PEERS: readonly Peer[] = [icapgw, stunnel, haproxy, nginx, hitch];
+const QUICK_DIVISOR = 5;
+
+export const USAGE: string = `npm run bench -- [options]
+  --peers A,B       of ${PEERS.map(({ name }) => name).join(', ')} (all)
+  --workloads A,B   of ${WORKLOADS.map(({ name }) => name).join(', ')} (all)
+  --rounds N        each peer does each workload N times; the median counts (5)
+  --quick           a fifth of the work, one round: a look, not a result
+  --json FILE       writes every sample
+`;
+
+/** Throws TypeError or RangeError with a text for people. */
+export function parseArguments(args: readonly string[]): BenchArguments | 'help' {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      peers: { type: 'string' },
+      workloads: { type: 'string' },
+      rounds: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+  if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError('--rounds takes a whole number from 1 up');
+  const workloads = select(WORKLOADS, values.workloads, '--workloads');
+  return {
+    peers: select(PEERS, values.peers, '--peers'),
+    workloads: values.quick ? workloads.map((workload) => reduced(workload, QUICK_DIVISOR)) : workloads,
+    rounds,
+    jsonFile: values.json,
+  };
+}
+
+function select<T extends { readonly name: string }>(
+  all: readonly T[],
+  names: string | undefined,
+  option: string,
+): T[] {
+  if (names === undefined) return [...all];
+  return names.split(',').map((name) => {
+    const found = all.find((candidate) => candidate.name === name);
+    if (found === undefined)
+      throw new RangeError(`${option}: no ${name}; there are ${all.map((c) => c.name).join(', ')}`);
+    return found;
+  });
+}

@@ -1,0 +1,66 @@
+/** How a unit of work gets its connection. */
+export type ConnectionUse = 'new' | 'resumed' | 'kept' | 'idle';
+
+export interface Workload {
+  readonly name: string;
+  readonly title: string;
+  readonly connection: ConnectionUse;
+  /** Bytes of the body that goes up in a REQMOD and comes back in its reply; 0: one OPTIONS. */
+  readonly bodyBytes: number;
+  /** Units of work that are measured, over all load generators; for `idle`, connections. */
+  readonly unitCount: number;
+  /** Units under way at a time, over all load generators. */
+  readonly concurrency: number;
+}
+
+/** Counts are chosen so that a peer works for one to three seconds of CPU time: its clock ticks every 10 ms. */
+export const WORKLOADS: readonly Workload[] = [
+  {
+    name: 'handshake',
+    title: 'full handshake + 1 OPTIONS',
+    connection: 'new',
+    bodyBytes: 0,
+    unitCount: 2_000,
+    concurrency: 16,
+  },
+  {
+    name: 'resumed',
+    title: 'resumed handshake + 1 OPTIONS',
+    connection: 'resumed',
+    bodyBytes: 0,
+    unitCount: 4_000,
+    concurrency: 16,
+  },
+  { name: '1k', title: '1 KB transaction', connection: 'kept', bodyBytes: 1_024, unitCount: 60_000, concurrency: 32 },
+  {
+    name: 'calm',
+    title: '1 KB transaction, 2 users',
+    connection: 'kept',
+    bodyBytes: 1_024,
+    unitCount: 20_000,
+    concurrency: 2,
+  },
+  {
+    name: '100k',
+    title: '100 KB transaction',
+    connection: 'kept',
+    bodyBytes: 100 * 1_024,
+    unitCount: 12_000,
+    concurrency: 16,
+  },
+  {
+    name: '8m',
+    title: '8 MB transaction',
+    connection: 'kept',
+    bodyBytes: 8 * 1_024 * 1_024,
+    unitCount: 240,
+    concurrency: 4,
+  },
+  { name: 'idle', title: 'idle connections', connection: 'idle', bodyBytes: 0, unitCount: 2_000, concurrency: 16 },
+];
+
+/** The same workload with less of it; what is measured then is rougher. */
+export function reduced(workload: Workload, divisor: number): Workload {
+  if (workload.connection === 'idle') return workload;
+  return { ...workload, unitCount: Math.ceil(workload.unitCount / divisor) };
+}
