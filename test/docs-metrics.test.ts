@@ -23,7 +23,7 @@ const DOC = await readFile(new URL('../docs/metrics.md', import.meta.url), 'utf8
 /** The rows of the table under a heading, as cells. */
 function tableOf(heading: string): string[][] {
   const section = DOC.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`)) ?? '';
-  const rows = section.split('\n').filter((line) => line.startsWith('| '));
+  const rows = section.split('\n').filter((line) => /^\| [^-]/.test(line));
   return rows.slice(1).map((row) =>
     row
       .split('|')
