@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { ErrorCode, Problem } from '../errors.ts';
+import { isMapping } from './collection.ts';
 import type { RawDocument, RawPath } from './raw.ts';
 import { printable, show } from './show.ts';
 
@@ -109,12 +110,16 @@ export class Place {
 
   /** Whether the document says anything here, as opposed to leaving it to the default. */
   get given(): boolean {
-    let value = this.#report.document.value;
-    for (const key of this.path) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return false;
-      value = Reflect.get(value, key);
-    }
-    return value !== undefined && value !== null;
+    const raw = this.#raw;
+    return raw !== undefined && raw !== null;
+  }
+
+  /** Each value of a list of mappings with its place. What is not a mapping was refused and is not in `values`. */
+  pair<T>(values: readonly T[]): readonly (readonly [value: T, place: Place])[] {
+    const raw = this.#raw;
+    const items: readonly unknown[] = Array.isArray(raw) ? raw : [];
+    const indexes = [...items.keys()].filter((index) => isMapping(items[index]));
+    return values.map((value, position) => [value, this.at(indexes[position] ?? position)]);
   }
 
   get line(): number {
@@ -127,6 +132,15 @@ export class Place {
 
   resolveFile(name: string): string {
     return this.#report.resolveFile(name);
+  }
+
+  get #raw(): unknown {
+    let value = this.#report.document.value;
+    for (const key of this.path) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+      value = Reflect.get(value, key);
+    }
+    return value;
   }
 }
 
@@ -145,12 +159,10 @@ function describePath(path: RawPath, document: RawDocument): string {
 }
 
 function sectionName(root: unknown, index: number): string | undefined {
-  if (typeof root !== 'object' || root === null || !('services' in root) || !Array.isArray(root.services)) {
-    return undefined;
-  }
-  const service: unknown = root.services[index];
-  if (typeof service !== 'object' || service === null || !('name' in service)) return undefined;
-  return typeof service.name === 'string' ? service.name : undefined;
+  const services = isMapping(root) ? root['services'] : undefined;
+  const service: unknown = Array.isArray(services) ? services[index] : undefined;
+  const name = isMapping(service) ? service['name'] : undefined;
+  return typeof name === 'string' ? name : undefined;
 }
 
 const PLAIN_KEY = /^[\w-]{1,60}$/;

@@ -92,6 +92,26 @@ describe('a document that is not a configuration', () => {
     expect(readConfig(text).problems).toContain(expected);
   });
 
+  test('is told about the right service and backend when others are nonsense', () => {
+    const text = `services:
+  - 5
+  - name: dlp
+    listen: 127.0.0.1:1
+    protocol: icap
+    tls: off
+    backends:
+      - nonsense
+      - address: 10.0.0.5:1344
+        tls: { verify: false }
+`;
+    expect(readConfig(text).problems).toEqual([
+      '2 error: services[0]: must be a mapping of keys and values, not 5',
+      '5 error: services[1].protocol: icap is not available in this version yet; use tunnel',
+      '8 error: services[1].backends[0]: must be a mapping of keys and values, not "nonsense"',
+      expect.stringMatching(/^10 warning: services\[1\]\.backends\[1\]\.tls\.verify: false/),
+    ]);
+  });
+
   test('may have 256 services', () => {
     const services = (count: number) =>
       Array.from(

@@ -14,7 +14,10 @@ interface Listener {
 
 /** Whether everything that listens can, and whether the admin endpoint is out of strangers' reach. */
 export function checkListeners(settings: Settings, root: Place): void {
-  const listeners = settings.services.flatMap((service, index) => listenersOf(service, root.at('services', index)));
+  const listeners = root
+    .at('services')
+    .pair(settings.services)
+    .flatMap(([service, place]) => listenersOf(service, place));
   const { admin } = settings;
   if (admin.listen !== 'off') {
     const place = root.at('admin', 'listen');

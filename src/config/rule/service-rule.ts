@@ -59,8 +59,7 @@ function checkProxyProtocol({ proxyProtocol }: ServiceConfig, place: Place): voi
 
 function checkBackends({ backends }: ServiceConfig, place: Place): void {
   const lines = new Map<string, number>();
-  for (const [index, { name }] of backends.entries()) {
-    const backend = place.at('backends', index);
+  for (const [{ name }, backend] of place.at('backends').pair(backends)) {
     const line = lines.get(name);
     if (name !== '' && line !== undefined) {
       backend.error(`the name ${show(name)} is taken by the backend in line ${line}; give one of them another name`);
@@ -75,8 +74,8 @@ function checkBackends({ backends }: ServiceConfig, place: Place): void {
 function checkRoutes({ backends, icap }: ServiceConfig, place: Place): void {
   if (place.at('backends').failed) return;
   const names = new Set(backends.map((backend) => backend.name));
-  for (const [index, route] of icap.routes.entries()) {
-    const target = place.at('routes', index, 'backends');
+  for (const [route, routePlace] of place.at('routes').pair(icap.routes)) {
+    const target = routePlace.at('backends');
     for (const name of route.backends) {
       if (!names.has(name)) target.error(`there is no backend named ${show(name)} in this service`);
     }

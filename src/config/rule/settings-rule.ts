@@ -15,20 +15,19 @@ export function checkSettings(settings: Settings, root: Place): void {
   }
   checkServiceNames(settings, root);
   checkListeners(settings, root);
-  for (const [index, service] of settings.services.entries()) {
-    const place = root.at('services', index);
+  for (const [service, place] of root.at('services').pair(settings.services)) {
     checkService(service, place);
     if (service.tls !== undefined) checkServiceTls(service.tls, place.at('tls'));
-    for (const [position, backend] of service.backends.entries()) {
-      checkBackendTls(backend, place.at('backends', position, 'tls'));
+    for (const [backend, backendPlace] of place.at('backends').pair(service.backends)) {
+      checkBackendTls(backend, backendPlace.at('tls'));
     }
   }
 }
 
 function checkServiceNames({ services }: Settings, root: Place): void {
   const lines = new Map<string, number>();
-  for (const [index, { name }] of services.entries()) {
-    const place = root.at('services', index, 'name');
+  for (const [{ name }, service] of root.at('services').pair(services)) {
+    const place = service.at('name');
     const line = lines.get(name);
     if (name !== '' && line !== undefined) {
       place.error(`${show(name)} is already the name of the service in line ${line}`);
