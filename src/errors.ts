@@ -33,6 +33,7 @@ const MESSAGES = {
   ICAPGW_ICAP_BAD_PREVIEW: 'the preview does not fit what was announced',
   ICAPGW_ICAP_HEAD_TOO_LARGE: 'a header block is larger than the limit',
   ICAPGW_ICAP_BODY_TOO_LARGE: 'the body is larger than the limit',
+  ICAPGW_PROBE_FILE: 'the document to send cannot be read',
   ICAPGW_USAGE: 'the command was not understood',
 } as const;
 

@@ -1,0 +1,61 @@
+import { UpstreamError } from '../errors.ts';
+import { DEFAULT_ICAP_LIMITS } from '../icap/limits.ts';
+import { type DialedConnection, dial, type ProbeTls } from './dial.ts';
+import { IcapClient } from './icap-client.ts';
+import { authorityOf, type ProbeTarget } from './target.ts';
+
+/** How long a probe waits for what. */
+export interface ProbeTimeouts {
+  /** For TCP and TLS together. */
+  readonly connectMs: number;
+  /** The longest silence of the server. */
+  readonly silenceMs: number;
+  /** For everything. */
+  readonly totalMs: number;
+}
+
+/** An open connection with the client that speaks on it. */
+export interface SessionConnection extends DialedConnection {
+  readonly client: IcapClient;
+}
+
+/** The connections of one probe: one as long as the server keeps it, another when it does not. */
+export class ProbeSession implements Disposable {
+  readonly #target: ProbeTarget;
+  readonly #tls: ProbeTls;
+  readonly #timeouts: ProbeTimeouts;
+  readonly #deadline: AbortSignal;
+  #current: SessionConnection | undefined;
+
+  constructor(target: ProbeTarget, tls: ProbeTls, timeouts: ProbeTimeouts) {
+    this.#target = target;
+    this.#tls = tls;
+    this.#timeouts = timeouts;
+    this.#deadline = AbortSignal.timeout(timeouts.totalMs);
+    this.#deadline.addEventListener('abort', () => this.#current?.client.close(this.#late()));
+  }
+
+  /** A connection that takes a request. */
+  async connect(): Promise<SessionConnection> {
+    if (this.#current?.client.isReusable === true) return this.#current;
+    this.#current?.client.close();
+    const { connectMs, silenceMs, totalMs } = this.#timeouts;
+    const dialed = await dial(this.#target, this.#tls, Math.min(connectMs, totalMs));
+    const { explain } = dialed;
+    const backend = authorityOf(this.#target);
+    const client = new IcapClient(dialed.socket, { backend, limits: DEFAULT_ICAP_LIMITS, silenceMs, explain });
+    this.#current = { ...dialed, client };
+    if (this.#deadline.aborted) client.close(this.#late());
+    return this.#current;
+  }
+
+  [Symbol.dispose](): void {
+    this.#current?.client.close();
+  }
+
+  #late(): UpstreamError {
+    const backend = authorityOf(this.#target);
+    const detail = `no verdict from ${backend} within ${this.#timeouts.totalMs} ms, more with --timeout`;
+    return new UpstreamError('ICAPGW_UPSTREAM_TIMEOUT', { backend, detail });
+  }
+}

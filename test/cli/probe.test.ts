@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import { addProbeCommand } from '../../src/cli/probe.ts';
+import { startIcapServer } from '../../src/demo/icap-server.ts';
+import { certificates } from '../_util/certificates.ts';
+import { type CliRecord, runCli } from '../_util/cli-recorder.ts';
+import { startScriptedServer, startSilentServer } from '../_util/icap-ill-servers.ts';
+import { startTlsIcapServer } from '../_util/icap-tls-server.ts';
+
+function runProbe(args: readonly string[], isTTY = false): Promise<CliRecord> {
+  return runCli(['probe', ...args], addProbeCommand, { cwd: certificates().dir, isTTY });
+}
+
+async function againstDemo(args: readonly string[], isTTY = false): Promise<CliRecord> {
+  await using server = await startIcapServer({ host: '127.0.0.1', port: 0 });
+  return await runProbe([`icap://127.0.0.1:${server.port}/reqmod`, ...args], isTTY);
+}
+
+describe('icapgw probe', () => {
+  test('passes a harmless text with exit code 0', async () => {
+    const { stdout, stderr, exitCode } = await againstDemo([]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toBe('');
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(/^connected {2}127\.0\.0\.1:\d+, in clear text$/),
+      'options    200 OK; icapgw demonstration server, not a scanner; methods REQMOD RESPMOD; preview 1024; allow 204',
+      'sent       REQMOD /reqmod, probe.txt (47 bytes), preview of 1024 was enough',
+      expect.stringMatching(/^ALLOWED {4}\(ICAP 204\) after \d+ ms$/),
+      '',
+    ]);
+  });
+
+  test.each([
+    { what: 'EICAR', args: ['--eicar'] },
+    { what: 'a card number', args: ['--text', 'card 4111 1111 1111 1111'] },
+    { what: 'EICAR without 204', args: ['--eicar', '--no-204', '--no-preview', '--method', 'respmod'] },
+  ])('reports $what as blocked with exit code 3', async ({ args }) => {
+    const { stdout, exitCode } = await againstDemo(args);
+    expect(exitCode).toBe(3);
+    expect(stdout).toMatch(/^BLOCKED {4}\S+ \(ICAP 200, HTTP 403\)/m);
+  });
+
+  test('sends a file that is named relative to the working folder', async () => {
+    const { stdout, exitCode } = await againstDemo(['--file', 'lab-ca.pem']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('lab-ca.pem (');
+  });
+
+  test('prints one JSON object for scripts', async () => {
+    const { stdout, exitCode } = await againstDemo(['--eicar', '--json']);
+    expect(exitCode).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({
+      verdict: 'blocked',
+      threat: 'EICAR-Test-File',
+      httpStatus: 403,
+      icapStatus: 200,
+      method: 'REQMOD',
+      path: '/reqmod',
+      options: { status: 200, methods: ['REQMOD', 'RESPMOD'] },
+    });
+  });
+
+  test('shows the conversation with -v', async () => {
+    const { stderr } = await againstDemo(['-v', '--header', 'X-Test: 1']);
+    expect(stderr).toMatch(/^> OPTIONS icap:\/\/127\.0\.0\.1:\d+\/reqmod ICAP\/1\.0$/m);
+    expect(stderr).toMatch(/^< ICAP\/1\.0 200 OK$/m);
+    expect(stderr).toMatch(/^> POST http:\/\/misc\/probe\.txt HTTP\/1\.1$/m);
+    expect(stderr.match(/^> X-Test: 1$/gm)).toHaveLength(2);
+  });
+
+  test('colours the verdict only on a terminal', async () => {
+    expect((await againstDemo([], true)).stdout).toContain('\x1b[32mALLOWED\x1b[39m');
+  });
+
+  test('goes over TLS with a client certificate', async () => {
+    const { ca, server, client } = certificates();
+    await using gateway = await startTlsIcapServer(server, ca.cert);
+    const url = `icaps://127.0.0.1:${gateway.port}`;
+    const { stdout, exitCode } = await runProbe([url, '--ca', ca.cert, '--cert', client.combined]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/TLSv1\.3, certificate CN=server \(until \d{4}-\d\d-\d\d, \d+ days left\)$/m);
+  });
+
+  test('does not skip the verification without saying so', async () => {
+    const { selfSignedServer } = certificates();
+    await using gateway = await startTlsIcapServer(selfSignedServer);
+    const url = `icaps://127.0.0.1:${gateway.port}`;
+    const refused = await runProbe([url]);
+    expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(refused.stderr).toContain('give its CA, or the certificate itself, with --ca FILE');
+    const accepted = await runProbe([url, '--insecure']);
+    expect(accepted.exitCode).toBe(0);
+    expect(accepted.stderr).toBe(
+      'icapgw: warning: --insecure: the server is not verified, anybody could answer in its place\n',
+    );
+    expect(accepted.stdout).toContain('NOT VERIFIED');
+  });
+});
+
+describe('without a verdict', () => {
+  test('the reason stands on one line and the exit code is 1', async () => {
+    let port: number;
+    {
+      await using gone = await startSilentServer();
+      port = gone.port;
+    }
+    const { stdout, stderr, exitCode } = await runProbe([`icap://127.0.0.1:${port}`]);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
+    expect(stderr).toMatch(/^icapgw: no verdict: .*nothing listens on 127\.0\.0\.1:\d+.*\n$/);
+  });
+
+  test('the reason is JSON where JSON was asked for', async () => {
+    await using server = await startSilentServer();
+    const { stdout, exitCode } = await runProbe([`icap://127.0.0.1:${server.port}`, '--json', '--timeout', '20ms']);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ verdict: 'error', code: 'ICAPGW_UPSTREAM_TIMEOUT' });
+  });
+
+  test('an error of the server is one with advice', async () => {
+    await using server = await startScriptedServer(['ICAP/1.0 404 No\r\n\r\n', 'ICAP/1.0 404 No\r\n\r\n']);
+    const { stdout, exitCode } = await runProbe([`icap://127.0.0.1:${server.port}`]);
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^NO VERDICT ICAP 404 No after \d+ ms: there is no service at this path/m);
+  });
+
+  test('a port that speaks TLS is recognised', async () => {
+    await using gateway = await startTlsIcapServer(certificates().server);
+    const { stderr, exitCode } = await runProbe([`icap://127.0.0.1:${gateway.port}`]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('is this an ICAP port? One that speaks TLS wants icaps://');
+  });
+
+  test('a file that is not there is named', async () => {
+    const { stderr, exitCode } = await againstDemo(['--file', 'missing.bin']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/cannot be read: .*missing\.bin/);
+  });
+});
+
+describe('wrong usage ends with exit code 2 and says what is right', () => {
+  test.each([
+    { args: ['http://h/'], text: 'It must be icap://HOST[:PORT][/PATH] or icaps://' },
+    { args: [], text: "missing required argument 'url'" },
+    { args: ['icap://h', '--eicar', '--text', 'x'], text: 'cannot be used with' },
+    { args: ['icap://h', '--file', 'x', '--eicar'], text: 'cannot be used with' },
+    { args: ['icap://h', '--profile', 'mcafee'], text: 'Allowed choices are reqmod, respmod, symantec' },
+    { args: ['icap://h', '--timeout', '10'], text: 'a duration such as 500ms, 60s or 10m' },
+    { args: ['icap://h', '--header', 'nonsense'], text: "'Name: value'" },
+    { args: ['icap://h', '--header', 'X: a\nY: b'], text: "'Name: value'" },
+    { args: ['icap://h', '--header', 'Preview: 4'], text: 'The probe says Preview itself' },
+    { args: ['icap://h', '--ca', 'x'], text: '--ca is for TLS: use icaps://' },
+    { args: ['icap://h', '--server-name', 'x'], text: '--server-name is for TLS' },
+    { args: ['icaps://h', '--key', 'x'], text: '--key needs --cert' },
+    { args: ['icaps://h', '--ca', 'missing.pem'], text: 'missing.pem' },
+  ])('$args', async ({ args, text }) => {
+    const { stderr, exitCode } = await runProbe(args);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(text);
+  });
+
+  test('--help shows examples and exit codes', async () => {
+    const { stdout, exitCode } = await runProbe(['--help']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('$ icapgw probe icaps://gw.example --profile symantec');
+    expect(stdout).toContain('3 blocked');
+  });
+});
