@@ -1,10 +1,17 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
+import type { RawPath } from '../config/raw.ts';
 import type { Problem } from '../errors.ts';
 import { type CliIo, hasColor } from './io.ts';
 
-/** Opens the certificates, keys and lists that a configuration names, and says what is wrong with them. */
-export type VerifyMaterial = (config: Config) => Promise<readonly Problem[]> | readonly Problem[];
+/**
+ * Opens the certificates, keys and lists that a configuration names, and says what is wrong with them. `lineOf` tells
+ * where the file writes a key: `['services', 0, 'tls', 'cert']`.
+ */
+export type VerifyMaterial = (
+  config: Config,
+  lineOf: (path: RawPath) => number,
+) => Promise<readonly Problem[]> | readonly Problem[];
 
 const EXAMPLES = `
 Examples:
@@ -34,8 +41,8 @@ export function addCheckCommand(program: Command, io: CliIo, verifyMaterial: Ver
 
 async function findProblems(file: string, cwd: string, verifyMaterial: VerifyMaterial): Promise<readonly Problem[]> {
   const { loadConfig, mergeProblems } = await import('../config/load.ts');
-  const { config, problems } = loadConfig(file, cwd);
-  return config === undefined ? problems : mergeProblems(problems, await verifyMaterial(config));
+  const { config, problems, lineOf } = loadConfig(file, cwd);
+  return config === undefined ? problems : mergeProblems(problems, await verifyMaterial(config, lineOf));
 }
 
 async function printProblems(file: string, problems: readonly Problem[], io: CliIo): Promise<void> {

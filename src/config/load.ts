@@ -5,20 +5,30 @@ import { messageOf, type Problem } from '../errors.ts';
 import type { StunnelSources } from '../stunnel/include.ts';
 import { looksLikeStunnel, readStunnel } from '../stunnel/reader.ts';
 import type { ConfigResult } from './config.ts';
-import type { RawResult } from './raw.ts';
+import type { RawPath, RawResult } from './raw.ts';
 import { validate } from './validate.ts';
 import { MAX_CONFIG_BYTES, readYaml } from './yaml.ts';
+
+/** What loading gives, and where its values stand, for problems that show themselves later: in a certificate, say. */
+export interface LoadedConfig extends ConfigResult {
+  /** 0 where nothing is known. */
+  lineOf(path: RawPath): number;
+}
 
 /**
  * Reads and checks a configuration of either format. Never throws for anything the file holds or fails to be: a
  * configuration is there when no problem is an error. Certificates and keys are not looked at.
  */
-export function loadConfig(file: string, cwd: string = process.cwd()): ConfigResult {
+export function loadConfig(file: string, cwd: string = process.cwd()): LoadedConfig {
   const { document, problems } = loadDocument(file, cwd);
-  if (document === undefined) return { config: undefined, problems };
+  if (document === undefined) return { config: undefined, problems, lineOf: () => 0 };
   const result = validate(document, { cores: availableParallelism(), cwd });
   const hasErrors = problems.some((problem) => problem.severity === 'error');
-  return { config: hasErrors ? undefined : result.config, problems: mergeProblems(problems, result.problems) };
+  return {
+    config: hasErrors ? undefined : result.config,
+    problems: mergeProblems(problems, result.problems),
+    lineOf: (path) => document.lineOf(path),
+  };
 }
 
 /** A document with the text it was read from; the text is empty where there is none. */

@@ -69,12 +69,13 @@ describe('check', () => {
   test('opens certificates only when the rest is right', async () => {
     using folder = createConfigFolder({ good: serviceText(), bad: serviceText({ extra: 'nope: 1' }) });
     const seen: string[] = [];
-    const verify: VerifyMaterial = ({ file, services }) => {
+    const verify: VerifyMaterial = ({ services }, lineOf) => {
       seen.push(...services.map(({ name }) => name));
-      return [{ severity: 'error', file, line: 5, message: 'dlp.pem: no key', code: 'ICAPGW_TLS_MATERIAL' }];
+      const line = lineOf(['services', 0, 'tls']);
+      return [{ severity: 'error', file: 'good', line, message: 'dlp.pem: no key', code: 'ICAPGW_TLS_MATERIAL' }];
     };
     const { stdout, exitCode } = await check(['good'], { cwd: folder.path }, verify);
-    expect(stdout).toMatch(/good:5: error: dlp\.pem: no key \[ICAPGW_TLS_MATERIAL\]\ngood: 1 error\n$/);
+    expect(stdout).toBe('good:5: error: dlp.pem: no key [ICAPGW_TLS_MATERIAL]\ngood: 1 error\n');
     expect(exitCode).toBe(2);
     await check(['bad'], { cwd: folder.path }, verify);
     expect(seen).toEqual(['dlp']);

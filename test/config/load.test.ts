@@ -19,6 +19,7 @@ describe('a file that is a configuration', () => {
       pidFile: join(folder.path, 'a.pid'),
     });
     expect(config?.workers).toBeGreaterThanOrEqual(1);
+    expect(loadConfig('a.yaml', folder.path).lineOf(['services', 0, 'backends', 0, 'address'])).toBe(7);
   });
 
   test('may be a stunnel.conf, whatever its name, with files in the working directory', () => {
@@ -51,8 +52,9 @@ describe('a file that is a configuration', () => {
 
 describe('a file that is none', () => {
   const problemOf = (file: string, cwd: string) => {
-    const { config, problems } = loadConfig(file, cwd);
+    const { config, problems, lineOf } = loadConfig(file, cwd);
     expect(config).toBeUndefined();
+    expect(lineOf(['services'])).toBe(0);
     expect(problems).toHaveLength(1);
     return problems[0];
   };
