@@ -83,18 +83,19 @@ export function parseCrl(der: Buffer): Pick<CrlSummary, 'issuer' | 'thisUpdateMs
 
 function readCrlFile(file: string, isNamed: boolean): CrlFile[] {
   const bytes = readMaterialFile(file, MAX_CRL_BYTES);
-  if (parseCrl(bytes) !== undefined) return [describeCrl(file, bytes)];
+  // No text begins like this: '0' and a byte outside ASCII.
+  if (bytes[0] === TAG.sequence && (bytes[1] ?? 0) >= 0x80) return [describeCrl(file, bytes, 'the revocation list')];
   const blocks = splitPem(file, bytes);
   const lists = blocks.filter((block) => block.label === 'X509 CRL');
   // A folder may hold the CA's certificates beside its lists.
   if (lists.length === 0 && isNamed) throw materialError(file, 'holds no revocation list');
-  return lists.map((block) => describeCrl(file, derOf(block), block.line));
+  return lists.map((block) => describeCrl(file, derOf(block), `the revocation list that begins on line ${block.line}`));
 }
 
-function describeCrl(file: string, der: Buffer | undefined, line = 1): CrlFile {
+function describeCrl(file: string, der: Buffer | undefined, what: string): CrlFile {
   const parsed = der === undefined ? undefined : parseCrl(der);
   if (der === undefined || parsed === undefined) {
-    throw materialError(file, `the revocation list that begins on line ${line} is damaged`);
+    throw materialError(file, `${what} is damaged`);
   }
   return { pem: toPem('X509 CRL', der), summary: { file, ...parsed, fingerprint256: sha256Hex(der) } };
 }

@@ -58,6 +58,7 @@ const CA_NAMES = /^[0-9a-f]{8}\.\d+$|\.(?:pem|crt|cer)$/i;
  * not a CA is pinned. Throws TlsMaterialError for what cannot be read and for a set that could accept nobody.
  */
 export function loadTrust(options: Pick<ClientAuthConfig, 'ca' | 'crl' | 'trust' | 'chainAndPin'>): Trust {
+  if (options.ca.length === 0) throw materialError('client-auth.ca', 'names no file, so no client could be accepted');
   const all = loadCertificates(options.ca);
   const { mode, anchors, pinned, warnings } = divide(options, all);
   const crls = loadCrls(options.crl);
