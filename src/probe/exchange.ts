@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { CHUNK_END, chunkStart, LAST_CHUNK, LAST_CHUNK_IEOF } from '../icap/chunk-encoder.ts';
 import type { BodyPart, Section } from '../icap/encapsulated.ts';
 import type { Field } from '../icap/field.ts';
@@ -12,6 +13,7 @@ import type { Reply } from './reply.ts';
 /** Shown what is sent (`>`) and received (`<`): heads, never bodies. */
 export type Trace = (direction: '>' | '<', head: string) => void;
 
+const NOTHING = Buffer.alloc(0);
 const PIECE_BYTES = 64 * 1024;
 /** A server may offer more; a client need not use it. */
 const MAX_PREVIEW_BYTES = 64 * 1024;
@@ -80,8 +82,9 @@ class Exchange {
     const sent = httpSections(method, document);
     this.#client.begin(method);
     if (previewBytes === undefined) {
-      await this.#client.send(this.#head(sent, []));
-      if (document.sizeBytes > 0) await this.#sendRest();
+      const head = this.#head(sent, []);
+      if (document.sizeBytes === 0) await this.#client.send(head);
+      else await this.#sendRest(head);
       return this.#result(sent, await finalReply(this.#client, this.#trace), false);
     }
     const size = Math.min(previewBytes, MAX_PREVIEW_BYTES);
@@ -91,7 +94,7 @@ class Exchange {
     if (first.head.status !== 100) return this.#result(sent, first, true);
     this.#client.expectAnother();
     // A 100 after ieof has nothing to continue; RFC 3507 erratum 5893 has clients ignore it.
-    if (!isAll) await this.#sendRest();
+    if (!isAll) await this.#sendRest(NOTHING);
     return this.#result(sent, await tracedReply(this.#client, this.#trace), false);
   }
 
@@ -113,17 +116,28 @@ class Exchange {
     await this.#client.send(Buffer.concat([head, ...this.#chunk(data), last]));
   }
 
-  /** Stops when the server has said all it will say: it may not be reading any more. */
-  async #sendRest(): Promise<void> {
-    for (
-      let data = await this.#source.next(PIECE_BYTES);
-      data !== undefined;
-      data = await this.#source.next(PIECE_BYTES)
-    ) {
+  /** Sends `before` and what was not sent yet. Stops when the server has said all it will say. */
+  async #sendRest(before: Buffer): Promise<void> {
+    let pending = before;
+    for (let data = await this.#next(); data !== undefined; data = await this.#next()) {
+      const chunk = this.#chunk(data);
+      const isLast = this.#isWhole;
+      await this.#client.send(Buffer.concat([pending, ...chunk, ...(isLast ? [LAST_CHUNK] : [])]));
+      if (isLast) return;
+      pending = NOTHING;
+      // A server may answer early and close. Reading comes before the next write, whose failure would lose the answer.
+      await setImmediate();
       if (!this.#client.isWaiting) return this.#client.abandonRequest();
-      await this.#client.send(Buffer.concat(this.#chunk(data)));
     }
-    await this.#client.send(LAST_CHUNK);
+    await this.#client.send(Buffer.concat([pending, LAST_CHUNK]));
+  }
+
+  #next(): Promise<Buffer | undefined> {
+    return this.#source.next(PIECE_BYTES);
+  }
+
+  get #isWhole(): boolean {
+    return this.#sentBytes === this.#request.document.sizeBytes;
   }
 
   #chunk(data: Buffer): readonly Buffer[] {
@@ -134,13 +148,12 @@ class Exchange {
   }
 
   #result(sent: readonly Section[], reply: Reply, isFirst: boolean): ModResult {
-    const isWhole = this.#sentBytes === this.#request.document.sizeBytes;
     const hasBody = reply.head.encapsulated.body !== 'null-body';
     return {
       sent,
       reply,
       endedInPreview: isFirst,
-      bodyChanged: isWhole && hasBody ? reply.bodySha256 !== this.#hash.digest('hex') : undefined,
+      bodyChanged: this.#isWhole && hasBody ? reply.bodySha256 !== this.#hash.digest('hex') : undefined,
     };
   }
 }

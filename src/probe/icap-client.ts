@@ -13,6 +13,8 @@ export interface IcapClientOptions {
   readonly limits: IcapLimits;
   /** The longest silence of the server while it is waited for. */
   readonly silenceMs: number;
+  /** What to think of a server that closes without a byte. */
+  readonly silentCloseHint: string;
   /** Says what an error of the connection means. */
   explain(error: unknown): string | undefined;
 }
@@ -158,8 +160,8 @@ export class IcapClient {
   }
 
   #closedError(cause: unknown): UpstreamError {
-    const { backend, explain } = this.#options;
-    const hint = this.#hasReceived ? '' : ", it may not accept this client's address or certificate";
+    const { backend, silentCloseHint, explain } = this.#options;
+    const hint = this.#hasReceived ? '' : `: ${silentCloseHint}`;
     const text = cause === undefined ? `${backend} closed the connection` : `${backend}: ${messageOf(cause)}`;
     return new UpstreamError('ICAPGW_UPSTREAM_CLOSED', { backend, cause, detail: explain(cause) ?? text + hint });
   }

@@ -1,3 +1,4 @@
+import { UpstreamError } from '../errors.ts';
 import type { Field } from '../icap/field.ts';
 import { parseServiceOptions, type ServiceOptions } from '../icap/service-options.ts';
 import { type Judgement, judge } from '../icap/verdict.ts';
@@ -63,10 +64,17 @@ export async function probe(options: ProbeOptions): Promise<ProbeReport> {
   const path = pathFor(options, method);
   const previewBytes = options.usePreview && head.status === 200 ? service.previewBytes : undefined;
 
-  const next = await session.connect();
-  const fields = fieldsFor(options, next);
+  const ask = async (next: SessionConnection): Promise<ModResult> => {
+    const fields = fieldsFor(options, next);
+    return await modify(next.client, { method, uri: uriOf(target, path), fields, document, previewBytes }, trace);
+  };
   const askedMs = performance.now();
-  const result = await modify(next.client, { method, uri: uriOf(target, path), fields, document, previewBytes }, trace);
+  const next = await session.connect();
+  const result = await ask(next).catch(async (error: unknown) => {
+    // c-icap closes after some errors without announcing it, and any server may while a connection is idle.
+    if (next !== connection || !isClosed(error)) throw error;
+    return await ask(await session.connect());
+  });
   return {
     ...judgementOf(method, result),
     address: authorityOf(target),
@@ -82,6 +90,10 @@ export async function probe(options: ProbeOptions): Promise<ProbeReport> {
     connectMs,
     answerMs: performance.now() - askedMs,
   };
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof UpstreamError && error.code === 'ICAPGW_UPSTREAM_CLOSED';
 }
 
 function judgementOf(method: ModMethod, { sent, reply, bodyChanged }: ModResult): Judgement {

@@ -4,6 +4,11 @@ import { type DialedConnection, dial, type ProbeTls } from './dial.ts';
 import { IcapClient } from './icap-client.ts';
 import { authorityOf, type ProbeTarget } from './target.ts';
 
+const CLOSE_HINTS = {
+  icap: "it may not accept this client's address, or it speaks TLS: try icaps://",
+  icaps: "it may not accept this client's address or certificate",
+} as const;
+
 /** How long a probe waits for what. */
 export interface ProbeTimeouts {
   /** For TCP and TLS together. */
@@ -43,7 +48,9 @@ export class ProbeSession implements Disposable {
     const dialed = await dial(this.#target, this.#tls, Math.min(connectMs, totalMs));
     const { explain } = dialed;
     const backend = authorityOf(this.#target);
-    const client = new IcapClient(dialed.socket, { backend, limits: DEFAULT_ICAP_LIMITS, silenceMs, explain });
+    const limits = DEFAULT_ICAP_LIMITS;
+    const silentCloseHint = CLOSE_HINTS[this.#target.scheme];
+    const client = new IcapClient(dialed.socket, { backend, limits, silenceMs, silentCloseHint, explain });
     this.#current = { ...dialed, client };
     if (this.#deadline.aborted) client.close(this.#late());
     return this.#current;

@@ -126,6 +126,12 @@ describe('without a verdict', () => {
     await using gateway = await startTlsIcapServer(certificates().server);
     const { stderr, exitCode } = await runProbe([`icap://127.0.0.1:${gateway.port}`]);
     expect(exitCode).toBe(1);
+    expect(stderr).toContain('it speaks TLS: try icaps://');
+  });
+
+  test('an answer that is not ICAP is recognised', async () => {
+    await using server = await startScriptedServer(['\x15\x03\x01\x00\x02\x02\x46']);
+    const { stderr } = await runProbe([`icap://127.0.0.1:${server.port}`]);
     expect(stderr).toContain('is this an ICAP port? One that speaks TLS wants icaps://');
   });
 

@@ -308,6 +308,11 @@ describe('servers that behave badly', () => {
     expect(await run(server.port)).toMatchObject({ verdict: 'allowed', icapStatus: 200 });
   });
 
+  test('one that closes after OPTIONS without announcing it is connected again', async () => {
+    await using server = await startScriptedServer([OPTIONS_OK]);
+    expect(await run(server.port)).toMatchObject({ verdict: 'allowed', icapStatus: 200 });
+  });
+
   test('one that answers before everything is sent is believed', async () => {
     const page = 'HTTP/1.1 403 Forbidden\r\n\r\n';
     const blocked = `ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, null-body=${page.length}\r\n\r\n${page}`;
