@@ -11,9 +11,11 @@ import type { Peer } from './peer/peer.ts';
 import { killPeers } from './peer/start.ts';
 import { formatReport } from './report.ts';
 
-function createFolder(): Disposable & { readonly path: string } {
+/** Holds private keys, so it goes however the process ends. */
+function createFolder(): string {
   const path = mkdtempSync(join(tmpdir(), 'icapgw-bench-'));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+  process.once('exit', () => rmSync(path, { recursive: true, force: true }));
+  return path;
 }
 
 function versionOf(peer: Peer): string {
@@ -61,8 +63,7 @@ async function main(): Promise<void> {
   const processors = cpus();
   const machine = `${processors.length} x ${processors[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
   process.stdout.write(`${versions}\n${machine}\n\n`);
-  using folder = createFolder();
-  const samples = await collectSamples({ ...options, peers }, folder.path);
+  const samples = await collectSamples({ ...options, peers }, createFolder());
   process.stdout.write(formatReport({ samples, peers: peers.map(({ name }) => name), workloads: options.workloads }));
   if (options.jsonFile === undefined) return;
   writeFileSync(options.jsonFile, `${JSON.stringify({ versions, machine, samples }, null, 2)}\n`);
