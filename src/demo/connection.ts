@@ -161,8 +161,13 @@ export class Connection {
   }
 
   #expire(): void {
-    // RFC 3507 4.3.3: 408 is for a request that did not come in time; an idle connection just ends.
-    if (this.#wait !== 'idleMs' && this.#socket.writableLength === 0) this.#socket.write(closingError(408));
+    // An idle connection just ends; to a client that does not read there is nothing more to say.
+    if (this.#wait === 'idleMs' || this.#socket.writableLength > 0) {
+      this.#socket.destroy();
+      return;
+    }
+    // RFC 3507 4.3.3: 408 is for a request that did not come in time.
+    this.#socket.write(closingError(408));
     this.#socket.destroySoon();
   }
 

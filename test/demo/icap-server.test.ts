@@ -254,6 +254,21 @@ describe('the connection', () => {
     }
   });
 
+  test('a client that does not read its answer is dropped', async () => {
+    await using server = await startServer({ timeouts: { ...TIMEOUTS, bodyIdleMs: 50 }, maxConnections: 1 });
+    await using deaf = await openWire(server.port);
+    deaf.socket.pause();
+    deaf.send(withBody([], 'x'.repeat(8_000_000)));
+    await vi.waitFor(
+      async () => {
+        await using other = await openWire(server.port);
+        other.send(vector('01-options-req'));
+        await other.until('200 OK');
+      },
+      { timeout: 10_000 },
+    );
+  });
+
   test('a client that disappears in the middle disturbs nobody', async () => {
     const log = vi.fn();
     await using server = await startServer({ log });
