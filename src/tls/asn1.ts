@@ -7,6 +7,11 @@ const { Class, Type } = asn1;
 export type Asn1 = forge.asn1.Asn1;
 
 export function sequence(...items: readonly Asn1[]): Asn1 {
+  return sequenceOf(items);
+}
+
+/** A SEQUENCE of any number of elements; more than some ten thousand do not fit into arguments. */
+export function sequenceOf(items: readonly Asn1[]): Asn1 {
   return asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [...items]);
 }
 

@@ -1,10 +1,11 @@
+import { createSecureContext } from 'node:tls';
 import { isoDay, sha256Hex } from './certificate.ts';
 import { childrenOf, readTime, readTlv, TAG } from './der.ts';
 import { readName } from './distinguished-name.ts';
 import { expandPath, materialError, readMaterialFile } from './file.ts';
 import { derOf, splitPem, toPem } from './pem.ts';
 
-/** What is told of a revocation list; its entries are OpenSSL's business. */
+/** What is told of a revocation list. */
 export interface CrlSummary {
   readonly file: string;
   /** As in `CertificateSummary.subject` of the CA. */
@@ -94,10 +95,15 @@ function readCrlFile(file: string, isNamed: boolean): CrlFile[] {
 
 function describeCrl(file: string, der: Buffer | undefined, what: string): CrlFile {
   const parsed = der === undefined ? undefined : parseCrl(der);
-  if (der === undefined || parsed === undefined) {
-    throw materialError(file, `${what} is damaged`);
+  if (der === undefined || parsed === undefined) throw materialError(file, `${what} is damaged`);
+  const pem = toPem('X509 CRL', der);
+  try {
+    // The entries are OpenSSL's to judge, here and not when every worker makes its context.
+    createSecureContext({ crl: pem });
+  } catch (cause) {
+    throw materialError(file, `${what} is damaged`, cause);
   }
-  return { pem: toPem('X509 CRL', der), summary: { file, ...parsed, fingerprint256: sha256Hex(der) } };
+  return { pem, summary: { file, ...parsed, fingerprint256: sha256Hex(der) } };
 }
 
 function expiredWarning({ file, issuer, nextUpdateMs }: CrlSummary): string[] {

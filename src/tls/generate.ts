@@ -18,6 +18,7 @@ import {
   nullValue,
   oid,
   sequence,
+  sequenceOf,
   set,
   time,
   toDer,
@@ -160,7 +161,7 @@ export function createCrl({ issuer, revokedSerials, thisUpdateMs, nextUpdateMs }
     time(thisUpdateMs),
     time(nextUpdateMs),
     // RFC 5280 5.1.2.6: no empty list of entries.
-    ...(entries.length === 0 ? [] : [sequence(...entries)]),
+    ...(entries.length === 0 ? [] : [sequenceOf(entries)]),
     explicit(0, sequence(authorityKeyExtension(authority.keyIdentifier), extension('crlNumber', number))),
   );
   return toPem('X509 CRL', signed(body, issuer.privateKey));
@@ -194,7 +195,9 @@ function randomSerial(): Buffer {
   return serial;
 }
 
-/** DER integers are signed: a number whose first bit is set needs a zero in front. */
+/** The shortest two's complement of an unsigned number, the only form DER allows. */
 function positive(bytes: Buffer): Buffer {
-  return Buffer.concat([Uint8Array.of(0), bytes]);
+  const first = bytes.findIndex((byte) => byte !== 0);
+  const digits = first === -1 ? Buffer.alloc(1) : bytes.subarray(first);
+  return digits.readUInt8() < 0x80 ? digits : Buffer.concat([Buffer.alloc(1), digits]);
 }

@@ -54,7 +54,9 @@ export function derOf(block: PemBlock): Buffer | undefined {
 /** DER as a PEM block with lines of 64 characters, ended by LF. */
 export function toPem(label: string, der: Uint8Array): string {
   const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64');
-  return `-----BEGIN ${label}-----\n${base64.replace(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`;
+  const lines: string[] = [];
+  for (let at = 0; at < base64.length; at += 64) lines.push(`${base64.slice(at, at + 64)}\n`);
+  return `-----BEGIN ${label}-----\n${lines.join('')}-----END ${label}-----\n`;
 }
 
 /** The kinds of block in a file as a person reads them, for an error that says what was found instead. */

@@ -88,26 +88,25 @@ export function loadTrust(options: Pick<ClientAuthConfig, 'ca' | 'crl' | 'trust'
 export function loadCertificates(paths: readonly string[]): LoadedCertificate[] {
   const found = new Map<string, LoadedCertificate>();
   for (const path of paths) {
-    const loaded = expandPath(path, CA_NAMES).flatMap((file) => readCaFile(file, file === path));
-    if (loaded.length === 0)
+    const read = expandPath(path, CA_NAMES).flatMap((file) => readCaFile(file, file === path));
+    if (read.length === 0) {
       throw materialError(path, 'holds no certificate (*.pem, *.crt, *.cer, or hash names ending in .0)');
-    for (const one of loaded) {
-      if (!found.has(one.summary.fingerprint256)) found.set(one.summary.fingerprint256, one);
+    }
+    for (const { file, certificate } of read) {
+      // A hashed folder has every certificate several times over.
+      if (found.has(certificate.fingerprint256)) continue;
+      const summary = summarize(certificate);
+      found.set(certificate.fingerprint256, { file, pem: certificate.toString(), certificate, summary });
     }
   }
   return [...found.values()];
 }
 
-function readCaFile(file: string, isNamed: boolean): LoadedCertificate[] {
+function readCaFile(file: string, isNamed: boolean): Pick<LoadedCertificate, 'file' | 'certificate'>[] {
   const blocks = loadPem(file);
   // A folder may hold keys and revocation lists beside its certificates.
   if (!isNamed && !blocks.some(isCertificate)) return [];
-  return certificatesOf(file, blocks).map((certificate) => ({
-    file,
-    pem: certificate.toString(),
-    certificate,
-    summary: summarize(certificate),
-  }));
+  return certificatesOf(file, blocks).map((certificate) => ({ file, certificate }));
 }
 
 function divide(
@@ -153,6 +152,7 @@ function ignoredLeafWarning({ file, summary }: LoadedCertificate): string {
 
 function rootlessWarnings(anchors: readonly LoadedCertificate[]): string[] {
   return anchors
+    .filter(({ summary }) => !summary.selfSigned)
     .filter(({ certificate }) => !anchors.some((issuer) => hasIssued(issuer.certificate, certificate)))
     .map(({ file, summary }) => {
       const { subject, issuer } = summary;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, truncateSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bitString, integer, oid, sequence, set, time, toDer, utf8String } from '../../src/tls/asn1.ts';
@@ -105,6 +105,20 @@ describe('a revocation list', () => {
     using folder = createConfigFolder(files);
     expect(() => loadCrls([folder.path + path])).toThrow(text);
   });
+});
+
+test('a list with an entry that OpenSSL does not take is refused before a worker sees it', () => {
+  const longSerial = Buffer.from('0203000001', 'hex');
+  const list = wrap(wrap(ALGORITHM, ISSUER, THIS_UPDATE, wrap(wrap(longSerial, THIS_UPDATE))), ALGORITHM, SIGNATURE);
+  using folder = createConfigFolder({ 'crl.der': list });
+  expect(parseCrl(list)).toBeDefined();
+  expect(() => loadCrls([`${folder.path}/crl.der`])).toThrow('the revocation list is damaged');
+});
+
+test('a file above 64 MiB is refused before it is read', () => {
+  using folder = createConfigFolder({ 'large.crl': '' });
+  truncateSync(`${folder.path}/large.crl`, 64 * 1024 * 1024 + 1);
+  expect(() => loadCrls([`${folder.path}/large.crl`])).toThrow('has 67108865 bytes, more than the 67108864');
 });
 
 test('any bytes are a list or none, and never an exception', () => {

@@ -123,6 +123,14 @@ describe('what the files hold', () => {
     expect(subjects(load([folder.path]))).toEqual(['CN=lab-ca', 'CN=client', 'CN=other-ca']);
   });
 
+  test('a folder of 1000 files is read and one of 1001 is not', () => {
+    const names = Array.from({ length: 1001 }, (_, i) => `${i}.pem`);
+    using folder = createConfigFolder(Object.fromEntries(names.slice(1).map((name) => [name, read(lab.ca.cert)])));
+    expect(load([folder.path]).caPem).toHaveLength(1);
+    symlinkSync('1.pem', `${folder.path}/0.pem`);
+    expect(() => load([folder.path])).toThrow('holds 1001 files, more than the 1000 that are read');
+  });
+
   test('an unreadable file in a folder is an error that names it', () => {
     using folder = createConfigFolder({ 'ca.pem': read(lab.ca.cert) });
     symlinkSync('gone.pem', `${folder.path}/0123abcd.0`);
