@@ -38,6 +38,7 @@ export const HANDSHAKE_FAILURES = [
   'not-pinned',
   'not-allowed',
   'bad-certificate',
+  'client-alert',
   'timeout',
   'plain-text',
   'version',

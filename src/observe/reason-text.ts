@@ -25,6 +25,7 @@ export const HANDSHAKE_FAILURE_TEXTS: Readonly<Record<HandshakeFailure, string>>
   'not-pinned': 'its certificate is none of the pinned ones',
   'not-allowed': 'its certificate is trusted but on no allow list',
   'bad-certificate': 'its certificate cannot be used',
+  'client-alert': 'it refused our certificate or our TLS settings',
   timeout: 'it did not finish in time',
   'plain-text': 'it does not speak TLS',
   version: 'it offers no TLS version that is allowed here',

@@ -1,0 +1,94 @@
+import type { X509Certificate } from 'node:crypto';
+import type { AllowConfig, ClientAuthConfig } from '../config/config.ts';
+import { AllowList } from './allow-list.ts';
+import { isoDay, sha256Hex } from './certificate.ts';
+import { type HandshakeProblem, problemOfVerification } from './handshake-failure.ts';
+import type { Trust } from './trust.ts';
+
+/** What the handshake brought to light about the client. */
+export interface ClientEvidence {
+  /** OpenSSL's code, undefined where it found nothing wrong; for a resumed session, what it found at the full handshake. */
+  readonly verifyCode: string | undefined;
+  /** Undefined where the client showed none. */
+  readonly certificate: X509Certificate | undefined;
+}
+
+/**
+ * Decides whether a client may pass. Asked on every connection, resumed or not: what a session remembers is what was
+ * true when it began.
+ */
+export class ClientAuth {
+  readonly #config: ClientAuthConfig;
+  readonly #trust: Trust | undefined;
+  readonly #pins: ReadonlySet<string>;
+  readonly #allow: AllowList | undefined;
+
+  constructor(config: ClientAuthConfig, trust: Trust | undefined) {
+    this.#config = config;
+    this.#trust = trust;
+    this.#pins = new Set(trust?.pins);
+    this.#allow = isEmpty(config.allow) ? undefined : new AllowList(config.allow);
+  }
+
+  /** Whether clients are asked for a certificate, so that there is evidence to judge. */
+  get isAsking(): boolean {
+    return this.#config.mode !== 'none';
+  }
+
+  /** Why the client may not pass; undefined when it may. */
+  judge({ verifyCode, certificate }: ClientEvidence, nowMs: number): HandshakeProblem | undefined {
+    const { mode, verify } = this.#config;
+    if (mode === 'none') return undefined;
+    if (certificate === undefined) {
+      return mode === 'optional'
+        ? undefined
+        : { reason: 'no-certificate', detail: 'the client did not show a certificate' };
+    }
+    if (!verify) return undefined;
+    // A verifying policy without its trust store would let everybody pass: impossible by construction, fatal if not.
+    if (this.#trust === undefined)
+      throw new TypeError('a client is to be verified and there is nothing to verify with');
+    return (
+      this.#judgeTrust(this.#trust, verifyCode, certificate) ??
+      judgeTime(this.#trust, certificate, nowMs) ??
+      this.#judgeName(certificate)
+    );
+  }
+
+  #judgeTrust(
+    trust: Trust,
+    verifyCode: string | undefined,
+    certificate: X509Certificate,
+  ): HandshakeProblem | undefined {
+    const isPinned = trust.mode !== 'chain' && this.#pins.has(sha256Hex(certificate.raw));
+    if (trust.mode === 'pin' && !isPinned) return NOT_PINNED;
+    if (verifyCode !== undefined) return problemOfVerification(verifyCode);
+    return trust.mode === 'chain-and-pin' && !isPinned ? NOT_PINNED : undefined;
+  }
+
+  #judgeName(certificate: X509Certificate): HandshakeProblem | undefined {
+    if (this.#allow === undefined || this.#allow.admits(certificate)) return undefined;
+    return { reason: 'not-allowed', detail: 'the certificate is valid but matches no entry of client-auth.allow' };
+  }
+}
+
+const NOT_PINNED: HandshakeProblem = {
+  reason: 'not-pinned',
+  detail: 'the certificate is none of those in the file of pinned certificates',
+};
+
+/** OpenSSL checked this at the full handshake; a session may be resumed after the end. */
+function judgeTime(trust: Trust, certificate: X509Certificate, nowMs: number): HandshakeProblem | undefined {
+  const endMs = certificate.validToDate.getTime();
+  if (endMs < nowMs) return { reason: 'expired', detail: `certificate has expired on ${isoDay(endMs)}` };
+  const startMs = certificate.validFromDate.getTime();
+  if (startMs > nowMs) return { reason: 'not-yet-valid', detail: `certificate is not valid before ${isoDay(startMs)}` };
+  if (trust.crlNextUpdateMs !== undefined && trust.crlNextUpdateMs < nowMs) {
+    return { reason: 'crl-expired', detail: `CRL has expired on ${isoDay(trust.crlNextUpdateMs)}` };
+  }
+  return undefined;
+}
+
+function isEmpty({ subjects, sans, spkiSha256 }: AllowConfig): boolean {
+  return subjects.length + sans.length + spkiSha256.length === 0;
+}

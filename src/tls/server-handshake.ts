@@ -1,0 +1,54 @@
+import type { Socket } from 'node:net';
+import { type SecureContext, TLSSocket } from 'node:tls';
+
+/**
+ * What is used of a TLSSocket beyond its documented interface. `tls.Server` uses the same, but gives the certificate of
+ * a client it refuses to nobody, and cannot ask for a certificate with the proper alert while the judgement is ours.
+ */
+interface ServerSideSocket extends TLSSocket {
+  readonly ssl: { verifyError(): (Error & { readonly code?: string }) | null | undefined } | null;
+  _releaseControl(): boolean;
+}
+
+/** How a service asks for certificates. */
+export interface CertificateRequest {
+  readonly isAsked: boolean;
+  /** Whether a client without one gets the alert that TLS has for it. */
+  readonly isRequired: boolean;
+}
+
+/**
+ * Begins the server's side of a handshake over an accepted socket, which it owns from then on. The socket emits `secure`
+ * when the handshake is over (call `finishHandshake` then), `error` when it failed, `end` or `close` when the client
+ * went away. There is no deadline of its own.
+ */
+export function beginHandshake(raw: Socket, context: SecureContext, request: CertificateRequest): TLSSocket {
+  return new TLSSocket(raw, {
+    isServer: true,
+    secureContext: context,
+    requestCert: request.isAsked,
+    rejectUnauthorized: request.isRequired,
+  });
+}
+
+/**
+ * Ends the handshake: from here on errors of the connection are told as on any socket. Returns OpenSSL's code for what
+ * is wrong with the client's certificate (`CERT_HAS_EXPIRED`), undefined when nothing is. Nobody has judged the client
+ * yet: OpenSSL was only asked to look.
+ */
+export function finishHandshake(socket: TLSSocket): string | undefined {
+  const { ssl } = socket as ServerSideSocket;
+  (socket as ServerSideSocket)._releaseControl();
+  if (ssl === null) return 'CONNECTION_LOST';
+  const error = ssl.verifyError();
+  if (error === null || error === undefined) return undefined;
+  return error.code ?? error.message;
+}
+
+/** Throws when this runtime's TLS sockets lack what judging a client needs: better not to start than to let all pass. */
+export function assertRuntimeSupport(): void {
+  const prototype = TLSSocket.prototype as Partial<ServerSideSocket>;
+  if (typeof prototype._releaseControl !== 'function') {
+    throw new TypeError(`Node ${process.version} cannot verify clients as icapgw needs it; use Node 24 or 26`);
+  }
+}
