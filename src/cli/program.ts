@@ -1,11 +1,28 @@
 import { Command, CommanderError } from 'commander';
-import { GatewayError } from '../errors.ts';
+import { ConfigError, GatewayError } from '../errors.ts';
+import { addCheckCommand } from './check.ts';
+import { addConvertCommand } from './convert.ts';
+import { addDemoCommand } from './demo.ts';
+import { addGenCertCommand } from './gen-cert.ts';
 import type { CliIo } from './io.ts';
+import { addProbeCommand } from './probe.ts';
+import { addRunCommand } from './run.ts';
+import { readVersion } from './version.ts';
+
+const EXAMPLES = `
+Examples:
+  $ icapgw demo                                  see it work: certificates, an ICAP server, two verdicts
+  $ icapgw gen-cert --cn icap.example.com        the key and certificate to serve
+  $ icapgw check icapgw.yaml                     what is wrong with a configuration, line by line
+  $ icapgw run -c icapgw.yaml                    run it; a stunnel.conf does as well
+  $ icapgw probe icaps://localhost:11344/reqmod --eicar --cert client.pem --key client-key.pem --ca ca.pem`;
 
 /** The command line with every command on it; nothing heavy is loaded before a command runs. */
 export function createProgram(io: CliIo): Command {
   const program = new Command('icapgw')
     .description('Secure ICAP gateway: TLS with verified clients in front, healthy ICAP servers behind.')
+    .version(readVersion(), '-V, --version', 'print the version')
+    .addHelpText('after', EXAMPLES)
     .showHelpAfterError('(icapgw --help shows how)')
     .showSuggestionAfterError()
     .exitOverride()
@@ -13,6 +30,15 @@ export function createProgram(io: CliIo): Command {
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
     });
+  addRunCommand(program, io);
+  addCheckCommand(program, io, async (config, lineOf) => {
+    const { loadMaterial } = await import('../runtime/material.ts');
+    return loadMaterial(config, lineOf).problems;
+  });
+  addConvertCommand(program, io);
+  addGenCertCommand(program, io);
+  addProbeCommand(program, io);
+  addDemoCommand(program, io);
   return program;
 }
 
@@ -26,7 +52,8 @@ export async function runProgram(program: Command, args: readonly string[], io: 
       return;
     }
     if (!(error instanceof GatewayError)) throw error;
-    io.stderr.write(`icapgw: ${error.message}\n`);
+    const problems = error instanceof ConfigError ? error.problems.map(({ message }) => `\n  ${message}`) : [];
+    io.stderr.write(`icapgw: ${error.message}${problems.join('')}\n`);
     io.exit(error.source === 'config' ? 2 : 1);
   }
 }

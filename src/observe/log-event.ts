@@ -132,6 +132,8 @@ export interface LogEvents {
   readonly draining: { readonly connections: number; readonly deadlineMs: number };
   readonly drained: { readonly cut: number };
   readonly terminated: { readonly signal: string };
+  /** SIGHUP came, and this version cannot take a new configuration without a restart. */
+  readonly 'reload-unavailable': { readonly file: string };
   readonly 'log-reopened': { readonly file: string };
   readonly 'log-lines-lost': { readonly count: number; readonly file: string };
   readonly 'access-log-failed': { readonly file: string; readonly detail: string };

@@ -184,6 +184,11 @@ const EVENTS: EventTable = {
     told: ['cut'],
   },
   terminated: { level: 'notice', text: ({ signal }) => `terminated by ${signal}`, told: ['signal'] },
+  'reload-unavailable': {
+    level: 'warning',
+    text: ({ file }) => `SIGHUP: this version cannot reload ${file} while it runs; restart it to apply changes`,
+    told: ['file'],
+  },
   'log-reopened': { level: 'notice', text: ({ file }) => `log file ${file} reopened`, told: ['file'] },
   'log-lines-lost': {
     level: 'error',

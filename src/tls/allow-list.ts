@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { AllowConfig } from '../config/config.ts';
 import { sha256Hex } from './certificate.ts';
 import { nameFromLines } from './distinguished-name.ts';
@@ -14,7 +15,8 @@ export class AllowList {
   readonly #keys: ReadonlySet<string>;
 
   constructor({ subjects, sans, spkiSha256 }: AllowConfig) {
-    this.#subjects = subjects.map(partsOf);
+    // An entry without parts would be had by everybody.
+    this.#subjects = subjects.map(partsOf).filter((parts) => parts.length > 0);
     this.#sans = sans.map(sanMatcher);
     this.#keys = new Set(spkiSha256.map((digest) => parseSha256(digest) ?? digest));
   }
@@ -48,6 +50,8 @@ function sanMatcher(entry: string): SanMatcher {
   const [, type = 'DNS', value = ''] = /^(?:(DNS|IP|EMAIL|URI):)?(.*)$/is.exec(entry) ?? [];
   switch (type.toUpperCase()) {
     case 'IP':
+      // node:crypto throws for what is no address, a zone included.
+      if (isIP(value) === 0 || value.includes('%')) return () => false;
       return (certificate) => certificate.checkIP(value) !== undefined;
     case 'EMAIL':
       return (certificate) => certificate.checkEmail(value, { subject: 'default' }) !== undefined;
@@ -64,7 +68,7 @@ function sanMatcher(entry: string): SanMatcher {
  */
 function uriNames({ subjectAltName }: X509Certificate): string[] {
   const names: string[] = [];
-  for (const [, type, value = ''] of (subjectAltName ?? '').matchAll(/([^:,"]+):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/g)) {
+  for (const [, type, value = ''] of (subjectAltName ?? '').matchAll(/([^:,"]+):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/gy)) {
     if (type === 'URI') names.push(value.startsWith('"') ? String(JSON.parse(value)) : value);
   }
   return names;

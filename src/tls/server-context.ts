@@ -19,8 +19,8 @@ export function createServerContext({ tls, material, tickets }: ServerContextOpt
   const options: SecureContextOptions = {
     cert: keyPair.certChainPem,
     key: keyPair.keyPem,
-    // An empty list would ask for the public CAs.
-    ...(anchors.length > 0 && { ca: anchors }),
+    // Always a list, even an empty one: without it Node loads the public CAs.
+    ca: anchors,
     ...(trust !== undefined && trust.crlPem.length > 0 && { crl: [...trust.crlPem] }),
     // A pinned certificate stands for itself: OpenSSL then takes it as the end of its chain.
     allowPartialTrustChain: trust?.mode === 'pin' || trust?.mode === 'mixed',

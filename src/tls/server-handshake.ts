@@ -42,7 +42,8 @@ export function finishHandshake(socket: TLSSocket): string | undefined {
   if (ssl === null) return 'CONNECTION_LOST';
   const error = ssl.verifyError();
   if (error === null || error === undefined) return undefined;
-  return error.code ?? error.message;
+  // Node has no code of its own for the rarer verdicts; OpenSSL's words say more than that.
+  return error.code === undefined || error.code === 'UNSPECIFIED' ? error.message : error.code;
 }
 
 /** Throws when this runtime's TLS sockets lack what judging a client needs: better not to start than to let all pass. */

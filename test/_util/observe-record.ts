@@ -61,6 +61,7 @@ export const SAMPLE_EVENTS: LogEvents = {
   draining: { connections: 3, deadlineMs: 30_000 },
   drained: { cut: 1 },
   terminated: { signal: 'SIGTERM' },
+  'reload-unavailable': { file: 'icapgw.yaml' },
   'log-reopened': { file: '/var/log/icapgw.log' },
   'log-lines-lost': { count: 3, file: '/var/log/icapgw.log' },
   'access-log-failed': { file: '/var/log/access.log', detail: 'ENOSPC' },

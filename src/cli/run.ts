@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import { type CliIo, hasColor } from './io.ts';
+import { readVersion } from './version.ts';
+
+const EXAMPLES = `
+Examples:
+  $ icapgw run -c /etc/icapgw/icapgw.yaml
+  $ icapgw run -c /etc/stunnel/stunnel.conf     the same, from an existing stunnel configuration
+
+Signals: SIGTERM and SIGINT stop accepting and let connections finish (drain-timeout); a second one ends at once.
+         SIGUSR1 opens the log files again, SIGUSR2 logs statistics.
+Exit code: 0 after a signal, 1 when it cannot run (a port in use), 2 when the configuration cannot be used.`;
+
+/** Adds `run`, the gateway itself, in the foreground. */
+export function addRunCommand(program: Command, io: CliIo): void {
+  program
+    .command('run')
+    .summary('run the gateway in the foreground')
+    .description('Runs the gateway in the foreground until SIGTERM or SIGINT.')
+    .requiredOption('-c, --config <file>', 'the configuration: native YAML or stunnel.conf, told apart by its content')
+    .addHelpText('after', EXAMPLES)
+    .action(async ({ config: file }: { readonly config: string }) => {
+      const [{ loadConfig, mergeProblems }, { loadMaterial }] = await Promise.all([
+        import('../config/load.ts'),
+        import('../runtime/material.ts'),
+      ]);
+      const { config, problems, lineOf } = loadConfig(file, io.cwd);
+      const material = config === undefined ? undefined : loadMaterial(config, lineOf);
+      const all = mergeProblems(problems, material?.problems ?? []);
+      if (config === undefined || material === undefined || all.some(({ severity }) => severity === 'error')) {
+        const { formatProblem, summarizeProblems } = await import('./problem-text.ts');
+        const color = hasColor(io.stderr, io.env);
+        const lines = all.map((problem) => formatProblem(problem, color));
+        io.stderr.write(`${[...lines, `${file}: ${summarizeProblems(all)}`].join('\n')}\n`);
+        io.exit(2);
+        return;
+      }
+      const { run } = await import('../runtime/run.ts');
+      await run({
+        config,
+        material: material.services,
+        warnings: all,
+        version: readVersion(),
+        color: hasColor(io.stderr, io.env),
+        complain: (text) => io.stderr.write(text),
+      });
+      io.exit(0);
+    });
+}

@@ -1,0 +1,38 @@
+import type { SecureContext } from 'node:tls';
+import type { PoolState } from '../balance/pool-state.ts';
+import type { Selector } from '../balance/selector.ts';
+import type { ServiceConfig } from '../config/config.ts';
+import type { AddressedMember } from '../health/membership.ts';
+import type { BackendIdentity } from '../net/backend-identity.ts';
+import type { WorkerCounters } from '../observe/counters.ts';
+import type { EventPort } from '../observe/event-port.ts';
+import type { SourceLimits } from '../policy/source-limits.ts';
+import type { ClientAuth } from '../tls/client-auth.ts';
+
+/** How a service talks TLS to its clients. */
+export interface ClientTls {
+  /** Replaced when ticket keys rotate; handshakes under way keep the one they began with. */
+  context: SecureContext;
+  readonly auth: ClientAuth;
+}
+
+/** What every session of one service in one worker shares. */
+export interface ServiceContext {
+  readonly config: ServiceConfig;
+  /** Index of the service in the configuration, for counters. */
+  readonly index: number;
+  readonly worker: number;
+  readonly pool: PoolState;
+  /** Replaced whenever members come or go; a session asks it once per attempt. */
+  selector: Selector<AddressedMember>;
+  readonly tls: ClientTls | undefined;
+  /** By index of the backend; undefined where it speaks in clear. */
+  readonly identities: readonly (BackendIdentity | undefined)[];
+  readonly sources: SourceLimits;
+  readonly counters: WorkerCounters;
+  readonly events: EventPort;
+  /** A number no other connection of this process has had. */
+  readonly nextConnectionId: () => number;
+  /** So many connections to a slot failed in a row that the control plane must look at it. */
+  readonly onFailures: (slot: number) => void;
+}

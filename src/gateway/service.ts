@@ -1,0 +1,164 @@
+import type { Socket } from 'node:net';
+import type { Address } from '../config/config.ts';
+import { type Listener, startListener } from '../net/listener.ts';
+import type { RejectReason } from '../observe/labels.ts';
+import { SourceList } from '../policy/source-list.ts';
+import { admit } from './admission.ts';
+import type { ServiceContext } from './context.ts';
+import { type Peer, peerOfEndpoints, peerOfSocket } from './peer.ts';
+import { readProxyHeader } from './proxied-client.ts';
+import { TunnelSession } from './tunnel-session.ts';
+
+const LONGEST_SWEEP_MS = 1000;
+const SHORTEST_SWEEP_MS = 5;
+
+/** One service in one worker: its listeners and its sessions. */
+export class Service implements AsyncDisposable {
+  readonly #context: ServiceContext;
+  readonly #sourceList: SourceList;
+  /** Who may send PROXY headers. */
+  readonly #proxyList: SourceList;
+  readonly #listeners: Listener[] = [];
+  readonly #sessions: Set<TunnelSession> = new Set();
+  /** Accepted, and not yet known by their PROXY header. */
+  readonly #anonymous: Set<Socket> = new Set();
+  readonly #sweeper: NodeJS.Timeout;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(context: ServiceContext) {
+    const { allowFrom, denyFrom, proxyProtocol, timeouts } = context.config;
+    this.#context = context;
+    this.#sourceList = SourceList.from({ allow: allowFrom, deny: denyFrom });
+    this.#proxyList = SourceList.from({ allow: proxyProtocol.from, deny: [] });
+    const intervalMs = Math.max(SHORTEST_SWEEP_MS, Math.min(LONGEST_SWEEP_MS, timeouts.idleMs / 4));
+    this.#sweeper = setInterval(() => this.#sweep(), intervalMs);
+  }
+
+  /** Starts to accept at one address; returns the one really bound. Throws `ICAPGW_LISTEN`. */
+  async listen(address: Address, reusePort: boolean): Promise<Address> {
+    const { sockets } = this.#context.config;
+    const isUnix = address.kind === 'unix';
+    const listener = await startListener({
+      address,
+      reusePort,
+      ipv6Only: sockets.ipv6Only,
+      noDelay: sockets.clientNoDelay,
+      keepAliveMs: sockets.keepAliveMs,
+      onConnection: (socket) => this.#accept(socket, isUnix),
+      onError: () => {},
+    });
+    this.#listeners.push(listener);
+    return listener.address;
+  }
+
+  /** Ends accepting. Resolves when the last session has ended by itself or was cut. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener[Symbol.asyncDispose]()));
+    for (const socket of this.#anonymous) socket.destroy();
+    if (this.#sessions.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onEmpty = resolve;
+    await promise;
+  }
+
+  /** Ends every session now. Returns how many there were. */
+  cut(): number {
+    const count = this.#sessions.size;
+    for (const session of [...this.#sessions]) session.cut();
+    return count;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const drained = this.drain();
+    this.cut();
+    await drained;
+    clearInterval(this.#sweeper);
+  }
+
+  #accept(socket: Socket, isUnix: boolean): void {
+    socket.on('error', ignore);
+    const peer = peerOfSocket(socket, isUnix);
+    if (peer === undefined) {
+      socket.destroy();
+      return;
+    }
+    const { accept } = this.#context.config.proxyProtocol;
+    if (accept === 'off') this.#admit(socket, peer);
+    else this.#identify(socket, peer, accept);
+  }
+
+  #identify(socket: Socket, sender: Peer, version: 'v1' | 'v2'): void {
+    if (!this.#proxyList.admits(sender.address)) {
+      this.#reject(socket, sender, 'proxy-protocol');
+      return;
+    }
+    // Not known by its real address yet, but already a cost.
+    if (this.#anonymous.size >= this.#context.config.limits.connections) {
+      this.#reject(socket, sender, 'service-limit');
+      return;
+    }
+    this.#anonymous.add(socket);
+    const finish = (): void => {
+      clearTimeout(deadline);
+      this.#anonymous.delete(socket);
+    };
+    const fail = (): void => {
+      finish();
+      this.#reject(socket, sender, 'proxy-protocol');
+    };
+    const { handshakeMs } = this.#context.config.timeouts;
+    const deadline = Number.isFinite(handshakeMs) ? setTimeout(fail, handshakeMs) : undefined;
+    socket.once('close', finish);
+    readProxyHeader(
+      socket,
+      { version, peer: sender.text },
+      {
+        onHeader: ({ endpoints }) => {
+          finish();
+          socket.off('close', finish);
+          this.#admit(socket, endpoints === undefined ? sender : peerOfEndpoints(endpoints));
+        },
+        onFail: fail,
+      },
+    );
+  }
+
+  #admit(socket: Socket, peer: Peer): void {
+    const admission = admit(this.#context, this.#sourceList, peer.address);
+    if (typeof admission === 'string') {
+      this.#reject(socket, peer, admission);
+      return;
+    }
+    const session = new TunnelSession({
+      service: this.#context,
+      socket,
+      peer,
+      admission,
+      onGone: (gone) => this.#gone(gone),
+    });
+    this.#sessions.add(session);
+    session.start();
+  }
+
+  #reject(socket: Socket, peer: Peer, reason: RejectReason): void {
+    const { counters, index, events, config } = this.#context;
+    counters.connectionRejected(index, reason);
+    events.log('connection-rejected', { service: config.name, client: peer.text, reason });
+    // Leaves nothing behind in the kernel, not even TIME_WAIT.
+    if (peer.address === undefined) socket.destroy();
+    else socket.resetAndDestroy();
+  }
+
+  #gone(session: TunnelSession): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) this.#onEmpty?.();
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    for (const session of this.#sessions) session.sweep(nowMs);
+  }
+}
+
+/** A socket nobody has taken over yet: that it closes is all there is to know. */
+function ignore(): void {}

@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import { chmod, unlink } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { formatAddress } from '../config/address.ts';
+import type { Address } from '../config/config.ts';
+import { RuntimeError } from '../errors.ts';
+
+export interface ListenerOptions {
+  readonly address: Address;
+  /** Several threads listen on the same port and the kernel spreads the connections. Not for unix sockets. */
+  readonly reusePort: boolean;
+  readonly ipv6Only: boolean;
+  readonly noDelay: boolean;
+  readonly keepAliveMs: number | undefined;
+  /** Owns the socket, which has no listener yet, not even for errors. */
+  readonly onConnection: (socket: Socket) => void;
+  /** Accepting failed, for want of file descriptors as a rule. */
+  readonly onError: (error: Error) => void;
+}
+
+export interface Listener extends AsyncDisposable {
+  /** The address really bound: port 0 has become a number. */
+  readonly address: Address;
+}
+
+const BACKLOG = 4096;
+
+/** Starts to accept. Throws `ICAPGW_LISTEN`, naming the address and the way out. Disposing ends accepting, nothing else. */
+export async function startListener(options: ListenerOptions): Promise<Listener> {
+  const { address, noDelay, keepAliveMs, onConnection, onError } = options;
+  const server = createServer(
+    {
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      noDelay,
+      ...(keepAliveMs !== undefined && { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
+    },
+    onConnection,
+  );
+  try {
+    server.listen(listenOptions(options));
+    await once(server, 'listening');
+  } catch (cause) {
+    throw listenError(address, cause);
+  }
+  server.on('error', onError);
+  if (address.kind === 'unix') await chmod(address.path, 0o666);
+  return {
+    address: boundAddress(server, address),
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, 'close');
+      server.close();
+      // Established connections go on: their end is not waited for.
+      server.unref();
+      if (!server.listening) return;
+      await closed;
+    },
+  };
+}
+
+/**
+ * Throws when somebody else listens on the address. The threads bind with `reusePort`, with which a second gateway would
+ * quietly take half of the connections.
+ */
+export async function assertFree(address: Address, ipv6Only: boolean): Promise<void> {
+  if (address.kind === 'unix') {
+    await removeStaleSocket(address.path);
+    return;
+  }
+  if (address.port === 0) return;
+  const server = createServer();
+  try {
+    server.listen({ ...tcpOptions(address), ipv6Only, exclusive: true });
+    await once(server, 'listening');
+  } catch (cause) {
+    throw listenError(address, cause);
+  }
+  server.close();
+  await once(server, 'close');
+}
+
+function listenOptions({ address, reusePort, ipv6Only }: ListenerOptions): object {
+  if (address.kind === 'unix') return { path: address.path, backlog: BACKLOG };
+  return { ...tcpOptions(address), reusePort, ipv6Only, backlog: BACKLOG, exclusive: true };
+}
+
+function tcpOptions({ host, port }: Extract<Address, { kind: 'tcp' }>): { host?: string; port: number } {
+  return host === '' ? { port } : { host, port };
+}
+
+function boundAddress(server: Server, wanted: Address): Address {
+  if (wanted.kind === 'unix') return wanted;
+  return { kind: 'tcp', host: wanted.host, port: (server.address() as AddressInfo).port };
+}
+
+/** A socket file that nobody listens on any more is left over from a crash; one that answers is somebody's. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const { connect } = await import('node:net');
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+  } catch (error) {
+    if (codeOf(error) === 'ECONNREFUSED') await unlink(path);
+    return;
+  } finally {
+    socket.destroy();
+  }
+  throw new RuntimeError('ICAPGW_LISTEN', { detail: `unix:${path} is in use by another process` });
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there (ss -ltnp shows which); stop it or choose another port',
+  EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE, and a unix socket a folder that can be written',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'this name does not resolve',
+  ENOENT: 'the folder of the socket does not exist',
+};
+
+function listenError(address: Address, cause: unknown): RuntimeError {
+  const code = codeOf(cause);
+  const advice = ADVICE[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new RuntimeError('ICAPGW_LISTEN', { detail: `${formatAddress(address)}: ${advice} (${code})`, cause });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

@@ -1,0 +1,210 @@
+import type { Socket } from 'node:net';
+import { readIntoUserBuffer } from './user-buffer.ts';
+
+/** Why a relay ended. `client` and `backend`: who finished first, both ends clean. */
+export type RelayEnd =
+  | 'client'
+  | 'backend'
+  | 'client-reset'
+  | 'backend-reset'
+  | 'idle-timeout'
+  | 'close-timeout'
+  | 'drain'
+  | 'error';
+
+export interface RelayOptions {
+  /** TLS or plain; handshake done, nobody else reads it. The relay owns it from `start` on. */
+  readonly client: Socket;
+  /**
+   * Whether `client.write` copies what it is given before it returns, as TLS does: the backend's bytes may then come in
+   * a buffer that is used again for the next read of any connection.
+   */
+  readonly clientCopies: boolean;
+  /** How long one side may take to follow when the other has finished; 0: at once, Infinity: for ever. */
+  readonly closeMs: number;
+  /** Cuts the client's connection, with RST where the configuration wants that. */
+  readonly cutClient: () => void;
+  /** Called once, when both sockets are gone. */
+  readonly onEnd: (end: RelayEnd) => void;
+}
+
+/** The largest piece TLS decrypts at a time. */
+const CLIENT_BUFFER_BYTES = 16 * 1024;
+/** Reads after which a connection is worth a buffer of its own; an idle one stays small. */
+const READS_BEFORE_BUFFER = 4;
+
+/**
+ * Carries bytes between one client and one backend, both ways at once, knowing nothing of what they mean. Each side may
+ * finish on its own; a side that does not read makes the other wait, so that memory stays bounded.
+ */
+export class Relay {
+  /** From the client. */
+  bytesIn = 0;
+  /** To the client. */
+  bytesOut = 0;
+  readonly #options: RelayOptions;
+  readonly #client: Socket;
+  #backend: Socket | undefined;
+  #reads = 0;
+  #clientBuffer: Buffer | undefined;
+  #clientEnded = false;
+  #backendEnded = false;
+  #openSockets = 2;
+  #end: RelayEnd | undefined;
+  #closeTimer: NodeJS.Timeout | undefined;
+  #bytesAtClose = 0;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#client = options.client;
+  }
+
+  /** Whether one side has finished: from then on the close timeout counts, not the idle one. */
+  get isClosing(): boolean {
+    return this.#clientEnded || this.#backendEnded;
+  }
+
+  /** Begins. `backend` is connected and the relay owns it; its bytes come by `data` events or through `fromBackend`. */
+  start(backend: Socket, readsBackend: 'events' | 'callback'): void {
+    this.#backend = backend;
+    const client = this.#client;
+    client.on('data', this.#fromClient);
+    client.on('drain', () => backend.resume());
+    client.on('end', this.#clientEnd);
+    client.on('error', () => this.#broken('client-reset'));
+    client.on('close', this.#closed);
+    if (readsBackend === 'events') backend.on('data', this.#backendEvent);
+    backend.on('drain', () => client.resume());
+    backend.on('end', this.#backendEnd);
+    backend.on('error', () => this.#broken('backend-reset'));
+    backend.on('close', this.#closed);
+    // A side may have gone between the last step of setting up and now: its events are over then.
+    if (client.destroyed) this.#lostBeforeStart('client-reset');
+    else if (backend.destroyed) this.#lostBeforeStart('backend-reset');
+    else if (client.readableEnded) this.#clientEnd();
+  }
+
+  /** Takes bytes that were read into a shared buffer. Returns false when the client cannot take more for now. */
+  fromBackend(chunk: Buffer): boolean {
+    this.bytesOut += chunk.length;
+    const client = this.#client;
+    // A write that has to wait keeps its bytes where they are, and there the next read would overwrite them.
+    const isCopied = this.#options.clientCopies && client.writableLength === 0;
+    return client.write(isCopied ? chunk : Buffer.from(chunk));
+  }
+
+  /** Ends both sides now. */
+  cut(end: RelayEnd): void {
+    this.#end ??= end;
+    this.#options.cutClient();
+    this.#backend?.destroy();
+  }
+
+  readonly #backendEvent = (chunk: Buffer): void => {
+    this.bytesOut += chunk.length;
+    if (!this.#client.write(chunk)) this.#backend?.pause();
+  };
+
+  readonly #fromClient = (chunk: Buffer): void => {
+    this.bytesIn += chunk.length;
+    if (this.#backend?.write(chunk) === false) this.#client.pause();
+    this.#reads += 1;
+    if (this.#reads === READS_BEFORE_BUFFER) {
+      readIntoUserBuffer(this.#client, { nextBuffer: this.#nextBuffer, onData: this.#fromClientBuffer });
+    }
+  };
+
+  readonly #fromClientBuffer = (chunk: Buffer): boolean => {
+    this.bytesIn += chunk.length;
+    const backend = this.#backend as Socket;
+    const mayGoOn = backend.write(chunk);
+    // The kernel did not take all: the rest is still read from this buffer, so it is given up to the write.
+    if (backend.writableLength > 0) this.#clientBuffer = undefined;
+    return mayGoOn;
+  };
+
+  readonly #nextBuffer = (): Buffer => {
+    this.#clientBuffer ??= Buffer.allocUnsafeSlow(CLIENT_BUFFER_BYTES);
+    return this.#clientBuffer;
+  };
+
+  readonly #clientEnd = (): void => {
+    if (this.#clientEnded) return;
+    this.#clientEnded = true;
+    this.#end ??= 'client';
+    this.#backend?.end();
+    this.#startClosing(this.#backend);
+  };
+
+  readonly #backendEnd = (): void => {
+    if (this.#backendEnded) return;
+    this.#backendEnded = true;
+    this.#end ??= 'backend';
+    this.#client.end();
+    this.#startClosing(this.#client);
+  };
+
+  /** `last`: the side that is still to be given what the finished one sent. */
+  #startClosing(last: Socket | undefined): void {
+    const { closeMs } = this.#options;
+    if (this.#clientEnded && this.#backendEnded) return;
+    if (closeMs === 0) {
+      // What was received is delivered first, whatever the timeout.
+      last?.once('finish', () => this.#finishNow());
+    } else if (Number.isFinite(closeMs)) {
+      this.#bytesAtClose = this.bytesIn + this.bytesOut;
+      this.#closeTimer = setTimeout(this.#checkClosing, closeMs);
+    }
+  }
+
+  /** The timeout is for a wait, not for the whole: it begins again while bytes move. */
+  readonly #checkClosing = (): void => {
+    const bytes = this.bytesIn + this.bytesOut;
+    if (bytes === this.#bytesAtClose && this.#client.writableLength === 0) {
+      this.#end = 'close-timeout';
+      this.#finishNow();
+      return;
+    }
+    this.#bytesAtClose = bytes;
+    this.#closeTimer = setTimeout(this.#checkClosing, this.#options.closeMs);
+  };
+
+  /** Closes in good order: FIN to both, after a last close_notify where there is TLS. */
+  #finishNow(): void {
+    this.#client.destroySoon();
+    this.#backend?.destroySoon();
+  }
+
+  #broken(end: 'client-reset' | 'backend-reset'): void {
+    this.#end ??= end;
+    if (end === 'client-reset') {
+      this.#backend?.destroy();
+      return;
+    }
+    // What the backend sent before it broke off is the client's: a server that answers early and closes ends like
+    // this. Without a close_notify the client can still tell that the answer may be cut.
+    const client = this.#client;
+    if (client.writableLength === 0) client.destroy();
+    else client.once('drain', () => client.destroy());
+  }
+
+  readonly #closed = (): void => {
+    this.#openSockets -= 1;
+    if (this.#openSockets > 0) {
+      // Half of a relay is of no use once the other half is gone altogether.
+      if (this.#client.destroyed && this.#backend?.destroyed === false) this.#backend.destroy();
+      else if (this.#backend?.destroyed === true && !this.#client.destroyed && !this.#backendEnded) {
+        this.#broken('backend-reset');
+      }
+      return;
+    }
+    clearTimeout(this.#closeTimer);
+    this.#clientBuffer = undefined;
+    this.#options.onEnd(this.#end ?? 'error');
+  };
+
+  #lostBeforeStart(end: 'client-reset' | 'backend-reset'): void {
+    this.#openSockets -= 1;
+    this.#broken(end);
+  }
+}

@@ -1,0 +1,155 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { Address } from '../config/config.ts';
+import { messageOf, RuntimeError } from '../errors.ts';
+import type { FromWorker, ToWorker, WorkerSnapshot } from './snapshot.ts';
+
+export interface CrewOptions {
+  readonly size: number;
+  /** What a worker with this index is born with, as things stand now. */
+  readonly snapshot: (workerIndex: number, eventPort: MessagePort) => WorkerSnapshot;
+  /** The other end of a worker's way to the logs. */
+  readonly onEventPort: (port: MessagePort) => void;
+  readonly onFailures: (service: number, slot: number) => void;
+  /** A worker ended that should not have: called before its replacement starts. */
+  readonly onDeath: (workerIndex: number, detail: string) => void;
+  readonly onReplaced: (workerIndex: number) => void;
+}
+
+/** From TypeScript while developing, from JavaScript once built. */
+const ENTRY: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+const REPLACE_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 10_000;
+
+/** The workers of the data plane. One that dies is replaced under the same index, on the same addresses. */
+export class Crew implements AsyncDisposable {
+  readonly #options: CrewOptions;
+  readonly #workers: (Worker | undefined)[] = [];
+  readonly #delaysMs: number[];
+  readonly #timers: Set<NodeJS.Timeout> = new Set();
+  #addresses: readonly (readonly Address[])[] = [];
+  #isEnding = false;
+
+  constructor(options: CrewOptions) {
+    this.#options = options;
+    this.#delaysMs = Array.from({ length: options.size }, () => REPLACE_DELAY_MS);
+  }
+
+  /**
+   * Starts all workers and lets them listen. Returns the addresses really bound, service by service; throws
+   * `ICAPGW_LISTEN` where one cannot be.
+   */
+  async start(addresses: readonly (readonly Address[])[]): Promise<readonly (readonly Address[])[]> {
+    const workers = this.#delaysMs.map((_, index) => this.#spawn(index));
+    const [first, ...others] = workers;
+    if (first === undefined) return addresses;
+    // The first one turns port 0 into a number, which the others then share.
+    this.#addresses = await this.#listen(first, addresses);
+    const shared = withoutUnix(this.#addresses);
+    await Promise.all(others.map((worker) => this.#listen(worker, shared)));
+    return this.#addresses;
+  }
+
+  tell(message: ToWorker): void {
+    for (const worker of this.#workers) worker?.postMessage(message);
+  }
+
+  /** Sends a message and waits until every worker has answered it with `answer`, or has died. */
+  async ask<T extends FromWorker['type']>(message: ToWorker, answer: T): Promise<Extract<FromWorker, { type: T }>[]> {
+    this.#isEnding = true;
+    const asked = this.#workers.filter((worker) => worker !== undefined);
+    const answers = await Promise.all(
+      asked.map((worker) => {
+        const reply = answerOf(worker, answer);
+        worker.postMessage(message);
+        return reply;
+      }),
+    );
+    return answers.filter((each) => each !== undefined);
+  }
+
+  /** Ends all threads. Their sockets close with them. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnding = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all(this.#workers.map((worker) => worker?.terminate()));
+  }
+
+  #spawn(index: number): Worker {
+    const { snapshot, onEventPort, onFailures } = this.#options;
+    const { port1: ours, port2: theirs } = new MessageChannel();
+    const worker = new Worker(ENTRY, {
+      workerData: snapshot(index, theirs),
+      transferList: [theirs],
+      name: `icapgw worker ${index}`,
+    });
+    onEventPort(ours);
+    let detail = 'it ended without a word';
+    worker.on('error', (error) => {
+      detail = messageOf(error);
+    });
+    worker.on('message', (message: FromWorker) => {
+      if (message.type === 'failures') onFailures(message.service, message.slot);
+    });
+    worker.once('exit', () => this.#died(index, detail));
+    this.#workers[index] = worker;
+    return worker;
+  }
+
+  #died(index: number, detail: string): void {
+    this.#workers[index] = undefined;
+    if (this.#isEnding) return;
+    const { onDeath } = this.#options;
+    onDeath(index, detail);
+    const delayMs = this.#delaysMs[index] ?? REPLACE_DELAY_MS;
+    // One that dies again and again must not eat the machine.
+    this.#delaysMs[index] = Math.min(LONGEST_DELAY_MS, delayMs * 2);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#replace(index, detail);
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+
+  #replace(index: number, detail: string): void {
+    const addresses = index === 0 ? this.#addresses : withoutUnix(this.#addresses);
+    this.#listen(this.#spawn(index), addresses).then(
+      () => this.#options.onReplaced(index),
+      // The next death, if the thread is gone, tries again; a port that was lost meanwhile is told as one.
+      (error: unknown) => this.#options.onDeath(index, `${detail}; its replacement: ${messageOf(error)}`),
+    );
+  }
+
+  async #listen(worker: Worker, addresses: readonly (readonly Address[])[]): Promise<readonly (readonly Address[])[]> {
+    const listening = answerOf(worker, 'listening');
+    const failed = answerOf(worker, 'listen-failed');
+    worker.postMessage({ type: 'listen', addresses, reusePort: this.#options.size > 1 } satisfies ToWorker);
+    const answer = await Promise.race([listening, failed]);
+    if (answer?.type === 'listening') return answer.addresses;
+    throw new RuntimeError('ICAPGW_LISTEN', { detail: answer?.detail ?? 'a worker thread ended while it started' });
+  }
+}
+
+/** The next message of one type; undefined when the worker ends first. */
+function answerOf<T extends FromWorker['type']>(
+  worker: Worker,
+  type: T,
+): Promise<Extract<FromWorker, { type: T }> | undefined> {
+  return new Promise((resolve) => {
+    const finish = (answer: Extract<FromWorker, { type: T }> | undefined): void => {
+      worker.off('message', onMessage);
+      worker.off('exit', onExit);
+      resolve(answer);
+    };
+    const onExit = (): void => finish(undefined);
+    const onMessage = (message: FromWorker): void => {
+      if (message.type === type) finish(message as Extract<FromWorker, { type: T }>);
+    };
+    worker.on('message', onMessage);
+    worker.once('exit', onExit);
+  });
+}
+
+/** A unix socket has one listener, in the first worker. */
+function withoutUnix(addresses: readonly (readonly Address[])[]): readonly (readonly Address[])[] {
+  return addresses.map((each) => each.filter(({ kind }) => kind !== 'unix'));
+}

@@ -1,0 +1,74 @@
+import { formatAddress } from '../config/address.ts';
+import type { Address, Config } from '../config/config.ts';
+import type { CounterTotals } from '../observe/counter-totals.ts';
+import { HANDSHAKE_FAILURES, REJECT_REASONS } from '../observe/labels.ts';
+import type { BackendStatus, GatewayState, Readiness, ServiceStatus, StatusSnapshot } from '../observe/status.ts';
+import type { Pool } from './pool.ts';
+
+/** What the status is made of, at the moment it is asked for. */
+export interface StatusSources {
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly state: GatewayState;
+  readonly config: Config;
+  /** One for each service. */
+  readonly addresses: readonly (readonly Address[])[];
+  readonly pools: readonly Pool[];
+  readonly totals: CounterTotals;
+}
+
+/** What `/api/v1/status` answers. */
+export function snapshotStatus(sources: StatusSources): StatusSnapshot {
+  const { version, startedAtMs, state, config } = sources;
+  return {
+    version,
+    startedAt: new Date(startedAtMs).toISOString(),
+    state,
+    workers: config.workers,
+    services: config.services.map((_, index) => serviceStatus(sources, index)),
+  };
+}
+
+/** Which services have nobody to send clients to. */
+export function readiness({ state, config, pools }: Pick<StatusSources, 'state' | 'config' | 'pools'>): Readiness {
+  const isDown = (index: number): boolean => !pools[index]?.status().some((member) => member.state === 'up');
+  return { state, servicesDown: config.services.filter((_, index) => isDown(index)).map(({ name }) => name) };
+}
+
+function serviceStatus({ config, addresses, pools, totals }: StatusSources, index: number): ServiceStatus {
+  const service = config.services[index];
+  const pool = pools[index];
+  if (service === undefined || pool === undefined) throw new RangeError(`no service ${index}`);
+  return {
+    name: service.name,
+    protocol: service.protocol,
+    listen: (addresses[index] ?? service.listen).map(formatAddress),
+    connections: {
+      active: pool.state.connections(),
+      accepted: totals.accepted(index),
+      rejected: sum(REJECT_REASONS, (reason) => totals.rejected(index, reason)),
+      handshakesFailed: sum(HANDSHAKE_FAILURES, (reason) => totals.handshakeFailures(index, reason)),
+    },
+    bytes: { received: totals.bytes(index, 'received'), sent: totals.bytes(index, 'sent') },
+    backends: service.backends.map(({ name, addressText }) => backendStatus(pool, name, addressText)),
+  };
+}
+
+/** A backend with several addresses is told by the one that decides its state. */
+function backendStatus(pool: Pool, name: string, address: string): BackendStatus {
+  const state = pool.stateOf(name);
+  const member = pool.status().find((each) => each.backend === name && each.state === state);
+  const probe = member?.lastProbe;
+  return {
+    name,
+    address,
+    state,
+    reason: probe === undefined ? 'not checked yet' : probe.ok ? 'the last check succeeded' : probe.detail,
+    since: new Date(member?.sinceMs ?? Date.now()).toISOString(),
+    active: pool.activeOf(name),
+  };
+}
+
+function sum<T>(values: readonly T[], numberOf: (value: T) => number): number {
+  return values.reduce((total, value) => total + numberOf(value), 0);
+}

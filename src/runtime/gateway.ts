@@ -1,0 +1,321 @@
+import { randomBytes } from 'node:crypto';
+import { unlink, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { MessagePort } from 'node:worker_threads';
+import { formatAddress } from '../config/address.ts';
+import type { Address, Config } from '../config/config.ts';
+import { messageOf, RuntimeError } from '../errors.ts';
+import { createSystemResolver } from '../health/resolver.ts';
+import { assertFree } from '../net/listener.ts';
+import type { AccessLog } from '../observe/access-log.ts';
+import type { AdminServer } from '../observe/admin.ts';
+import { CounterTotals } from '../observe/counter-totals.ts';
+import { type CounterLayout, createCounterBuffer, createCounterLayout } from '../observe/counters.ts';
+import { receiveEvents } from '../observe/event-port.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { GatewayState } from '../observe/status.ts';
+import { releaseWorkerSources } from '../policy/source-limits.ts';
+import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
+import { listExpiries } from '../tls/expiry.ts';
+import type { TicketSecret } from '../tls/ticket-keys.ts';
+import { Crew } from './crew.ts';
+import { readiness, type StatusSources, snapshotStatus } from './gateway-status.ts';
+import type { LoadedService } from './material.ts';
+import { Pool } from './pool.ts';
+import type { WorkerSnapshot } from './snapshot.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  /** One for each service. */
+  readonly material: readonly LoadedService[];
+  readonly version: string;
+  readonly log: Logger;
+  readonly access: AccessLog | undefined;
+  /** The token of the admin endpoint, already read. */
+  readonly adminToken: string | undefined;
+}
+
+const TICKET_ROTATION_MS = 12 * 60 * 60 * 1000;
+const EXPIRY_CHECK_MS = 60 * 60 * 1000;
+/** How long the first answers of name servers are waited for; later ones are used when they come. */
+const RESOLVE_PATIENCE_MS = 1000;
+const SOURCE_ENTRIES = 65_536;
+
+/** A running gateway: the control plane, and the crew of workers it leads. */
+export class Gateway implements AsyncDisposable {
+  readonly #options: GatewayOptions;
+  readonly #startedAtMs: number = Date.now();
+  readonly #layout: CounterLayout;
+  readonly #counterBuffer: SharedArrayBuffer;
+  readonly #totals: CounterTotals;
+  readonly #sourceMemory: SourceTableMemory;
+  readonly #connectionIds: SharedArrayBuffer = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  readonly #secret: Buffer = randomBytes(32);
+  readonly #pools: readonly Pool[];
+  readonly #crew: Crew;
+  readonly #timers: NodeJS.Timeout[] = [];
+  // Loading it takes longer than all the rest of the start: the workers start meanwhile.
+  readonly #metrics: Promise<Metrics>;
+  #ticketEpoch = 0;
+  #state: GatewayState = 'starting';
+  #addresses: readonly (readonly Address[])[] = [];
+  #admin: AdminServer | undefined;
+
+  private constructor(options: GatewayOptions) {
+    const { config, log } = options;
+    this.#options = options;
+    this.#layout = createCounterLayout({
+      services: config.services.map(({ name }) => name),
+      backends: config.services.map(({ backends }) => backends.map(({ name }) => name)),
+      workers: config.workers,
+    });
+    this.#counterBuffer = createCounterBuffer(this.#layout);
+    this.#totals = new CounterTotals(this.#layout, this.#counterBuffer);
+    this.#sourceMemory = createSourceTable({ workerCount: config.workers, entryCount: SOURCE_ENTRIES });
+    const resolver = createSystemResolver();
+    this.#pools = config.services.map(
+      (service, index) =>
+        new Pool({
+          config: service,
+          backendMaterial: options.material[index]?.backendMaterial ?? [],
+          workers: config.workers,
+          resolver,
+          log,
+          onMembers: (members) => this.#crew.tell({ type: 'members', service: index, members }),
+          onCheck: (backend, result, seconds) =>
+            this.#tellMetrics((metrics) => metrics.healthCheck(service.name, backend, result, seconds)),
+        }),
+    );
+    this.#crew = new Crew({
+      size: config.workers,
+      snapshot: (workerIndex, eventPort) => this.#snapshotFor(workerIndex, eventPort),
+      onEventPort: (port) => receiveEvents(port, log, options.access),
+      onFailures: (service, slot) => this.#pools[service]?.reportFailures(slot),
+      onDeath: (worker, detail) => this.#workerDied(worker, detail),
+      onReplaced: (worker) => log.log('worker-started', { worker }),
+    });
+    this.#metrics = this.#loadMetrics();
+  }
+
+  /** Starts everything. Throws `ICAPGW_LISTEN` where an address cannot be had; nothing is left running then. */
+  static async start(options: GatewayOptions): Promise<Gateway> {
+    const gateway = new Gateway(options);
+    try {
+      await gateway.#start();
+      return gateway;
+    } catch (error) {
+      await gateway[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The addresses really bound, service by service. */
+  get addresses(): readonly (readonly Address[])[] {
+    return this.#addresses;
+  }
+
+  /** `http://127.0.0.1:9344`; undefined where there is no admin endpoint. */
+  get adminUrl(): string | undefined {
+    return this.#admin === undefined ? undefined : `http://${this.#admin.address}`;
+  }
+
+  /**
+   * Ends accepting and waits for the sessions. When `deadline` is aborted, what is left is cut. Returns how many
+   * sessions were.
+   */
+  async drain(deadline: AbortSignal): Promise<number> {
+    const { log } = this.#options;
+    this.#state = 'draining';
+    const connections = this.#pools.reduce((sum, pool) => sum + pool.state.connections(), 0);
+    log.log('draining', { connections, deadlineMs: this.#options.config.drainTimeoutMs });
+    const drained = this.#crew.ask({ type: 'drain' }, 'drained');
+    const late = new Promise<'late'>((resolve) => {
+      if (deadline.aborted) resolve('late');
+      else deadline.addEventListener('abort', () => resolve('late'), { once: true });
+    });
+    let cut = 0;
+    if ((await Promise.race([drained, late])) === 'late') {
+      const answers = await this.#crew.ask({ type: 'cut' }, 'cut');
+      cut = answers.reduce((sum, { count }) => sum + count, 0);
+      await drained;
+    }
+    log.log('drained', { cut });
+    return cut;
+  }
+
+  /** Writes one line of statistics for each service. */
+  logStatistics(): void {
+    for (const { name, connections, bytes } of snapshotStatus(this.#statusSources()).services) {
+      const { active, accepted } = connections;
+      this.#options.log.log('statistics', {
+        ...{ service: name, active, accepted },
+        ...{ bytesIn: bytes.received, bytesOut: bytes.sent },
+      });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const pool of this.#pools) pool[Symbol.dispose]();
+    await this.#crew[Symbol.asyncDispose]();
+    await this.#admin?.[Symbol.asyncDispose]();
+    const { pidFile } = this.#options.config;
+    if (pidFile !== undefined && this.#state !== 'starting') await unlink(pidFile).catch(() => {});
+  }
+
+  async #start(): Promise<void> {
+    const { config, log, material } = this.#options;
+    const startedMs = performance.now();
+    for (const { listen, sockets } of config.services) {
+      await Promise.all(listen.map((address) => assertFree(address, sockets.ipv6Only)));
+    }
+    const resolved = Promise.all(this.#pools.map((pool) => pool.start()));
+    await Promise.race([resolved, delay(RESOLVE_PATIENCE_MS, undefined, { ref: false })]);
+    this.#addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
+    for (const [index, service] of config.services.entries()) {
+      for (const address of this.#addresses[index] ?? []) {
+        log.log('listening', { service: service.name, address: formatAddress(address) });
+      }
+      if (material[index]?.material === undefined) log.log('plain-service', { service: service.name });
+    }
+    await this.#startAdmin();
+    if (config.pidFile !== undefined) await writePidFile(config.pidFile);
+    this.#state = 'ready';
+    this.#timers.push(setInterval(() => this.#rotateTickets(), TICKET_ROTATION_MS));
+    this.#timers.push(setInterval(() => this.#tellExpiries(), EXPIRY_CHECK_MS));
+    this.#tellExpiries();
+    const ms = Math.round(performance.now() - startedMs);
+    log.log('ready', { services: config.services.length, workers: config.workers, ms });
+  }
+
+  async #startAdmin(): Promise<void> {
+    const { config, log, adminToken } = this.#options;
+    const { listen, explicit } = config.admin;
+    if (listen === 'off') return;
+    const { startAdmin } = await import('../observe/admin.ts');
+    this.#admin = await startAdmin({
+      listen,
+      explicit,
+      token: adminToken,
+      log,
+      sources: {
+        status: () => snapshotStatus(this.#statusSources()),
+        readiness: () => readiness(this.#statusSources()),
+        metricsText: async () => (await this.#metrics).text(),
+      },
+    });
+  }
+
+  async #loadMetrics(): Promise<Metrics> {
+    const { Metrics } = await import('../observe/metrics.ts');
+    const { version, log, access, config } = this.#options;
+    return new Metrics({
+      build: { version, node: process.versions.node, openssl: process.versions.openssl },
+      layout: this.#layout,
+      buffer: this.#counterBuffer,
+      sources: {
+        connectionsActive: (service) => this.#pools[service]?.state.connections() ?? 0,
+        backends: (service) =>
+          (config.services[service]?.backends ?? []).map(({ name }) => ({
+            name,
+            state: this.#pools[service]?.stateOf(name) ?? 'down',
+            active: this.#pools[service]?.activeOf(name) ?? 0,
+          })),
+        logLinesLost: () => log.lostCount + (access?.lostCount ?? 0),
+      },
+    });
+  }
+
+  #tellMetrics(tell: (metrics: Metrics) => void): void {
+    this.#metrics.then(tell).catch((error: unknown) => {
+      // Losing a number is no reason to stop, a mistake in this program is.
+      process.nextTick(() => {
+        throw error;
+      });
+    });
+  }
+
+  #snapshotFor(workerIndex: number, eventPort: MessagePort): WorkerSnapshot {
+    const { config, material, log, access } = this.#options;
+    return {
+      workerIndex,
+      services: config.services.map((service, index) => {
+        const pool = this.#pools[index];
+        const loaded = material[index];
+        if (pool === undefined || loaded === undefined)
+          throw new RangeError(`no pool or material for service ${index}`);
+        return { config: service, ...loaded, poolBuffer: pool.state.buffer, members: pool.members };
+      }),
+      counterLayout: this.#layout,
+      counterBuffer: this.#counterBuffer,
+      sourceMemory: this.#sourceMemory,
+      tickets: this.#tickets,
+      connectionIds: this.#connectionIds,
+      enabledEvents: log.enabled,
+      accessEnabled: access !== undefined,
+      eventPort,
+    };
+  }
+
+  get #tickets(): TicketSecret {
+    return { secret: this.#secret, epoch: this.#ticketEpoch };
+  }
+
+  #rotateTickets(): void {
+    this.#ticketEpoch += 1;
+    this.#crew.tell({ type: 'tickets', tickets: this.#tickets });
+  }
+
+  #workerDied(worker: number, detail: string): void {
+    for (const pool of this.#pools) pool.state.releaseWorker(worker);
+    releaseWorkerSources(this.#sourceMemory, worker);
+    this.#options.log.log('worker-died', { worker, detail });
+    this.#tellMetrics((metrics) => metrics.workerRestarted());
+  }
+
+  #tellExpiries(): void {
+    const { config, material, log } = this.#options;
+    const expiries = config.services.flatMap(({ name: service }, index) => {
+      const { keyPair, trust } = material[index]?.material ?? {};
+      if (keyPair === undefined) return [];
+      const server = [keyPair.leaf, ...keyPair.chain];
+      const lists = { server, clientCa: trust?.caSummaries ?? [], crl: trust?.crlSummaries ?? [] };
+      return listExpiries(lists, Date.now()).map((expiry) => ({ service, ...expiry }));
+    });
+    for (const { service, kind, subject, days, isDue } of expiries) {
+      if (!isDue) continue;
+      if (days < 0) log.log('certificate-expired', { service, kind, subject, days: -days });
+      else log.log('certificate-expiring', { service, kind, subject, days });
+    }
+    // The first of a kind expires first.
+    const firsts = new Map(expiries.toReversed().map((expiry) => [`${expiry.service} ${expiry.kind}`, expiry]));
+    const list = [...firsts.values()].map(({ service, kind, notAfterMs }) => ({
+      service,
+      kind,
+      expiresMs: notAfterMs,
+    }));
+    this.#tellMetrics((metrics) => metrics.certificateExpiry(list));
+  }
+
+  #statusSources(): StatusSources {
+    return {
+      version: this.#options.version,
+      startedAtMs: this.#startedAtMs,
+      state: this.#state,
+      config: this.#options.config,
+      addresses: this.#addresses,
+      pools: this.#pools,
+      totals: this.#totals,
+    };
+  }
+}
+
+async function writePidFile(file: string): Promise<void> {
+  try {
+    await unlink(file).catch(() => {});
+    await writeFile(file, `${process.pid}\n`, { mode: 0o644 });
+  } catch (cause) {
+    throw new RuntimeError('ICAPGW_FILE_WRITE', { detail: `${file} (pid-file): ${messageOf(cause)}`, cause });
+  }
+}

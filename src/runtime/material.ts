@@ -1,0 +1,71 @@
+import type { Config, ServiceConfig } from '../config/config.ts';
+import type { RawPath } from '../config/raw.ts';
+import { type Problem, TlsMaterialError } from '../errors.ts';
+import { type BackendMaterial, loadBackendMaterial } from '../tls/backend-material.ts';
+import { loadServiceMaterial, materialWarnings, type ServiceMaterial } from '../tls/service-material.ts';
+
+/** What the TLS of one service and of its backends needs from the disk. */
+export interface LoadedService {
+  readonly material: ServiceMaterial | undefined;
+  readonly backendMaterial: readonly (BackendMaterial | undefined)[];
+}
+
+export interface LoadedMaterial {
+  /** One for each service; usable only when no problem is an error. */
+  readonly services: readonly LoadedService[];
+  readonly problems: readonly Problem[];
+}
+
+/** Reads every certificate, key and list a configuration names, and reports all that is wrong with them at once. */
+export function loadMaterial(config: Config, lineOf: (path: RawPath) => number): LoadedMaterial {
+  const problems: Problem[] = [];
+  const attempt = <T>(path: RawPath, keys: Readonly<Record<string, unknown>>, load: () => T): T | undefined => {
+    try {
+      return load();
+    } catch (error) {
+      if (!(error instanceof TlsMaterialError)) throw error;
+      const line = lineOf([...path, ...keyOf(keys, error.file)]);
+      problems.push({ severity: 'error', file: config.file, line, message: error.message, code: error.code });
+      return undefined;
+    }
+  };
+  const services = config.services.map((service, index): LoadedService => {
+    const path = ['services', index, 'tls'];
+    const material = attempt(path, filesOf(service), () => service.tls && loadServiceMaterial(service.tls));
+    for (const message of material === undefined ? [] : materialWarnings(material)) {
+      problems.push({
+        severity: 'warning',
+        file: config.file,
+        line: lineOf(path),
+        message,
+        code: 'ICAPGW_TLS_MATERIAL',
+      });
+    }
+    const backendMaterial = service.backends.map(({ tls }, backend) =>
+      attempt(['services', index, 'backends', backend, 'tls'], { ...tls }, () => tls && loadBackendMaterial(tls)),
+    );
+    return { material, backendMaterial };
+  });
+  return { services, problems };
+}
+
+/** The keys of a service's TLS settings, spelled as in the file, with the files they name. */
+function filesOf({ tls }: ServiceConfig): Readonly<Record<string, unknown>> {
+  if (tls === undefined) return {};
+  const { ca, crl } = tls.clientAuth;
+  return {
+    cert: tls.cert,
+    key: tls.key,
+    'key-passphrase-file': tls.keyPassphraseFile,
+    'client-auth.ca': ca,
+    'client-auth.crl': crl,
+  };
+}
+
+/** The key that names a file, as a path; none where the file was found in a folder. */
+function keyOf(keys: Readonly<Record<string, unknown>>, file: string): string[] {
+  const found = Object.entries(keys).find(
+    ([, value]) => value === file || (Array.isArray(value) && value.includes(file)),
+  );
+  return found === undefined ? [] : found[0].split('.');
+}

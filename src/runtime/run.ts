@@ -1,0 +1,91 @@
+import type { Config } from '../config/config.ts';
+import type { Problem } from '../errors.ts';
+import { openAccessLog } from '../observe/access-log.ts';
+import { type Logger, openLogger } from '../observe/logger.ts';
+import { Gateway } from './gateway.ts';
+import type { LoadedService } from './material.ts';
+import { handleSignals } from './signals.ts';
+
+export interface RunOptions {
+  readonly config: Config;
+  readonly material: readonly LoadedService[];
+  /** What checking the configuration had to say; nothing of it is an error. */
+  readonly warnings: readonly Problem[];
+  readonly version: string;
+  /** Whether the log may be coloured where it goes to standard error. */
+  readonly color: boolean;
+  readonly complain: (text: string) => void;
+  /** Called when the gateway accepts connections. */
+  readonly onReady?: (gateway: Gateway) => void;
+}
+
+/**
+ * Runs a gateway until SIGTERM or SIGINT, then drains it. Throws what keeps it from starting. An end by signal is an
+ * orderly end, whatever had to be cut: the log says how much that was.
+ */
+export async function run(options: RunOptions): Promise<void> {
+  const { config, color, complain } = options;
+  const stop = Promise.withResolvers<NodeJS.Signals>();
+  const force = new AbortController();
+  let stopCount = 0;
+  let gateway: Gateway | undefined;
+  const reopened: (() => void)[] = [];
+  // Before anything else: a signal that comes while starting must not kill half a gateway, nor wake the debugger.
+  using _signals = handleSignals({
+    onStop: (signal) => {
+      stopCount += 1;
+      if (stopCount === 1) stop.resolve(signal);
+      else force.abort();
+    },
+    onReload: () => log.log('reload-unavailable', { file: config.file }),
+    onReopen: () => {
+      for (const reopen of reopened) reopen();
+    },
+    onStatistics: () => gateway?.logStatistics(),
+  });
+  await using log = await openLogger({ ...config.log, color: color && config.log.file === '-', complain });
+  await using access = config.log.access === 'off' ? undefined : await openAccessLog({ file: config.log.access, log });
+  reopened.push(() => reopenLogs(config, log, access));
+  tellStart(options, log);
+  const adminToken = await readAdminToken(config);
+  gateway = await Gateway.start({
+    config,
+    material: options.material,
+    version: options.version,
+    log,
+    access,
+    adminToken,
+  });
+  await using running = gateway;
+  options.onReady?.(running);
+  const signal = await stop.promise;
+  log.log('terminated', { signal });
+  const deadline = AbortSignal.any([force.signal, AbortSignal.timeout(config.drainTimeoutMs)]);
+  await running.drain(deadline);
+}
+
+function tellStart({ config, warnings, version }: RunOptions, log: Logger): void {
+  log.log('starting', { version, node: process.versions.node, openssl: process.versions.openssl });
+  log.log('config-loaded', { file: config.file, format: config.format });
+  for (const { file, line, severity, code, message } of warnings) {
+    log.log('config-problem', { file, line, severity, code, text: message });
+  }
+  if (config.log.access === 'off' || config.log.accessFormat === 'json') return;
+  for (const { name, protocol } of config.services) {
+    if (protocol === 'tunnel') log.log('access-format-ignored', { service: name });
+  }
+}
+
+async function readAdminToken({ admin }: Config): Promise<string | undefined> {
+  if (admin.tokenFile === undefined) return undefined;
+  const { loadToken } = await import('../observe/admin-guard.ts');
+  return await loadToken(admin.tokenFile);
+}
+
+function reopenLogs(config: Config, log: Logger, access: { reopen(): Promise<void> } | undefined): void {
+  // Trouble with a file is told by its sink; there is nobody else to tell.
+  Promise.all([log.reopen(), access?.reopen()]).then(
+    () => log.log('log-reopened', { file: config.log.file }),
+    () => {},
+  );
+}

@@ -1,0 +1,53 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { Address, ServiceConfig } from '../config/config.ts';
+import type { AddressedMember } from '../health/membership.ts';
+import type { CounterLayout } from '../observe/counters.ts';
+import type { EnabledEvents } from '../observe/log-format.ts';
+import type { SourceTableMemory } from '../policy/source-table.ts';
+import type { BackendMaterial } from '../tls/backend-material.ts';
+import type { ServiceMaterial } from '../tls/service-material.ts';
+import type { TicketSecret } from '../tls/ticket-keys.ts';
+
+/** What a worker needs of one service; plain values and shared memory. */
+export interface ServiceSnapshot {
+  readonly config: ServiceConfig;
+  /** Undefined where the service speaks in clear. */
+  readonly material: ServiceMaterial | undefined;
+  /** By index of the backend; undefined where it speaks in clear. */
+  readonly backendMaterial: readonly (BackendMaterial | undefined)[];
+  readonly poolBuffer: SharedArrayBuffer;
+  readonly members: readonly AddressedMember[];
+}
+
+/** All a worker is born with. */
+export interface WorkerSnapshot {
+  readonly workerIndex: number;
+  readonly services: readonly ServiceSnapshot[];
+  readonly counterLayout: CounterLayout;
+  readonly counterBuffer: SharedArrayBuffer;
+  readonly sourceMemory: SourceTableMemory;
+  readonly tickets: TicketSecret;
+  /** One Int32: the number of the last connection of the process. */
+  readonly connectionIds: SharedArrayBuffer;
+  readonly enabledEvents: EnabledEvents;
+  readonly accessEnabled: boolean;
+  readonly eventPort: MessagePort;
+}
+
+/** What the main thread tells a worker. */
+export type ToWorker =
+  | { readonly type: 'listen'; readonly addresses: readonly (readonly Address[])[]; readonly reusePort: boolean }
+  | { readonly type: 'members'; readonly service: number; readonly members: readonly AddressedMember[] }
+  | { readonly type: 'tickets'; readonly tickets: TicketSecret }
+  /** Stop accepting; answered with `drained` when the last session has ended. */
+  | { readonly type: 'drain' }
+  /** Cut what is left; answered with `cut`. */
+  | { readonly type: 'cut' };
+
+/** What a worker tells the main thread. */
+export type FromWorker =
+  | { readonly type: 'listening'; readonly addresses: readonly (readonly Address[])[] }
+  | { readonly type: 'listen-failed'; readonly detail: string }
+  | { readonly type: 'failures'; readonly service: number; readonly slot: number }
+  | { readonly type: 'drained' }
+  | { readonly type: 'cut'; readonly count: number };

@@ -1,0 +1,146 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { createPolicy } from '../balance/create-policy.ts';
+import { PoolState } from '../balance/pool-state.ts';
+import { Selector } from '../balance/selector.ts';
+import type { Address } from '../config/config.ts';
+import { messageOf } from '../errors.ts';
+import type { ServiceContext } from '../gateway/context.ts';
+import { Service } from '../gateway/service.ts';
+import type { AddressedMember } from '../health/membership.ts';
+import { createBackendIdentity } from '../net/backend-identity.ts';
+import { WorkerCounters } from '../observe/counters.ts';
+import { EventPort } from '../observe/event-port.ts';
+import { SourceLimits } from '../policy/source-limits.ts';
+import { ClientAuth } from '../tls/client-auth.ts';
+import { createServerContext } from '../tls/server-context.ts';
+import { assertRuntimeSupport } from '../tls/server-handshake.ts';
+import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
+import type { FromWorker, ServiceSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
+
+/** The data plane of one thread. Lives from the first message to the end of the thread. */
+class WorkerRuntime {
+  readonly #snapshot: WorkerSnapshot;
+  readonly #events: EventPort;
+  readonly #contexts: readonly ServiceContext[];
+  readonly #services: readonly Service[];
+  readonly #tell: (message: FromWorker) => void;
+
+  constructor(snapshot: WorkerSnapshot, tell: (message: FromWorker) => void) {
+    const { eventPort, enabledEvents, accessEnabled } = snapshot;
+    this.#snapshot = snapshot;
+    this.#tell = tell;
+    this.#events = new EventPort({ port: eventPort, enabled: enabledEvents, access: accessEnabled });
+    this.#contexts = snapshot.services.map((service, index) => this.#createContext(service, index));
+    this.#services = this.#contexts.map((context) => new Service(context));
+  }
+
+  async handle(message: ToWorker): Promise<void> {
+    switch (message.type) {
+      case 'listen':
+        await this.#listen(message.addresses, message.reusePort);
+        return;
+      case 'members':
+        this.#setMembers(message.service, message.members);
+        return;
+      case 'tickets':
+        this.#setTickets(message.tickets);
+        return;
+      case 'drain':
+        await Promise.all(this.#services.map((service) => service.drain()));
+        this.#events.flush();
+        this.#tell({ type: 'drained' });
+        return;
+      case 'cut':
+        this.#tell({ type: 'cut', count: this.#services.reduce((sum, service) => sum + service.cut(), 0) });
+        return;
+    }
+  }
+
+  async #listen(addresses: readonly (readonly Address[])[], reusePort: boolean): Promise<void> {
+    try {
+      const bound = await Promise.all(
+        this.#services.map((service, index) =>
+          Promise.all((addresses[index] ?? []).map((address) => service.listen(address, reusePort))),
+        ),
+      );
+      this.#tell({ type: 'listening', addresses: bound });
+    } catch (error) {
+      this.#tell({ type: 'listen-failed', detail: messageOf(error) });
+    }
+  }
+
+  #setMembers(index: number, members: readonly AddressedMember[]): void {
+    const context = this.#contexts[index];
+    if (context !== undefined) context.selector = createSelector(context, members);
+  }
+
+  #setTickets(tickets: TicketSecret): void {
+    for (const [index, { config, material }] of this.#snapshot.services.entries()) {
+      const tls = this.#contexts[index]?.tls;
+      if (tls === undefined || config.tls === undefined || material === undefined) continue;
+      const keys = deriveTicketKeys(tickets, config.name, material.policyHash);
+      tls.context = createServerContext({ tls: config.tls, material, tickets: keys });
+    }
+  }
+
+  #createContext(
+    { config, material, backendMaterial, poolBuffer, members }: ServiceSnapshot,
+    index: number,
+  ): ServiceContext {
+    const { workerIndex, counterLayout, counterBuffer, sourceMemory, tickets, connectionIds } = this.#snapshot;
+    const ids = new Int32Array(connectionIds);
+    const base = { config, worker: workerIndex, pool: new PoolState(poolBuffer) };
+    return {
+      ...base,
+      index,
+      selector: createSelector(base, members),
+      tls:
+        config.tls === undefined || material === undefined
+          ? undefined
+          : {
+              context: createServerContext({
+                tls: config.tls,
+                material,
+                tickets: deriveTicketKeys(tickets, config.name, material.policyHash),
+              }),
+              auth: new ClientAuth(config.tls.clientAuth, material.trust),
+            },
+      identities: config.backends.map(({ address }, backend) => {
+        const found = backendMaterial[backend];
+        const host = address.kind === 'tcp' ? address.host : 'localhost';
+        return found === undefined ? undefined : createBackendIdentity(found, host);
+      }),
+      sources: new SourceLimits({ memory: sourceMemory, workerIndex, scope: config.name }),
+      counters: new WorkerCounters(counterLayout, counterBuffer, workerIndex),
+      events: this.#events,
+      nextConnectionId: () => Atomics.add(ids, 0, 1) >>> 0,
+      onFailures: (slot) => this.#tell({ type: 'failures', service: index, slot }),
+    };
+  }
+}
+
+function createSelector(
+  { config, pool, worker }: Pick<ServiceContext, 'config' | 'pool' | 'worker'>,
+  members: readonly AddressedMember[],
+): Selector<AddressedMember> {
+  const { policy } = config.balance;
+  return new Selector({
+    policy: createPolicy(policy === 'header-hash' ? 'source-hash' : policy),
+    members,
+    state: pool,
+    worker,
+  });
+}
+
+const port = parentPort;
+if (port === null) throw new TypeError('this file is the entry of a worker thread');
+assertRuntimeSupport();
+const runtime = new WorkerRuntime(workerData as WorkerSnapshot, (message) => port.postMessage(message));
+port.on('message', (message: ToWorker) => {
+  runtime.handle(message).catch((error: unknown) => {
+    // A mistake in this program: the thread ends, and the main thread replaces it and says so.
+    process.nextTick(() => {
+      throw error;
+    });
+  });
+});
