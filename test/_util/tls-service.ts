@@ -99,6 +99,7 @@ export async function startTlsService(options: TlsServiceOptions): Promise<TlsSe
   const judge = (socket: TLSSocket): void => {
     const verifyCode = finishHandshake(socket);
     socket.on('error', () => socket.destroy());
+    socket.resume();
     const certificate = socket.getPeerX509Certificate();
     const problem = auth.judge({ verifyCode, certificate }, nowMs());
     const resumed = socket.isSessionReused();
@@ -125,7 +126,6 @@ export async function startTlsService(options: TlsServiceOptions): Promise<TlsSe
     socket.on('error', (error) => endWith({ kind: 'failed', problem: problemOfError(error) }));
     socket.once('end', () => endWith({ kind: 'left', event: 'end' }));
     socket.once('close', () => endWith({ kind: 'left', event: 'close' }));
-    socket.resume();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
