@@ -13,18 +13,13 @@ const MESSAGES = {
   ICAPGW_LISTEN: 'the address cannot be listened on',
   ICAPGW_LOG_FILE: 'the log file cannot be opened',
   ICAPGW_FILE_WRITE: 'a file cannot be written',
-  ICAPGW_HANDSHAKE: 'the TLS handshake with the client failed',
-  ICAPGW_HANDSHAKE_TIMEOUT: 'the client did not finish its TLS handshake in time',
   ICAPGW_PROXY_HEADER: 'the PROXY protocol header is missing or malformed',
-  ICAPGW_CLIENT_IDLE: 'the connection was idle for too long',
   ICAPGW_UPSTREAM_CONNECT: 'the backend cannot be connected',
   ICAPGW_UPSTREAM_CONNECT_TIMEOUT: 'the backend did not accept the connection in time',
   ICAPGW_UPSTREAM_HANDSHAKE: 'the TLS handshake with the backend failed',
   ICAPGW_UPSTREAM_RESOLVE: 'the name of the backend cannot be resolved',
   ICAPGW_UPSTREAM_CLOSED: 'the backend closed the connection before it answered',
   ICAPGW_UPSTREAM_TIMEOUT: 'the backend did not answer in time',
-  ICAPGW_NO_BACKEND: 'no backend can be reached',
-  ICAPGW_RELAY_GRACE: 'one side finished and the other did not follow in time',
   ICAPGW_ICAP_BAD_START_LINE: 'the first line is not ICAP',
   ICAPGW_ICAP_BAD_VERSION: 'the protocol version is not ICAP/1.0',
   ICAPGW_ICAP_BAD_HEADER: 'a header line is malformed',
@@ -34,7 +29,6 @@ const MESSAGES = {
   ICAPGW_ICAP_HEAD_TOO_LARGE: 'a header block is larger than the limit',
   ICAPGW_ICAP_BODY_TOO_LARGE: 'the body is larger than the limit',
   ICAPGW_PROBE_FILE: 'the document to send cannot be read',
-  ICAPGW_USAGE: 'the command was not understood',
 } as const;
 
 /** Closed list of codes, each documented in docs/errors.md. Match on these, never on the text. */

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type CliIo, hasColor } from './io.ts';
 import { readVersion } from './version.ts';
@@ -34,7 +34,7 @@ export function addDemoCommand(program: Command, io: CliIo): void {
       if (!Number.isInteger(port) || port < 0 || port > 65_535) command.error('error: --port takes a number to 65535');
       const { runDemo } = await import('../runtime/demo.ts');
       const isRight = await runDemo({
-        folder: join(io.cwd, flags.dir),
+        folder: resolve(io.cwd, flags.dir),
         port,
         once: flags.once === true,
         version: readVersion(),

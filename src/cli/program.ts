@@ -53,7 +53,7 @@ export async function runProgram(program: Command, args: readonly string[], io: 
     }
     if (!(error instanceof GatewayError)) throw error;
     const problems = error instanceof ConfigError ? error.problems.map(({ message }) => `\n  ${message}`) : [];
-    io.stderr.write(`icapgw: ${error.message}${problems.join('')}\n`);
+    io.stderr.write(`icapgw: ${error.message} [${error.code}]${problems.join('')}\n`);
     io.exit(error.source === 'config' ? 2 : 1);
   }
 }

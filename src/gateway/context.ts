@@ -11,8 +11,8 @@ import type { ClientAuth } from '../tls/client-auth.ts';
 
 /** How a service talks TLS to its clients. */
 export interface ClientTls {
-  /** Replaced when ticket keys rotate; handshakes under way keep the one they began with. */
-  context: SecureContext;
+  /** Handshakes under way keep the one they began with. */
+  readonly context: SecureContext;
   readonly auth: ClientAuth;
 }
 
@@ -25,7 +25,8 @@ export interface ServiceContext {
   readonly pool: PoolState;
   /** Replaced whenever members come or go; a session asks it once per attempt. */
   selector: Selector<AddressedMember>;
-  readonly tls: ClientTls | undefined;
+  /** Replaced when ticket keys rotate or trust changes. */
+  tls: ClientTls | undefined;
   /** By index of the backend; undefined where it speaks in clear. */
   readonly identities: readonly (BackendIdentity | undefined)[];
   readonly sources: SourceLimits;

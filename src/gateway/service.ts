@@ -77,12 +77,12 @@ export class Service implements AsyncDisposable {
 
   #accept(socket: Socket, isUnix: boolean): void {
     socket.on('error', ignore);
-    const peer = peerOfSocket(socket, isUnix);
+    const { accept, send } = this.#context.config.proxyProtocol;
+    const peer = peerOfSocket(socket, { isUnix, withEndpoints: send !== 'off' });
     if (peer === undefined) {
       socket.destroy();
       return;
     }
-    const { accept } = this.#context.config.proxyProtocol;
     if (accept === 'off') this.#admit(socket, peer);
     else this.#identify(socket, peer, accept);
   }

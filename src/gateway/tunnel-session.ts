@@ -102,16 +102,18 @@ export class TunnelSession {
     client.on('error', ignore);
     const verifyCode = finishHandshake(client);
     this.#version = client.getProtocol() as HandshakeVersion;
-    const certificate = tls.auth.isAsking ? client.getPeerX509Certificate() : undefined;
-    this.#certificate = certificate;
-    const problem = tls.auth.judge({ verifyCode, certificate }, Date.now());
+    const { counters, index, events } = this.#service;
+    const resumed = client.isSessionReused();
+    const isSettled = tls.auth.isSettled(verifyCode, resumed);
+    const isTold = events.accessEnabled || events.isEnabled('handshake-done');
+    if (tls.auth.isAsking && (isTold || !isSettled)) this.#certificate = client.getPeerX509Certificate();
+    const evidence = { verifyCode, certificate: this.#certificate };
+    const problem = isSettled ? undefined : tls.auth.judge(evidence, Date.now());
     if (problem !== undefined) {
       this.#handshakeFailed(problem);
       return;
     }
-    const { counters, index, events } = this.#service;
     const seconds = (performance.now() - this.#startedMs) / 1000;
-    const resumed = client.isSessionReused();
     counters.handshakeDone(index, this.#version, resumed, seconds);
     if (events.isEnabled('handshake-done')) {
       const cipher = client.getCipher().name;

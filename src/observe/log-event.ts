@@ -132,6 +132,9 @@ export interface LogEvents {
   readonly draining: { readonly connections: number; readonly deadlineMs: number };
   readonly drained: { readonly cut: number };
   readonly terminated: { readonly signal: string };
+  readonly 'revocation-lists-read': { readonly service: string };
+  /** What was read before stays in force. */
+  readonly 'revocation-lists-failed': { readonly service: string; readonly detail: string };
   /** SIGHUP came, and this version cannot take a new configuration without a restart. */
   readonly 'reload-unavailable': { readonly file: string };
   readonly 'log-reopened': { readonly file: string };

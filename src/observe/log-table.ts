@@ -184,6 +184,12 @@ const EVENTS: EventTable = {
     told: ['cut'],
   },
   terminated: { level: 'notice', text: ({ signal }) => `terminated by ${signal}`, told: ['signal'] },
+  'revocation-lists-read': { level: 'notice', text: () => 'revocation lists read again: they changed', told: [] },
+  'revocation-lists-failed': {
+    level: 'error',
+    text: ({ detail }) => `changed revocation lists cannot be used, those read before stay in force: ${detail}`,
+    told: ['detail'],
+  },
   'reload-unavailable': {
     level: 'warning',
     text: ({ file }) => `SIGHUP: this version cannot reload ${file} while it runs; restart it to apply changes`,

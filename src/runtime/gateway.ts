@@ -1,10 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { unlink, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { formatAddress } from '../config/address.ts';
 import type { Address, Config } from '../config/config.ts';
-import { messageOf, RuntimeError } from '../errors.ts';
 import { createSystemResolver } from '../health/resolver.ts';
 import { assertFree } from '../net/listener.ts';
 import type { AccessLog } from '../observe/access-log.ts';
@@ -17,13 +14,13 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { GatewayState } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
-import { listExpiries } from '../tls/expiry.ts';
-import type { TicketSecret } from '../tls/ticket-keys.ts';
 import { Crew } from './crew.ts';
 import { readiness, type StatusSources, snapshotStatus } from './gateway-status.ts';
 import type { LoadedService } from './material.ts';
+import { removePidFile, writePidFile } from './pid-file.ts';
 import { Pool } from './pool.ts';
 import type { WorkerSnapshot } from './snapshot.ts';
+import { TrustKeeper } from './trust-keeper.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -36,8 +33,6 @@ export interface GatewayOptions {
   readonly adminToken: string | undefined;
 }
 
-const TICKET_ROTATION_MS = 12 * 60 * 60 * 1000;
-const EXPIRY_CHECK_MS = 60 * 60 * 1000;
 /** How long the first answers of name servers are waited for; later ones are used when they come. */
 const RESOLVE_PATIENCE_MS = 1000;
 const SOURCE_ENTRIES = 65_536;
@@ -51,13 +46,11 @@ export class Gateway implements AsyncDisposable {
   readonly #totals: CounterTotals;
   readonly #sourceMemory: SourceTableMemory;
   readonly #connectionIds: SharedArrayBuffer = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-  readonly #secret: Buffer = randomBytes(32);
   readonly #pools: readonly Pool[];
   readonly #crew: Crew;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #trust: TrustKeeper;
   // Loading it takes longer than all the rest of the start: the workers start meanwhile.
   readonly #metrics: Promise<Metrics>;
-  #ticketEpoch = 0;
   #state: GatewayState = 'starting';
   #addresses: readonly (readonly Address[])[] = [];
   #admin: AdminServer | undefined;
@@ -94,6 +87,13 @@ export class Gateway implements AsyncDisposable {
       onFailures: (service, slot) => this.#pools[service]?.reportFailures(slot),
       onDeath: (worker, detail) => this.#workerDied(worker, detail),
       onReplaced: (worker) => log.log('worker-started', { worker }),
+    });
+    this.#trust = new TrustKeeper({
+      config,
+      material: options.material,
+      log,
+      tell: (message) => this.#crew.tell(message),
+      onExpiries: (expiries) => this.#tellMetrics((metrics) => metrics.certificateExpiry(expiries)),
     });
     this.#metrics = this.#loadMetrics();
   }
@@ -156,16 +156,16 @@ export class Gateway implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#trust[Symbol.dispose]();
     for (const pool of this.#pools) pool[Symbol.dispose]();
     await this.#crew[Symbol.asyncDispose]();
     await this.#admin?.[Symbol.asyncDispose]();
     const { pidFile } = this.#options.config;
-    if (pidFile !== undefined && this.#state !== 'starting') await unlink(pidFile).catch(() => {});
+    if (pidFile !== undefined && this.#state !== 'starting') await removePidFile(pidFile);
   }
 
   async #start(): Promise<void> {
-    const { config, log, material } = this.#options;
+    const { config, log } = this.#options;
     const startedMs = performance.now();
     for (const { listen, sockets } of config.services) {
       await Promise.all(listen.map((address) => assertFree(address, sockets.ipv6Only)));
@@ -177,14 +177,12 @@ export class Gateway implements AsyncDisposable {
       for (const address of this.#addresses[index] ?? []) {
         log.log('listening', { service: service.name, address: formatAddress(address) });
       }
-      if (material[index]?.material === undefined) log.log('plain-service', { service: service.name });
+      if (this.#trust.material[index]?.material === undefined) log.log('plain-service', { service: service.name });
     }
     await this.#startAdmin();
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
-    this.#timers.push(setInterval(() => this.#rotateTickets(), TICKET_ROTATION_MS));
-    this.#timers.push(setInterval(() => this.#tellExpiries(), EXPIRY_CHECK_MS));
-    this.#tellExpiries();
+    this.#trust.start();
     const ms = Math.round(performance.now() - startedMs);
     log.log('ready', { services: config.services.length, workers: config.workers, ms });
   }
@@ -237,12 +235,12 @@ export class Gateway implements AsyncDisposable {
   }
 
   #snapshotFor(workerIndex: number, eventPort: MessagePort): WorkerSnapshot {
-    const { config, material, log, access } = this.#options;
+    const { config, log, access } = this.#options;
     return {
       workerIndex,
       services: config.services.map((service, index) => {
         const pool = this.#pools[index];
-        const loaded = material[index];
+        const loaded = this.#trust.material[index];
         if (pool === undefined || loaded === undefined)
           throw new RangeError(`no pool or material for service ${index}`);
         return { config: service, ...loaded, poolBuffer: pool.state.buffer, members: pool.members };
@@ -250,7 +248,7 @@ export class Gateway implements AsyncDisposable {
       counterLayout: this.#layout,
       counterBuffer: this.#counterBuffer,
       sourceMemory: this.#sourceMemory,
-      tickets: this.#tickets,
+      tickets: this.#trust.tickets,
       connectionIds: this.#connectionIds,
       enabledEvents: log.enabled,
       accessEnabled: access !== undefined,
@@ -258,44 +256,11 @@ export class Gateway implements AsyncDisposable {
     };
   }
 
-  get #tickets(): TicketSecret {
-    return { secret: this.#secret, epoch: this.#ticketEpoch };
-  }
-
-  #rotateTickets(): void {
-    this.#ticketEpoch += 1;
-    this.#crew.tell({ type: 'tickets', tickets: this.#tickets });
-  }
-
   #workerDied(worker: number, detail: string): void {
     for (const pool of this.#pools) pool.state.releaseWorker(worker);
     releaseWorkerSources(this.#sourceMemory, worker);
     this.#options.log.log('worker-died', { worker, detail });
     this.#tellMetrics((metrics) => metrics.workerRestarted());
-  }
-
-  #tellExpiries(): void {
-    const { config, material, log } = this.#options;
-    const expiries = config.services.flatMap(({ name: service }, index) => {
-      const { keyPair, trust } = material[index]?.material ?? {};
-      if (keyPair === undefined) return [];
-      const server = [keyPair.leaf, ...keyPair.chain];
-      const lists = { server, clientCa: trust?.caSummaries ?? [], crl: trust?.crlSummaries ?? [] };
-      return listExpiries(lists, Date.now()).map((expiry) => ({ service, ...expiry }));
-    });
-    for (const { service, kind, subject, days, isDue } of expiries) {
-      if (!isDue) continue;
-      if (days < 0) log.log('certificate-expired', { service, kind, subject, days: -days });
-      else log.log('certificate-expiring', { service, kind, subject, days });
-    }
-    // The first of a kind expires first.
-    const firsts = new Map(expiries.toReversed().map((expiry) => [`${expiry.service} ${expiry.kind}`, expiry]));
-    const list = [...firsts.values()].map(({ service, kind, notAfterMs }) => ({
-      service,
-      kind,
-      expiresMs: notAfterMs,
-    }));
-    this.#tellMetrics((metrics) => metrics.certificateExpiry(list));
   }
 
   #statusSources(): StatusSources {
@@ -308,14 +273,5 @@ export class Gateway implements AsyncDisposable {
       pools: this.#pools,
       totals: this.#totals,
     };
-  }
-}
-
-async function writePidFile(file: string): Promise<void> {
-  try {
-    await unlink(file).catch(() => {});
-    await writeFile(file, `${process.pid}\n`, { mode: 0o644 });
-  } catch (cause) {
-    throw new RuntimeError('ICAPGW_FILE_WRITE', { detail: `${file} (pid-file): ${messageOf(cause)}`, cause });
   }
 }

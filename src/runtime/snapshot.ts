@@ -39,6 +39,8 @@ export type ToWorker =
   | { readonly type: 'listen'; readonly addresses: readonly (readonly Address[])[]; readonly reusePort: boolean }
   | { readonly type: 'members'; readonly service: number; readonly members: readonly AddressedMember[] }
   | { readonly type: 'tickets'; readonly tickets: TicketSecret }
+  /** A service trusts others than before: its new connections are judged by this. */
+  | { readonly type: 'material'; readonly service: number; readonly material: ServiceMaterial }
   /** Stop accepting; answered with `drained` when the last session has ended. */
   | { readonly type: 'drain' }
   /** Cut what is left; answered with `cut`. */

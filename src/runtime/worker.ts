@@ -2,9 +2,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createPolicy } from '../balance/create-policy.ts';
 import { PoolState } from '../balance/pool-state.ts';
 import { Selector } from '../balance/selector.ts';
-import type { Address } from '../config/config.ts';
+import type { Address, ServiceConfig } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
-import type { ServiceContext } from '../gateway/context.ts';
+import type { ClientTls, ServiceContext } from '../gateway/context.ts';
 import { Service } from '../gateway/service.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import { createBackendIdentity } from '../net/backend-identity.ts';
@@ -14,6 +14,7 @@ import { SourceLimits } from '../policy/source-limits.ts';
 import { ClientAuth } from '../tls/client-auth.ts';
 import { createServerContext } from '../tls/server-context.ts';
 import { assertRuntimeSupport } from '../tls/server-handshake.ts';
+import type { ServiceMaterial } from '../tls/service-material.ts';
 import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
 import type { FromWorker, ServiceSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
 
@@ -23,6 +24,8 @@ class WorkerRuntime {
   readonly #events: EventPort;
   readonly #contexts: readonly ServiceContext[];
   readonly #services: readonly Service[];
+  readonly #materials: (ServiceMaterial | undefined)[];
+  #tickets: TicketSecret;
   readonly #tell: (message: FromWorker) => void;
 
   constructor(snapshot: WorkerSnapshot, tell: (message: FromWorker) => void) {
@@ -30,6 +33,8 @@ class WorkerRuntime {
     this.#snapshot = snapshot;
     this.#tell = tell;
     this.#events = new EventPort({ port: eventPort, enabled: enabledEvents, access: accessEnabled });
+    this.#tickets = snapshot.tickets;
+    this.#materials = snapshot.services.map(({ material }) => material);
     this.#contexts = snapshot.services.map((service, index) => this.#createContext(service, index));
     this.#services = this.#contexts.map((context) => new Service(context));
   }
@@ -44,6 +49,9 @@ class WorkerRuntime {
         return;
       case 'tickets':
         this.#setTickets(message.tickets);
+        return;
+      case 'material':
+        this.#setMaterial(message.service, message.material);
         return;
       case 'drain':
         await Promise.all(this.#services.map((service) => service.drain()));
@@ -75,36 +83,29 @@ class WorkerRuntime {
   }
 
   #setTickets(tickets: TicketSecret): void {
-    for (const [index, { config, material }] of this.#snapshot.services.entries()) {
-      const tls = this.#contexts[index]?.tls;
-      if (tls === undefined || config.tls === undefined || material === undefined) continue;
-      const keys = deriveTicketKeys(tickets, config.name, material.policyHash);
-      tls.context = createServerContext({ tls: config.tls, material, tickets: keys });
-    }
+    this.#tickets = tickets;
+    for (const [index, material] of this.#materials.entries()) this.#setMaterial(index, material);
+  }
+
+  #setMaterial(index: number, material: ServiceMaterial | undefined): void {
+    const context = this.#contexts[index];
+    if (context === undefined) return;
+    this.#materials[index] = material;
+    context.tls = createClientTls(context.config, material, this.#tickets);
   }
 
   #createContext(
     { config, material, backendMaterial, poolBuffer, members }: ServiceSnapshot,
     index: number,
   ): ServiceContext {
-    const { workerIndex, counterLayout, counterBuffer, sourceMemory, tickets, connectionIds } = this.#snapshot;
+    const { workerIndex, counterLayout, counterBuffer, sourceMemory, connectionIds } = this.#snapshot;
     const ids = new Int32Array(connectionIds);
     const base = { config, worker: workerIndex, pool: new PoolState(poolBuffer) };
     return {
       ...base,
       index,
       selector: createSelector(base, members),
-      tls:
-        config.tls === undefined || material === undefined
-          ? undefined
-          : {
-              context: createServerContext({
-                tls: config.tls,
-                material,
-                tickets: deriveTicketKeys(tickets, config.name, material.policyHash),
-              }),
-              auth: new ClientAuth(config.tls.clientAuth, material.trust),
-            },
+      tls: createClientTls(config, material, this.#tickets),
       identities: config.backends.map(({ address }, backend) => {
         const found = backendMaterial[backend];
         const host = address.kind === 'tcp' ? address.host : 'localhost';
@@ -117,6 +118,19 @@ class WorkerRuntime {
       onFailures: (slot) => this.#tell({ type: 'failures', service: index, slot }),
     };
   }
+}
+
+function createClientTls(
+  { tls, name }: ServiceConfig,
+  material: ServiceMaterial | undefined,
+  tickets: TicketSecret,
+): ClientTls | undefined {
+  if (tls === undefined || material === undefined) return undefined;
+  const keys = deriveTicketKeys(tickets, name, material.policyHash);
+  return {
+    context: createServerContext({ tls, material, tickets: keys }),
+    auth: new ClientAuth(tls.clientAuth, material.trust),
+  };
 }
 
 function createSelector(

@@ -39,6 +39,17 @@ export class ClientAuth {
     return this.#config.mode !== 'none';
   }
 
+  /**
+   * Whether OpenSSL has just settled the matter and looking at the certificate, which costs a tenth of a millisecond,
+   * could change nothing: a full handshake in which it found a chain to an anchor, and nobody on a list to look for.
+   */
+  isSettled(verifyCode: string | undefined, resumed: boolean): boolean {
+    const { mode, verify } = this.#config;
+    const isChainOnly = mode === 'require' && verify && this.#trust?.mode === 'chain' && this.#allow === undefined;
+    // Without a certificate OpenSSL has a code to say so.
+    return isChainOnly && verifyCode === undefined && !resumed;
+  }
+
   /** Why the client may not pass; undefined when it may. */
   judge({ verifyCode, certificate }: ClientEvidence, nowMs: number): HandshakeProblem | undefined {
     const { mode, verify } = this.#config;

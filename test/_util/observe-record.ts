@@ -61,6 +61,8 @@ export const SAMPLE_EVENTS: LogEvents = {
   draining: { connections: 3, deadlineMs: 30_000 },
   drained: { cut: 1 },
   terminated: { signal: 'SIGTERM' },
+  'revocation-lists-read': { service: 'mcas' },
+  'revocation-lists-failed': { service: 'mcas', detail: 'x' },
   'reload-unavailable': { file: 'icapgw.yaml' },
   'log-reopened': { file: '/var/log/icapgw.log' },
   'log-lines-lost': { count: 3, file: '/var/log/icapgw.log' },

@@ -1,0 +1,26 @@
+import type { Config } from '../config/config.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { CertificateExpiry } from '../observe/metrics.ts';
+import { listExpiries } from '../tls/expiry.ts';
+import type { LoadedService } from './material.ts';
+
+/**
+ * Warns of what expires soon, and returns for each service and kind the moment at which the first one does.
+ */
+export function reportExpiries(config: Config, material: readonly LoadedService[], log: Logger): CertificateExpiry[] {
+  return config.services.flatMap(({ name: service }, index) => {
+    const { keyPair, trust } = material[index]?.material ?? {};
+    if (keyPair === undefined) return [];
+    const server = [keyPair.leaf, ...keyPair.chain];
+    const lists = { server, clientCa: trust?.caSummaries ?? [], crl: trust?.crlSummaries ?? [] };
+    const expiries = listExpiries(lists, Date.now());
+    for (const { kind, subject, days, isDue } of expiries) {
+      if (!isDue) continue;
+      if (days < 0) log.log('certificate-expired', { service, kind, subject, days: -days });
+      else log.log('certificate-expiring', { service, kind, subject, days });
+    }
+    // Soonest first, so the first of a kind is the one that counts.
+    const firsts = new Map(expiries.toReversed().map((expiry) => [expiry.kind, expiry]));
+    return Array.from(firsts.values(), ({ kind, notAfterMs }) => ({ service, kind, expiresMs: notAfterMs }));
+  });
+}

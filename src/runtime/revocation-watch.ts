@@ -1,0 +1,46 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface RevocationWatchOptions {
+  /** Files and folders. */
+  readonly paths: readonly string[];
+  readonly intervalMs: number;
+  readonly onChange: () => void;
+}
+
+/**
+ * Tells when revocation lists on the disk are no longer those that were read. It looks again and again instead of asking
+ * the kernel: that also sees atomic renames, swapped links and network file systems.
+ */
+export function watchRevocationLists({ paths, intervalMs, onChange }: RevocationWatchOptions): Disposable {
+  let known = fingerprint(paths);
+  const timer = setInterval(() => {
+    const current = fingerprint(paths);
+    if (current === known) return;
+    known = current;
+    onChange();
+  }, intervalMs);
+  return {
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}
+
+function fingerprint(paths: readonly string[]): string {
+  return paths.flatMap(filesOf).map(stamp).join();
+}
+
+function filesOf(path: string): string[] {
+  try {
+    return readdirSync(path)
+      .toSorted()
+      .map((name) => join(path, name));
+  } catch {
+    // A file, or nothing at the moment: its stamp tells which.
+    return [path];
+  }
+}
+
+function stamp(file: string): string {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  return stats === undefined ? `${file} gone` : `${file} ${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+}
