@@ -28,6 +28,7 @@ export interface RelayOptions {
   readonly onEnd: (end: RelayEnd) => void;
 }
 
+const NOTHING: Buffer = Buffer.alloc(0);
 /** The largest piece TLS decrypts at a time. */
 const CLIENT_BUFFER_BYTES = 16 * 1024;
 /** Reads after which a connection is worth a buffer of its own; an idle one stays small. */
@@ -49,7 +50,7 @@ export class Relay {
   #clientBuffer: Buffer | undefined;
   #clientEnded = false;
   #backendEnded = false;
-  #openSockets = 2;
+  readonly #open: Set<Socket> = new Set();
   #end: RelayEnd | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
   #bytesAtClose = 0;
@@ -68,20 +69,23 @@ export class Relay {
   start(backend: Socket, readsBackend: 'events' | 'callback'): void {
     this.#backend = backend;
     const client = this.#client;
+    this.#open.add(client).add(backend);
     client.on('data', this.#fromClient);
     client.on('drain', () => backend.resume());
     client.on('end', this.#clientEnd);
     client.on('error', () => this.#broken('client-reset'));
-    client.on('close', this.#closed);
+    client.on('close', () => this.#closed(client));
     if (readsBackend === 'events') backend.on('data', this.#backendEvent);
     backend.on('drain', () => client.resume());
     backend.on('end', this.#backendEnd);
     backend.on('error', () => this.#broken('backend-reset'));
-    backend.on('close', this.#closed);
+    backend.on('close', () => this.#closed(backend));
     // A side may have gone between the last step of setting up and now: its events are over then.
-    if (client.destroyed) this.#lostBeforeStart('client-reset');
-    else if (backend.destroyed) this.#lostBeforeStart('backend-reset');
+    if (client.destroyed) this.#lostBeforeStart(client, 'client-reset');
+    else if (backend.destroyed) this.#lostBeforeStart(backend, 'backend-reset');
     else if (client.readableEnded) this.#clientEnd();
+    // It was accepted paused, and no listener resumes what was paused on purpose.
+    client.resume();
   }
 
   /** Takes bytes that were read into a shared buffer. Returns false when the client cannot take more for now. */
@@ -151,18 +155,31 @@ export class Relay {
     if (closeMs === 0) {
       // What was received is delivered first, whatever the timeout.
       last?.once('finish', () => this.#finishNow());
-    } else if (Number.isFinite(closeMs)) {
-      this.#bytesAtClose = this.bytesIn + this.bytesOut;
-      this.#closeTimer = setTimeout(this.#checkClosing, closeMs);
+    } else {
+      this.#watchProgress();
     }
+  }
+
+  #watchProgress(): void {
+    const { closeMs } = this.#options;
+    if (this.#closeTimer !== undefined || closeMs === 0 || !Number.isFinite(closeMs)) return;
+    this.#bytesAtClose = this.#bytesPassedOn;
+    this.#closeTimer = setTimeout(this.#checkClosing, closeMs);
+  }
+
+  /** What was taken from one side and handed to the kernel for the other. */
+  get #bytesPassedOn(): number {
+    const waiting = this.#client.writableLength + (this.#backend?.writableLength ?? 0);
+    return this.bytesIn + this.bytesOut - waiting;
   }
 
   /** The timeout is for a wait, not for the whole: it begins again while bytes move. */
   readonly #checkClosing = (): void => {
-    const bytes = this.bytesIn + this.bytesOut;
-    if (bytes === this.#bytesAtClose && this.#client.writableLength === 0) {
+    const bytes = this.#bytesPassedOn;
+    if (bytes === this.#bytesAtClose) {
       this.#end = 'close-timeout';
-      this.#finishNow();
+      if (this.#client.writableLength === 0) this.#finishNow();
+      else this.cut('close-timeout');
       return;
     }
     this.#bytesAtClose = bytes;
@@ -184,16 +201,24 @@ export class Relay {
     // What the backend sent before it broke off is the client's: a server that answers early and closes ends like
     // this. Without a close_notify the client can still tell that the answer may be cut.
     const client = this.#client;
-    if (client.writableLength === 0) client.destroy();
-    else client.once('drain', () => client.destroy());
+    if (client.writableLength === 0) {
+      client.destroy();
+      return;
+    }
+    // `drain` comes only after a write that was told to wait; this one is done when all before it are.
+    client.write(NOTHING, () => client.destroy());
+    this.#watchProgress();
   }
 
-  readonly #closed = (): void => {
-    this.#openSockets -= 1;
-    if (this.#openSockets > 0) {
+  #closed(socket: Socket): void {
+    // One that was lost before the start may still tell that it closes.
+    if (!this.#open.delete(socket)) return;
+    if (this.#open.size > 0) {
       // Half of a relay is of no use once the other half is gone altogether.
-      if (this.#client.destroyed && this.#backend?.destroyed === false) this.#backend.destroy();
-      else if (this.#backend?.destroyed === true && !this.#client.destroyed && !this.#backendEnded) {
+      // One that finished in good order may leave before all it sent is passed on.
+      if (this.#client.destroyed && this.#backend?.destroyed === false) {
+        if (!(this.#clientEnded && this.#backendEnded)) this.#backend.destroy();
+      } else if (this.#backend?.destroyed === true && !this.#client.destroyed && !this.#backendEnded) {
         this.#broken('backend-reset');
       }
       return;
@@ -201,10 +226,10 @@ export class Relay {
     clearTimeout(this.#closeTimer);
     this.#clientBuffer = undefined;
     this.#options.onEnd(this.#end ?? 'error');
-  };
+  }
 
-  #lostBeforeStart(end: 'client-reset' | 'backend-reset'): void {
-    this.#openSockets -= 1;
+  #lostBeforeStart(lost: Socket, end: 'client-reset' | 'backend-reset'): void {
+    this.#open.delete(lost);
     this.#broken(end);
   }
 }
