@@ -135,6 +135,8 @@ export class TunnelSession {
 
   #handshakeFailed({ reason, detail }: HandshakeProblem): void {
     if (this.#isOver) return;
+    // Cutting the client tells its listeners at once, who must not end the session a second time.
+    this.#isOver = true;
     const { counters, index, events } = this.#service;
     counters.handshakeFailed(index, reason);
     events.log('handshake-failed', { ...this.#names(), reason, detail, ...this.#identity() });
@@ -193,6 +195,7 @@ export class TunnelSession {
 
   #close(reason: CloseReason): void {
     if (this.#isOver) return;
+    this.#isOver = true;
     this.#client.off('close', this.#clientGone);
     this.#search?.abandon();
     this.#cutClient();
