@@ -17,9 +17,9 @@ Examples:
   $ icapgw run -c icapgw.yaml                    run it; a stunnel.conf does as well
   $ icapgw probe icaps://localhost:11344/reqmod --eicar --cert client.pem --key client-key.pem --ca ca.pem`;
 
-/** The command line with every command on it; nothing heavy is loaded before a command runs. */
-export function createProgram(io: CliIo): Command {
-  const program = new Command('icapgw')
+/** The command line before its commands are on it. */
+export function createEmptyProgram(io: CliIo): Command {
+  return new Command('icapgw')
     .description('Secure ICAP gateway: TLS with verified clients in front, healthy ICAP servers behind.')
     .version(readVersion(), '-V, --version', 'print the version')
     .addHelpText('after', EXAMPLES)
@@ -30,6 +30,11 @@ export function createProgram(io: CliIo): Command {
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
     });
+}
+
+/** The command line with every command on it; nothing heavy is loaded before a command runs. */
+export function createProgram(io: CliIo): Command {
+  const program = createEmptyProgram(io);
   addRunCommand(program, io);
   addCheckCommand(program, io, async (config, lineOf) => {
     const { loadMaterial } = await import('../runtime/material.ts');

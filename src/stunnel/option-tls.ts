@@ -94,9 +94,9 @@ export const TLS_OPTIONS: readonly StunnelOption[] = [
     name: 'curves',
     aliases: ['curve'],
     rating: 'A',
-    verdict: 'same',
+    verdict: 'better',
     values: 'LIST',
-    note: "groups for the key exchange; stunnel's default, without a post-quantum hybrid unless it is named",
+    note: 'groups for the key exchange; where none are named, a post-quantum hybrid comes before those of stunnel',
     apply: list('tls.groups'),
   }),
   serviceOption({

@@ -20,7 +20,6 @@ export interface Section {
 const STUNNEL_DEFAULTS: Readonly<Record<string, unknown>> = {
   'tls.ciphers': 'HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK',
   'tls.ciphersuites': 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256',
-  'tls.groups': 'X25519:P-256:X448:P-521:P-384',
   'tls.security-level': 2,
   'tls.session-timeout': '300s',
   'timeouts.handshake': '300s',

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { CliIo } from '../../src/cli/io.ts';
-import { createProgram, runProgram } from '../../src/cli/program.ts';
+import { createEmptyProgram, runProgram } from '../../src/cli/program.ts';
 
 /** What one command line left behind. */
 export interface CliRecord {
@@ -43,7 +43,7 @@ export async function runCli(
       exitCode = code;
     },
   };
-  const program = createProgram(io);
+  const program = createEmptyProgram(io);
   add(program, io);
   await runProgram(program, args, io);
   return { ...written, exitCode };

@@ -48,7 +48,6 @@ describe('convert', () => {
             cert: C:\\Program Files (x86)\\stunnel\\config\\stunnel-key.pem
             ciphers: HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK
             ciphersuites: TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256
-            groups: X25519:P-256:X448:P-521:P-384
             security-level: 2
             client-auth:
               ca: /etc/stunnel/MCASCAfile.pem

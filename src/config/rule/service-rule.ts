@@ -6,6 +6,8 @@ import { show } from '../show.ts';
 const ICAP_ONLY: readonly (readonly string[])[] = [
   ['limits', 'header'],
   ['limits', 'body'],
+  ['limits', 'queue'],
+  ['limits', 'queue-timeout'],
   ['timeouts', 'request-header'],
   ['timeouts', 'body-idle'],
   ['timeouts', 'response'],

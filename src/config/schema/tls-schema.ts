@@ -34,13 +34,13 @@ const GROUP_LIST: Kind<string> = text({
 const SUBJECT: Kind<string> = text({
   type: 'name',
   expected: 'a subject or a part of one, such as CN=client.example',
-  pattern: /^[^\p{Cc}]{1,1024}$/u,
+  pattern: /^(?=[^\p{Cc}]{1,1024}$)\s*[A-Za-z0-9.]+\s*=\s*[^\s,]/u,
 });
 
 const SAN: Kind<string> = text({
   type: 'name',
   expected: 'an alternative name such as DNS:client.example, IP:192.0.2.7, EMAIL:a@b.example or URI:spiffe://a/b',
-  pattern: /^(?:(?:DNS|IP|EMAIL|URI):)?[^\s\p{Cc}]{1,1024}$/u,
+  pattern: /^(?:IP:[\da-f:.]{2,45}|(?:(?:DNS|EMAIL|URI):)?(?!IP:)[^\s\p{Cc}]{1,1024})$/iu,
 });
 
 const SHA256_HEX = /^(?:[0-9a-f]{64}|(?:[0-9a-f]{2}:){31}[0-9a-f]{2})$/i;
