@@ -88,8 +88,8 @@ export async function receive(socket: Socket): Promise<Buffer> {
 }
 
 /** One connection that sends a text, finishes and waits for the answer; empty where there was none. */
-export async function ask(port: number, text = 'ping'): Promise<string> {
-  const socket = dialTunnel(port);
+export async function ask(port: number, text = 'ping', host = '127.0.0.1'): Promise<string> {
+  const socket = dialTunnel(port, { host });
   socket.end(text);
   const answer = await receive(socket);
   socket.destroy();
