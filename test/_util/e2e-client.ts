@@ -32,6 +32,7 @@ export async function readUntil(stream: Readable, text: string): Promise<string>
     if (output.includes(text)) resolve();
   });
   stream.once('end', resolve).once('close', resolve);
+  if (stream.destroyed) resolve();
   await promise;
   return output;
 }
