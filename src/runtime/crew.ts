@@ -89,6 +89,7 @@ export class Crew implements AsyncDisposable {
     });
     worker.on('message', (message: FromWorker) => {
       if (message.type === 'failures') onFailures(message.service, message.slot);
+      else if (message.type === 'listen-failed') detail = message.detail;
     });
     worker.once('exit', () => this.#died(index, detail));
     this.#workers[index] = worker;
@@ -105,17 +106,19 @@ export class Crew implements AsyncDisposable {
     this.#delaysMs[index] = Math.min(LONGEST_DELAY_MS, delayMs * 2);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      this.#replace(index, detail);
+      // While draining nobody new may begin to accept.
+      if (!this.#isEnding) this.#replace(index);
     }, delayMs);
     this.#timers.add(timer);
   }
 
-  #replace(index: number, detail: string): void {
+  #replace(index: number): void {
     const addresses = index === 0 ? this.#addresses : withoutUnix(this.#addresses);
-    this.#listen(this.#spawn(index), addresses).then(
+    const worker = this.#spawn(index);
+    this.#listen(worker, addresses).then(
       () => this.#options.onReplaced(index),
-      // The next death, if the thread is gone, tries again; a port that was lost meanwhile is told as one.
-      (error: unknown) => this.#options.onDeath(index, `${detail}; its replacement: ${messageOf(error)}`),
+      // One that cannot listen is of no use: its end tells why, and lets the next one try.
+      () => worker.terminate(),
     );
   }
 
