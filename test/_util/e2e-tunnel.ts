@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { certificates } from './certificates.ts';
 
 /** A backend of the test's own; disposing cuts its connections and frees its port. */
@@ -19,7 +19,7 @@ export function echo(socket: Socket): void {
 
 export async function startTunnelBackend(
   onConnection: (socket: Socket) => void = echo,
-  { host = '127.0.0.1', port = 0 } = {},
+  { host = '127.0.0.1', port = 0 }: { readonly host?: string; readonly port?: number } = {},
 ): Promise<TunnelBackend> {
   const sockets = new Set<Socket>();
   let served = 0;
@@ -70,8 +70,9 @@ export function tunnelConfig(backends: readonly object[], more: object = {}, top
 }
 
 /** Connects as a client whose errors are told by `close`. */
-export function dialTunnel(port: number, options: object = {}): TLSSocket {
-  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, allowHalfOpen: true, ...options });
+export function dialTunnel(port: number, options: ConnectionOptions = {}): TLSSocket {
+  const base = { host: '127.0.0.1', port, rejectUnauthorized: false, allowHalfOpen: true };
+  const socket = connect({ ...base, ...options });
   socket.on('error', () => socket.destroy());
   return socket;
 }
@@ -81,8 +82,8 @@ export async function receive(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   await new Promise<void>((resolve) => {
-    socket.once('end', resolve);
-    socket.once('close', resolve);
+    socket.once('end', () => resolve());
+    socket.once('close', () => resolve());
   });
   return Buffer.concat(chunks);
 }

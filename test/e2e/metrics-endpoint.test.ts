@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import type { ConnectionOptions, SecureVersion } from 'node:tls';
 import { expect, test, vi } from 'vitest';
 import { startGateway } from '../_util/e2e-gateway.ts';
 import { ask, dialTunnel, receive, startTunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
@@ -8,7 +9,7 @@ import { parsePrometheus, sampleOf } from '../_util/observe-prometheus.ts';
 
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
 
-async function sayAndLeave(port: number, text: string, options: object): Promise<boolean> {
+async function sayAndLeave(port: number, text: string, options: ConnectionOptions): Promise<boolean> {
   const socket = dialTunnel(port, options);
   socket.end(text);
   await receive(socket);
@@ -23,7 +24,7 @@ test('metrics, probes and the access log tell exactly what two workers did', asy
   await using gateway = await startGateway(tunnelConfig(backends, {}, { log: access }));
   const port = gateway.port('tunnel');
   for (let turn = 0; turn < 20; turn += 1) expect(await ask(port, 'x'.repeat(100 + turn))).toHaveLength(100 + turn);
-  const { maxVersion, session } = await new Promise<{ maxVersion: string; session: Buffer }>((resolve) => {
+  const { maxVersion, session } = await new Promise<{ maxVersion: SecureVersion; session: Buffer }>((resolve) => {
     const socket = dialTunnel(port, { maxVersion: 'TLSv1.2' });
     socket.once('session', (saved) => {
       socket.end();

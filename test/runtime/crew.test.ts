@@ -1,0 +1,109 @@
+import type { EventEmitter } from 'node:events';
+import type { MessagePort } from 'node:worker_threads';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { Crew, type CrewOptions } from '../../src/runtime/crew.ts';
+import type { FromWorker, ToWorker, WorkerSnapshot } from '../../src/runtime/snapshot.ts';
+
+const threads = vi.hoisted(() => ({
+  started: [] as ScriptedWorker[],
+  /** What a worker answers to `listen`: that it listens, or why it cannot. */
+  refusal: undefined as string | undefined,
+}));
+
+/** A thread that answers as told and ends when asked to. */
+interface ScriptedWorker extends EventEmitter {
+  readonly received: ToWorker[];
+}
+
+vi.mock('node:worker_threads', async (importOriginal) => {
+  const original = await importOriginal<typeof import('node:worker_threads')>();
+  const { EventEmitter: Emitter } = await import('node:events');
+  class Scripted extends Emitter {
+    readonly received: ToWorker[] = [];
+
+    constructor() {
+      super();
+      threads.started.push(this);
+    }
+
+    postMessage(message: ToWorker): void {
+      this.received.push(message);
+      if (message.type !== 'listen') return;
+      const { refusal } = threads;
+      const answer: FromWorker =
+        refusal === undefined
+          ? { type: 'listening', addresses: message.addresses }
+          : { type: 'listen-failed', detail: refusal };
+      queueMicrotask(() => this.emit('message', answer));
+    }
+
+    async terminate(): Promise<number> {
+      this.emit('exit', 1);
+      return 1;
+    }
+  }
+  return { ...original, Worker: Scripted };
+});
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  threads.started.length = 0;
+  threads.refusal = undefined;
+  return () => vi.useRealTimers();
+});
+
+function createCrew(): { readonly crew: Crew; readonly deaths: string[]; readonly replaced: number[] } {
+  const deaths: string[] = [];
+  const replaced: number[] = [];
+  const options: CrewOptions = {
+    size: 2,
+    snapshot: (): WorkerSnapshot => ({}) as WorkerSnapshot,
+    onEventPort: (port: MessagePort) => port.close(),
+    onFailures: () => {},
+    onDeath: (worker, detail) => deaths.push(`${worker}: ${detail}`),
+    onReplaced: (worker) => replaced.push(worker),
+  };
+  return { crew: new Crew(options), deaths, replaced };
+}
+
+describe('a worker that dies', () => {
+  test('is told once and replaced', async () => {
+    const { crew, deaths, replaced } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    threads.started[1]?.emit('error', new Error('out of memory'));
+    threads.started[1]?.emit('exit', 1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(deaths).toEqual(['1: out of memory']);
+    expect(replaced).toEqual([1]);
+    expect(threads.started).toHaveLength(3);
+  });
+
+  test('is replaced again, ever later, while its replacement cannot listen', async () => {
+    const { crew, deaths, replaced } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    threads.refusal = 'somebody else listens there';
+    threads.started[0]?.emit('exit', 1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(deaths).toEqual(['0: it ended without a word', '0: somebody else listens there']);
+    threads.refusal = undefined;
+    await vi.advanceTimersByTimeAsync(199);
+    expect(replaced).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(replaced).toEqual([0]);
+    expect(deaths).toHaveLength(2);
+  });
+
+  test('just before a drain is not replaced any more', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    threads.started[1]?.emit('exit', 1);
+    const drained = crew.ask({ type: 'drain' }, 'drained');
+    threads.started[0]?.emit('message', { type: 'drained' });
+    expect(await drained).toEqual([{ type: 'drained' }]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(threads.started).toHaveLength(2);
+  });
+});
