@@ -3,16 +3,26 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { certificates } from '../_util/certificates.ts';
-import { type RecordingBackend, startTlsRecordingBackend } from '../_util/e2e-backend.ts';
+import { startTlsRecordingBackend } from '../_util/e2e-backend.ts';
 import { greet } from '../_util/e2e-client.ts';
 import { type RunningGateway, startGateway } from '../_util/e2e-gateway.ts';
+import { startProbedServer } from '../_util/health-server.ts';
+import { dialTls } from '../_util/tls-client.ts';
 
 function sha256(der: Buffer): string {
   return createHash('sha256').update(der).digest('hex');
 }
 
 /** A gateway in clear towards its clients whose backends are given as `[port, tls]`. */
-function startBefore(...backends: readonly (readonly [RecordingBackend, object])[]): Promise<RunningGateway> {
+function startBefore(...backends: readonly (readonly [{ readonly port: number }, object])[]): Promise<RunningGateway> {
+  return startImpatient('1h', ...backends);
+}
+
+/** The same with a limit for the whole way to a backend. */
+function startImpatient(
+  connectTimeout: string,
+  ...backends: readonly (readonly [{ readonly port: number }, object])[]
+): Promise<RunningGateway> {
   return startGateway({
     workers: 1,
     services: [
@@ -21,6 +31,7 @@ function startBefore(...backends: readonly (readonly [RecordingBackend, object])
         listen: '127.0.0.1:0',
         protocol: 'tunnel',
         tls: 'off',
+        timeouts: { connect: connectTimeout },
         health: { type: 'none' },
         backends: backends.map(([{ port }, tls], priority) => ({
           name: `dlp-${priority + 1}`,
@@ -84,6 +95,45 @@ test('with no backend that proves itself the client is cut', async () => {
   expect(await greetThrough(gateway)).toBe(false);
   expect(await gateway.waitForEvent('connection-closed')).toMatchObject({ reason: 'no-backend' });
   expect(backend.received.join('')).toBe('');
+});
+
+test('a backend that never finishes TLS is given up when its time is over', async () => {
+  await using silent = await startProbedServer();
+  await using right = await startTlsRecordingBackend(certificates().server);
+  const tls = { ca: certificates().ca.cert };
+  await using gateway = await startImpatient('100ms', [silent, tls], [right, tls]);
+  expect(await greetThrough(gateway)).toBe(true);
+  expect(await gateway.waitForEvent('backend-failed')).toMatchObject({
+    backend: 'dlp-1',
+    reason: 'timeout',
+    next: true,
+  });
+});
+
+test('a client that leaves while TLS to a backend is under way leaves nothing behind', async () => {
+  const { server, ca } = certificates();
+  const asked = Promise.withResolvers<void>();
+  await using silent = await startProbedServer(() => asked.resolve());
+  await using gateway = await startGateway({
+    workers: 1,
+    services: [
+      {
+        name: 'icap',
+        listen: '127.0.0.1:0',
+        protocol: 'tunnel',
+        tls: { cert: server.combined },
+        timeouts: { connect: '1h' },
+        health: { type: 'none' },
+        backends: [{ address: `127.0.0.1:${silent.port}`, tls: { ca: ca.cert } }],
+      },
+    ],
+  });
+  const client = dialTls({ port: gateway.port('icap') });
+  await asked.promise;
+  client.destroy();
+  expect(await gateway.waitForEvent('connection-closed')).toMatchObject({ reason: 'client-reset' });
+  expect(await gateway.metric('icapgw_backend_connections_active')).toBe(0);
+  expect(await gateway.metric('icapgw_connections_active')).toBe(0);
 });
 
 function serverCertificate(): X509Certificate {
