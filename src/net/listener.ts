@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { chmod, unlink } from 'node:fs/promises';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import { RuntimeError } from '../errors.ts';
@@ -95,12 +95,12 @@ function boundAddress(server: Server, wanted: Address): Address {
 
 /** A socket file that nobody listens on any more is left over from a crash; one that answers is somebody's. */
 async function removeStaleSocket(path: string): Promise<void> {
-  const { connect } = await import('node:net');
   const socket = connect(path);
   try {
     await once(socket, 'connect');
   } catch (error) {
-    if (codeOf(error) === 'ECONNREFUSED') await unlink(path);
+    // A plain file refuses connections too, and is somebody's data.
+    if (codeOf(error) === 'ECONNREFUSED' && (await lstat(path)).isSocket()) await unlink(path);
     return;
   } finally {
     socket.destroy();
