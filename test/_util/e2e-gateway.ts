@@ -25,12 +25,6 @@ export interface GatewayExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface SpawnOptions {
-  /** Where the program runs and paths of the configuration start; a temporary folder by default. */
-  readonly cwd?: string;
-  readonly env?: NodeJS.ProcessEnv;
-}
-
 /** The built program, started with a configuration, whatever becomes of it. Disposing kills it. */
 export interface SpawnedGateway extends AsyncDisposable {
   readonly pid: number;
@@ -60,22 +54,22 @@ export interface RunningGateway extends SpawnedGateway {
  * Runs `icapgw run`. An object is written as YAML, with a JSON log of every event on standard error and an admin endpoint
  * on a free port unless it says otherwise; a text is written as it is.
  */
-export function spawnGateway(config: string | object, options: SpawnOptions = {}): SpawnedGateway {
+export function spawnGateway(config: string | object): SpawnedGateway {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run "npm run build" before the end-to-end tests');
   const folder = mkdtempSync(join(tmpdir(), 'icapgw-e2e-'));
   const file = join(folder, 'gateway.conf');
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(withDefaults(config)));
   const child = spawn(NODE, [MAIN, 'run', '-c', file], {
-    cwd: options.cwd ?? folder,
-    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    cwd: folder,
+    env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return watch(child, file, folder);
 }
 
 /** Starts the built program and waits until it is ready; rejects with what it said when it ends instead. */
-export async function startGateway(config: string | object, options: SpawnOptions = {}): Promise<RunningGateway> {
-  const gateway = spawnGateway(config, options);
+export async function startGateway(config: string | object): Promise<RunningGateway> {
+  const gateway = spawnGateway(config);
   try {
     await gateway.waitForEvent('ready');
   } catch (error) {
