@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { certificates } from '../_util/certificates.ts';
 import { startGateway } from '../_util/e2e-gateway.ts';
-import { ask, startTunnelBackend } from '../_util/e2e-tunnel.ts';
+import { ask, dialTunnel, startTunnelBackend } from '../_util/e2e-tunnel.ts';
 
 function stunnelConf(backends: readonly { readonly address: string }[], failover: string): string {
   const { server } = certificates();
@@ -37,7 +37,9 @@ describe('a stunnel.conf with two connect lines', () => {
     for (const name of [first.address, second.address]) {
       await gateway.waitForEvent('backend-state', ({ backend, to }) => backend === name && to === 'down');
     }
-    expect(await ask(port)).toBe('');
+    const refused = dialTunnel(port);
+    const error = await new Promise<NodeJS.ErrnoException>((resolve) => refused.once('error', resolve));
+    expect(error.code).toBe('ECONNRESET');
     await gateway.waitForEvent('no-backend');
     expect(await gateway.waitForEvent('connection-closed', ({ reason }) => reason === 'no-backend')).toBeDefined();
     expect(await gateway.metric('icapgw_backend_last_resort_total')).toBeGreaterThan(0);

@@ -41,7 +41,11 @@ describe('a dial', () => {
     await using server = await startProbedServer((socket) => socket.write('hello'));
     const buffer = Buffer.alloc(16);
     const read = Promise.withResolvers<number>();
-    const onread = { buffer, callback: (count: number) => (read.resolve(count), true) };
+    const takeCount = (count: number): boolean => {
+      read.resolve(count);
+      return true;
+    };
+    const onread = { buffer, callback: takeCount };
     const socket = await dialOnce(optionsFor(server.port, { onread }), NEVER);
     expect(buffer.toString('utf8', 0, await read.promise)).toBe('hello');
     socket.destroy();
