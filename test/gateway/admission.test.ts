@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { PoolState } from '../../src/balance/pool-state.ts';
+import { type Admission, admit } from '../../src/gateway/admission.ts';
+import type { ServiceContext } from '../../src/gateway/context.ts';
+import { SourceLimits } from '../../src/policy/source-limits.ts';
+import { SourceList } from '../../src/policy/source-list.ts';
+import { createSourceTable } from '../../src/policy/source-table.ts';
+
+const ANYBODY = SourceList.from({ allow: [], deny: [] });
+
+/** As much of a service as admission looks at. */
+function createService(limits: Partial<ServiceContext['config']['limits']>): ServiceContext {
+  const unlimited = { connections: 100, connectionsPerSource: 0, handshakesPerSource: 0 };
+  const memory = createSourceTable({ workerCount: 1, entryCount: 64 });
+  const service: Partial<ServiceContext> = {
+    config: { limits: { ...unlimited, ...limits } } as ServiceContext['config'],
+    worker: 0,
+    pool: PoolState.create(1, 1),
+    sources: new SourceLimits({ memory, workerIndex: 0, scope: 'test' }),
+  };
+  return service as ServiceContext;
+}
+
+function admitted(result: Admission | string): Admission {
+  if (typeof result === 'string') throw new Error(`refused: ${result}`);
+  return result;
+}
+
+test('a denied address takes no place', () => {
+  const service = createService({});
+  const list = SourceList.from({ allow: ['192.0.2.0/24'], deny: [] });
+  expect(admit(service, list, '198.51.100.1')).toBe('denied');
+  expect(service.pool.connections()).toBe(0);
+});
+
+test('the service takes as many as its limit says, and one more when one has left', () => {
+  const service = createService({ connections: 2 });
+  const first = admitted(admit(service, ANYBODY, '192.0.2.1'));
+  admitted(admit(service, ANYBODY, undefined));
+  expect(admit(service, ANYBODY, '192.0.2.2')).toBe('service-limit');
+  first.release();
+  admitted(admit(service, ANYBODY, '192.0.2.2'));
+  expect(service.pool.connections()).toBe(2);
+});
+
+test('a source at its own limit does not use up places of the service', () => {
+  const service = createService({ connectionsPerSource: 1 });
+  const only = admitted(admit(service, ANYBODY, '192.0.2.1'));
+  expect(admit(service, ANYBODY, '192.0.2.1')).toBe('source-limit');
+  admitted(admit(service, ANYBODY, '192.0.2.2'));
+  expect(service.pool.connections()).toBe(2);
+  only.release();
+  admitted(admit(service, ANYBODY, '192.0.2.1'));
+});
+
+test('a source that comes too often is refused, unix clients have none', () => {
+  const service = createService({ handshakesPerSource: 1 });
+  admitted(admit(service, ANYBODY, '192.0.2.1'));
+  expect(admit(service, ANYBODY, '192.0.2.1')).toBe('handshake-rate');
+  expect(service.pool.connections()).toBe(1);
+  admitted(admit(service, ANYBODY, undefined));
+  admitted(admit(service, ANYBODY, undefined));
+});
