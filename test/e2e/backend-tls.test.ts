@@ -7,7 +7,6 @@ import { startTlsRecordingBackend } from '../_util/e2e-backend.ts';
 import { greet } from '../_util/e2e-client.ts';
 import { type RunningGateway, startGateway } from '../_util/e2e-gateway.ts';
 import { startProbedServer } from '../_util/health-server.ts';
-import { dialTls } from '../_util/tls-client.ts';
 
 function sha256(der: Buffer): string {
   return createHash('sha256').update(der).digest('hex');
@@ -108,32 +107,6 @@ test('a backend that never finishes TLS is given up when its time is over', asyn
     reason: 'timeout',
     next: true,
   });
-});
-
-test('a client that leaves while TLS to a backend is under way leaves nothing behind', async () => {
-  const { server, ca } = certificates();
-  const asked = Promise.withResolvers<void>();
-  await using silent = await startProbedServer(() => asked.resolve());
-  await using gateway = await startGateway({
-    workers: 1,
-    services: [
-      {
-        name: 'icap',
-        listen: '127.0.0.1:0',
-        protocol: 'tunnel',
-        tls: { cert: server.combined },
-        timeouts: { connect: '1h' },
-        health: { type: 'none' },
-        backends: [{ address: `127.0.0.1:${silent.port}`, tls: { ca: ca.cert } }],
-      },
-    ],
-  });
-  const client = dialTls({ port: gateway.port('icap') });
-  await asked.promise;
-  client.destroy();
-  expect(await gateway.waitForEvent('connection-closed')).toMatchObject({ reason: 'client-reset' });
-  expect(await gateway.metric('icapgw_backend_connections_active')).toBe(0);
-  expect(await gateway.metric('icapgw_connections_active')).toBe(0);
 });
 
 function serverCertificate(): X509Certificate {
