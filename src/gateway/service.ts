@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import { type Listener, startListener } from '../net/listener.ts';
 import type { RejectReason } from '../observe/labels.ts';
@@ -45,7 +46,7 @@ export class Service implements AsyncDisposable {
       noDelay: sockets.clientNoDelay,
       keepAliveMs: sockets.keepAliveMs,
       onConnection: (socket) => this.#accept(socket, isUnix),
-      onError: () => {},
+      onError: (error) => this.#acceptFailed(address, error),
     });
     this.#listeners.push(listener);
     return listener.address;
@@ -73,6 +74,11 @@ export class Service implements AsyncDisposable {
     this.cut();
     await drained;
     clearInterval(this.#sweeper);
+  }
+
+  #acceptFailed(address: Address, error: Error): void {
+    const { config, events } = this.#context;
+    events.log('accept-failed', { service: config.name, address: formatAddress(address), detail: error.message });
   }
 
   #accept(socket: Socket, isUnix: boolean): void {

@@ -73,8 +73,8 @@ export class TunnelSession {
     const relay = this.#relay;
     if (relay === undefined) return;
     if (this.#tellBytes(relay)) this.#activeMs = nowMs;
-    const isIdle = nowMs - this.#activeMs >= this.#service.config.timeouts.idleMs;
-    if (isIdle && !relay.isClosing) relay.cut('idle-timeout');
+    // Also once a side has finished: with no close timeout nothing else bounds a peer that stopped reading.
+    if (nowMs - this.#activeMs >= this.#service.config.timeouts.idleMs) relay.cut('idle-timeout');
   }
 
   /** Ends the session now, whatever it is doing: the drain's deadline is over. */

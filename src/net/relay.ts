@@ -60,11 +60,6 @@ export class Relay {
     this.#client = options.client;
   }
 
-  /** Whether one side has finished: from then on the close timeout counts, not the idle one. */
-  get isClosing(): boolean {
-    return this.#clientEnded || this.#backendEnded;
-  }
-
   /** Begins. `backend` is connected and the relay owns it; its bytes come by `data` events or through `fromBackend`. */
   start(backend: Socket, readsBackend: 'events' | 'callback'): void {
     this.#backend = backend;
@@ -99,7 +94,7 @@ export class Relay {
 
   /** Ends both sides now. */
   cut(end: RelayEnd): void {
-    this.#end ??= end;
+    this.#end = end;
     this.#options.cutClient();
     this.#backend?.destroy();
   }

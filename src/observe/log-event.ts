@@ -79,6 +79,8 @@ export interface LogEvents {
   };
   /** `address` is the one really bound, also where the configuration says port 0. */
   readonly listening: { readonly service: string; readonly address: string };
+  /** A connection could not be accepted: no file descriptor was left, as a rule. */
+  readonly 'accept-failed': { readonly service: string; readonly address: string; readonly detail: string };
   readonly 'plain-service': { readonly service: string };
   readonly 'access-format-ignored': { readonly service: string };
   readonly 'admin-listening': { readonly address: string };

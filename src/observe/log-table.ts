@@ -149,6 +149,12 @@ const EVENTS: EventTable = {
     text: ({ backend }) => `the name of backend ${backend} resolves again`,
     told: ['backend'],
   },
+  'accept-failed': {
+    level: 'error',
+    text: ({ address, detail }) =>
+      `a connection at ${address} could not be accepted: ${detail} (raise the limit of open files)`,
+    told: ['address', 'detail'],
+  },
   'worker-died': {
     level: 'error',
     text: ({ worker, detail }) => `worker ${worker} died and is replaced; its connections are lost: ${detail}`,

@@ -19,6 +19,8 @@ export interface CrewOptions {
 const ENTRY: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 const REPLACE_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;
+/** Who lived so long did not die of its start: the next one need not wait. */
+const STABLE_MS = 60_000;
 
 /** The workers of the data plane. One that dies is replaced under the same index, on the same addresses. */
 export class Crew implements AsyncDisposable {
@@ -91,7 +93,11 @@ export class Crew implements AsyncDisposable {
       if (message.type === 'failures') onFailures(message.service, message.slot);
       else if (message.type === 'listen-failed') detail = message.detail;
     });
-    worker.once('exit', () => this.#died(index, detail));
+    const startedMs = performance.now();
+    worker.once('exit', () => {
+      if (performance.now() - startedMs > STABLE_MS) this.#delaysMs[index] = REPLACE_DELAY_MS;
+      this.#died(index, detail);
+    });
     this.#workers[index] = worker;
     return worker;
   }
