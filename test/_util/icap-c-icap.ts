@@ -18,9 +18,9 @@ export interface CIcap extends AsyncDisposable {
 const MODULES = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/c_icap`;
 
 /** Whether Debian's package c-icap is installed: both the server and the client. */
-export const hasCIcap: boolean = ['/usr/bin/c-icap', '/usr/bin/c-icap-client', `${MODULES}/srv_echo.so`].every(
-  existsSync,
-);
+export const hasCIcap: boolean =
+  process.env['CI'] !== undefined ||
+  ['/usr/bin/c-icap', '/usr/bin/c-icap-client', `${MODULES}/srv_echo.so`].every(existsSync);
 
 /** Starts c-icap in the foreground; its TLS port wants a client certificate of `ca`. */
 export async function startCIcap(server: LabIdentity, ca: string): Promise<CIcap> {

@@ -66,7 +66,8 @@ describe.each(readdirSync(CASES))('%s', (name) => {
     expectGolden(join(folder, 'diagnostics.txt'), formatProblems(result.problems));
   });
 
-  test.runIf(isUsable)('passes the validator without an error', () => {
+  if (!isUsable) return;
+  test('passes the validator without an error', () => {
     if (result.document === undefined) throw new Error('no document and no error');
     const { problems } = validate(result.document, { cores: 1, cwd: '/' });
     const errors = problems.filter((problem) => problem.severity === 'error');
