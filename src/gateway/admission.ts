@@ -1,4 +1,3 @@
-import type { LimitsConfig } from '../config/config.ts';
 import type { RejectReason } from '../observe/labels.ts';
 import type { SourceList } from '../policy/source-list.ts';
 import type { ServiceContext } from './context.ts';
@@ -17,10 +16,23 @@ export function admit(
   sourceList: SourceList,
   address: string | undefined,
 ): Admission | RejectReason {
-  const { limits } = service.config;
+  // A denied address takes no place, not even for a moment.
   if (!sourceList.admits(address)) return 'denied';
-  if (!service.pool.acquireConnection(limits.connections, service.worker)) return 'service-limit';
-  const refusal = address === undefined ? undefined : refuseSource(service, limits, address);
+  return takePlace(service) ? admitHolder(service, sourceList, address) : 'service-limit';
+}
+
+/** Takes one of the service's places for a connection whose real address is still to be told. */
+export function takePlace(service: ServiceContext): boolean {
+  return service.pool.acquireConnection(service.config.limits.connections, service.worker);
+}
+
+/** As `admit`, for a connection that holds a place: it goes over to the admission, or back with a refusal. */
+export function admitHolder(
+  service: ServiceContext,
+  sourceList: SourceList,
+  address: string | undefined,
+): Admission | RejectReason {
+  const refusal = sourceList.admits(address) ? refuseSource(service, address) : 'denied';
   if (refusal !== undefined) {
     service.pool.releaseConnection(service.worker);
     return refusal;
@@ -28,13 +40,14 @@ export function admit(
   return {
     release() {
       service.pool.releaseConnection(service.worker);
-      if (address !== undefined && limits.connectionsPerSource > 0) service.sources.release(address);
+      if (address !== undefined && service.config.limits.connectionsPerSource > 0) service.sources.release(address);
     },
   };
 }
 
-function refuseSource(service: ServiceContext, limits: LimitsConfig, address: string): RejectReason | undefined {
-  const { connectionsPerSource, handshakesPerSource } = limits;
+function refuseSource(service: ServiceContext, address: string | undefined): RejectReason | undefined {
+  if (address === undefined) return undefined;
+  const { connectionsPerSource, handshakesPerSource } = service.config.limits;
   if (handshakesPerSource > 0 && !service.sources.takeHandshake(address, handshakesPerSource, sharedNowMs())) {
     return 'handshake-rate';
   }

@@ -35,8 +35,13 @@ const FAILURE_OF_CODE: Readonly<Record<string, BackendFailure>> = {
   ETIMEDOUT: 'timeout',
   EHOSTUNREACH: 'unreachable',
   ENETUNREACH: 'unreachable',
-  EADDRNOTAVAIL: 'unreachable',
   EHOSTDOWN: 'unreachable',
+  // This machine ran out of something: no backend is to blame.
+  EMFILE: 'local',
+  ENFILE: 'local',
+  ENOBUFS: 'local',
+  ENOMEM: 'local',
+  EADDRNOTAVAIL: 'local',
 };
 
 /** Looks for a backend that takes one client: each member once, in the order of the policy. */
@@ -113,6 +118,12 @@ export class BackendSearch {
     const reason = failureOf(error);
     counters.backendAttempt(index, member.backend, reason);
     pool.release(member.slot, worker);
+    if (reason === 'local') {
+      this.#held = undefined;
+      this.#handlers.onFailure(member, reason, error.message, false);
+      this.#handlers.onNobody();
+      return;
+    }
     this.#tried.add(member.slot);
     const streak = pool.recordFailure(member.slot);
     const { consecutiveFailures } = config.outliers;

@@ -4,7 +4,7 @@ import type { Address } from '../config/config.ts';
 import { type Listener, startListener } from '../net/listener.ts';
 import type { RejectReason } from '../observe/labels.ts';
 import { SourceList } from '../policy/source-list.ts';
-import { admit } from './admission.ts';
+import { type Admission, admit, admitHolder, takePlace } from './admission.ts';
 import type { ServiceContext } from './context.ts';
 import { type Peer, peerOfEndpoints, peerOfSocket } from './peer.ts';
 import { readProxyHeader } from './proxied-client.ts';
@@ -89,48 +89,51 @@ export class Service implements AsyncDisposable {
       socket.destroy();
       return;
     }
-    if (accept === 'off') this.#admit(socket, peer);
+    if (accept === 'off') this.#begin(socket, peer, admit(this.#context, this.#sourceList, peer.address));
     else this.#identify(socket, peer, accept);
   }
 
   #identify(socket: Socket, sender: Peer, version: 'v1' | 'v2'): void {
     if (!this.#proxyList.admits(sender.address)) {
-      this.#reject(socket, sender, 'proxy-protocol');
+      this.#reject(socket, sender, 'proxy-protocol', 'it may not send PROXY headers (proxy-protocol.from)');
       return;
     }
     // Not known by its real address yet, but already a cost.
-    if (this.#anonymous.size >= this.#context.config.limits.connections) {
+    if (!takePlace(this.#context)) {
       this.#reject(socket, sender, 'service-limit');
       return;
     }
     this.#anonymous.add(socket);
+    const { handshakeMs } = this.#context.config.timeouts;
     const finish = (): void => {
       clearTimeout(deadline);
       this.#anonymous.delete(socket);
+      socket.off('close', onClose);
     };
-    const fail = (): void => {
+    const fail = (detail: string): void => {
       finish();
-      this.#reject(socket, sender, 'proxy-protocol');
+      this.#context.pool.releaseConnection(this.#context.worker);
+      this.#reject(socket, sender, 'proxy-protocol', detail);
     };
-    const { handshakeMs } = this.#context.config.timeouts;
-    const deadline = Number.isFinite(handshakeMs) ? setTimeout(fail, handshakeMs) : undefined;
-    socket.once('close', finish);
+    const onClose = (): void => fail('the connection was closed before its PROXY header came');
+    const onLate = (): void => fail(`its PROXY header did not come within ${handshakeMs} ms`);
+    const deadline = Number.isFinite(handshakeMs) ? setTimeout(onLate, handshakeMs) : undefined;
+    socket.once('close', onClose);
     readProxyHeader(
       socket,
       { version, peer: sender.text },
       {
         onHeader: ({ endpoints }) => {
           finish();
-          socket.off('close', finish);
-          this.#admit(socket, endpoints === undefined ? sender : peerOfEndpoints(endpoints));
+          const peer = endpoints === undefined ? sender : peerOfEndpoints(endpoints);
+          this.#begin(socket, peer, admitHolder(this.#context, this.#sourceList, peer.address));
         },
         onFail: fail,
       },
     );
   }
 
-  #admit(socket: Socket, peer: Peer): void {
-    const admission = admit(this.#context, this.#sourceList, peer.address);
+  #begin(socket: Socket, peer: Peer, admission: Admission | RejectReason): void {
     if (typeof admission === 'string') {
       this.#reject(socket, peer, admission);
       return;
@@ -146,10 +149,10 @@ export class Service implements AsyncDisposable {
     session.start();
   }
 
-  #reject(socket: Socket, peer: Peer, reason: RejectReason): void {
+  #reject(socket: Socket, peer: Peer, reason: RejectReason, detail?: string): void {
     const { counters, index, events, config } = this.#context;
     counters.connectionRejected(index, reason);
-    events.log('connection-rejected', { service: config.name, client: peer.text, reason });
+    events.log('connection-rejected', { service: config.name, client: peer.text, reason, detail });
     // Leaves nothing behind in the kernel, not even TIME_WAIT.
     if (peer.address === undefined) socket.destroy();
     else socket.resetAndDestroy();

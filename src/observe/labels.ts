@@ -57,7 +57,7 @@ export const BACKEND_RESULTS = [
   'unreachable',
   'reset',
   'tls',
-  'resolve',
+  'local',
   'error',
 ] as const;
 export type BackendResult = (typeof BACKEND_RESULTS)[number];

@@ -16,7 +16,13 @@ export type LogValue = string | number | boolean | readonly string[] | undefined
  */
 export interface LogEvents {
   readonly 'connection-accepted': { readonly service: string; readonly connection: number; readonly client: string };
-  readonly 'connection-rejected': { readonly service: string; readonly client: string; readonly reason: RejectReason };
+  readonly 'connection-rejected': {
+    readonly service: string;
+    readonly client: string;
+    readonly reason: RejectReason;
+    /** What the reason does not say. */
+    readonly detail?: string | undefined;
+  };
   readonly 'handshake-done': {
     readonly service: string;
     readonly connection: number;
@@ -81,6 +87,8 @@ export interface LogEvents {
   readonly listening: { readonly service: string; readonly address: string };
   /** A connection could not be accepted: no file descriptor was left, as a rule. */
   readonly 'accept-failed': { readonly service: string; readonly address: string; readonly detail: string };
+  /** Fewer files may be open than the configured connections need. */
+  readonly 'file-limit-low': { readonly limit: number; readonly needed: number };
   readonly 'plain-service': { readonly service: string };
   readonly 'access-format-ignored': { readonly service: string };
   readonly 'admin-listening': { readonly address: string };

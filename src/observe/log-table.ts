@@ -149,6 +149,12 @@ const EVENTS: EventTable = {
     text: ({ backend }) => `the name of backend ${backend} resolves again`,
     told: ['backend'],
   },
+  'file-limit-low': {
+    level: 'warning',
+    text: ({ limit, needed }) =>
+      `only ${limit} files may be open, and limits.connections need ${needed}: raise LimitNOFILE (ulimit -n), or lower the limits`,
+    told: ['limit', 'needed'],
+  },
   'accept-failed': {
     level: 'error',
     text: ({ address, detail }) =>

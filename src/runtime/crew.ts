@@ -30,6 +30,9 @@ export class Crew implements AsyncDisposable {
   readonly #timers: Set<NodeJS.Timeout> = new Set();
   #addresses: readonly (readonly Address[])[] = [];
   #isEnding = false;
+  #hasStarted = false;
+  /** Why the last worker that ended did. */
+  #lastWords = '';
 
   constructor(options: CrewOptions) {
     this.#options = options;
@@ -48,6 +51,7 @@ export class Crew implements AsyncDisposable {
     this.#addresses = await this.#listen(first, addresses);
     const shared = withoutUnix(this.#addresses);
     await Promise.all(others.map((worker) => this.#listen(worker, shared)));
+    this.#hasStarted = true;
     return this.#addresses;
   }
 
@@ -104,7 +108,9 @@ export class Crew implements AsyncDisposable {
 
   #died(index: number, detail: string): void {
     this.#workers[index] = undefined;
-    if (this.#isEnding) return;
+    this.#lastWords = detail;
+    // Before all have started there is nothing to replace: the start fails.
+    if (this.#isEnding || !this.#hasStarted) return;
     const { onDeath } = this.#options;
     onDeath(index, detail);
     const delayMs = this.#delaysMs[index] ?? REPLACE_DELAY_MS;
@@ -134,7 +140,9 @@ export class Crew implements AsyncDisposable {
     worker.postMessage({ type: 'listen', addresses, reusePort: this.#options.size > 1 } satisfies ToWorker);
     const answer = await Promise.race([listening, failed]);
     if (answer?.type === 'listening') return answer.addresses;
-    throw new RuntimeError('ICAPGW_LISTEN', { detail: answer?.detail ?? 'a worker thread ended while it started' });
+    if (answer === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
+    // What the worker caught says already what it is about.
+    throw new RuntimeError('ICAPGW_LISTEN', { detail: answer.detail });
   }
 }
 

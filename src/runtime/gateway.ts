@@ -15,6 +15,7 @@ import type { GatewayState } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
 import { Crew } from './crew.ts';
+import { fileLimit, neededFiles } from './file-limit.ts';
 import { readiness, type StatusSources, snapshotStatus } from './gateway-status.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
@@ -35,6 +36,8 @@ export interface GatewayOptions {
 
 /** How long the first answers of name servers are waited for; later ones are used when they come. */
 const RESOLVE_PATIENCE_MS = 1000;
+/** How long the workers may take to cut what is left. */
+const CUT_PATIENCE_MS = 2000;
 const SOURCE_ENTRIES = 65_536;
 
 /** A running gateway: the control plane, and the crew of workers it leads. */
@@ -136,9 +139,11 @@ export class Gateway implements AsyncDisposable {
     });
     let cut = 0;
     if ((await Promise.race([drained, late])) === 'late') {
-      const answers = await this.#crew.ask({ type: 'cut' }, 'cut');
+      const asked = this.#crew.ask({ type: 'cut' }, 'cut');
+      const answers = (await Promise.race([asked, delay(CUT_PATIENCE_MS, undefined, { ref: false })])) ?? [];
       cut = answers.reduce((sum, { count }) => sum + count, 0);
-      await drained;
+      // A worker that does not even answer is ended with the rest.
+      await Promise.race([drained, delay(CUT_PATIENCE_MS, undefined, { ref: false })]);
     }
     log.log('drained', { cut });
     return cut;
@@ -179,6 +184,8 @@ export class Gateway implements AsyncDisposable {
       }
       if (this.#trust.material[index]?.material === undefined) log.log('plain-service', { service: service.name });
     }
+    const [limit, needed] = [fileLimit(), neededFiles(config)];
+    if (limit < needed) log.log('file-limit-low', { limit, needed });
     await this.#startAdmin();
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';

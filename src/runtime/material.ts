@@ -2,6 +2,7 @@ import type { Config, ServiceConfig } from '../config/config.ts';
 import type { RawPath } from '../config/raw.ts';
 import { type Problem, TlsMaterialError } from '../errors.ts';
 import { type BackendMaterial, loadBackendMaterial } from '../tls/backend-material.ts';
+import { findRefusedSetting } from '../tls/context-check.ts';
 import { loadServiceMaterial, materialWarnings, type ServiceMaterial } from '../tls/service-material.ts';
 
 /** What the TLS of one service and of its backends needs from the disk. */
@@ -40,6 +41,14 @@ export function loadMaterial(config: Config, lineOf: (path: RawPath) => number):
         message,
         code: 'ICAPGW_TLS_MATERIAL',
       });
+    }
+    if (material !== undefined && service.tls !== undefined) {
+      const refused = findRefusedSetting(service.tls, material);
+      if (refused !== undefined) {
+        const line = lineOf(refused.key === undefined ? path : [...path, refused.key]);
+        const message = `tls.${refused.key ?? 'cert'}: ${refused.message}`;
+        problems.push({ severity: 'error', file: config.file, line, message, code: 'ICAPGW_CONFIG_INVALID' });
+      }
     }
     const backendMaterial = service.backends.map(({ tls }, backend) =>
       attempt(['services', index, 'backends', backend, 'tls'], { ...tls }, () => tls && loadBackendMaterial(tls)),

@@ -5,20 +5,20 @@ export interface RevocationWatchOptions {
   /** Files and folders. */
   readonly paths: readonly string[];
   readonly intervalMs: number;
-  readonly onChange: () => void;
+  /** Whether what is there now was taken; if not, it is offered again. */
+  readonly onChange: () => boolean;
 }
 
 /**
- * Tells when revocation lists on the disk are no longer those that were read. It looks again and again instead of asking
- * the kernel: that also sees atomic renames, swapped links and network file systems.
+ * Tells when revocation lists on the disk are no longer those that were taken, and once at first, as they may have
+ * changed since they were read. It looks again and again instead of asking the kernel: that also sees atomic renames,
+ * swapped links and network file systems.
  */
 export function watchRevocationLists({ paths, intervalMs, onChange }: RevocationWatchOptions): Disposable {
-  let known = fingerprint(paths);
+  let taken = '';
   const timer = setInterval(() => {
     const current = fingerprint(paths);
-    if (current === known) return;
-    known = current;
-    onChange();
+    if (current !== taken && onChange()) taken = current;
   }, intervalMs);
   return {
     [Symbol.dispose]: () => clearInterval(timer),

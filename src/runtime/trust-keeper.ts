@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import type { Config, ServiceTlsConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { TlsMaterialError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CertificateExpiry } from '../observe/metrics.ts';
-import { loadServiceMaterial } from '../tls/service-material.ts';
+import { withRevocationLists } from '../tls/revocation.ts';
 import type { TicketSecret } from '../tls/ticket-keys.ts';
 import { reportExpiries } from './expiry-report.ts';
 import type { LoadedService } from './material.ts';
@@ -30,6 +30,8 @@ export class TrustKeeper implements Disposable {
   readonly #secret: Buffer = randomBytes(32);
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #watches: Disposable[] = [];
+  /** What was last told of lists that cannot be used, by service. */
+  readonly #failures: Map<number, string> = new Map();
   #ticketEpoch = 0;
 
   constructor(options: TrustKeeperOptions) {
@@ -51,8 +53,8 @@ export class TrustKeeper implements Disposable {
     this.#timers.push(setInterval(() => this.#reportExpiries(), EXPIRY_CHECK_MS));
     for (const [index, { name, tls }] of this.#options.config.services.entries()) {
       const paths = tls?.clientAuth.crl ?? [];
-      if (tls === undefined || paths.length === 0) continue;
-      const onChange = (): void => this.#reload(tls, name, index);
+      if (paths.length === 0) continue;
+      const onChange = (): boolean => this.#takeLists(paths, name, index);
       this.#watches.push(watchRevocationLists({ paths, intervalMs: REVOCATION_CHECK_MS, onChange }));
     }
     this.#reportExpiries();
@@ -73,20 +75,29 @@ export class TrustKeeper implements Disposable {
     onExpiries(reportExpiries(config, this.#material, log));
   }
 
-  /** Takes new revocation lists; where they cannot be used, those read before stay in force. */
-  #reload(tls: ServiceTlsConfig, service: string, index: number): void {
+  /** Takes new revocation lists; where they cannot be used, those taken before stay in force. */
+  #takeLists(paths: readonly string[], service: string, index: number): boolean {
     const { log, tell } = this.#options;
-    const loaded = this.#material[index];
-    if (loaded === undefined) return;
+    const loaded = this.#options.material[index]?.material;
+    const current = this.#material[index];
+    if (loaded === undefined || current === undefined) return true;
     try {
-      const material = loadServiceMaterial(tls);
-      this.#material[index] = { ...loaded, material };
+      const material = withRevocationLists(loaded, paths);
+      this.#failures.delete(index);
+      if (material.policyHash === current.material?.policyHash) return true;
+      this.#material[index] = { ...current, material };
       tell({ type: 'material', service: index, material });
       log.log('revocation-lists-read', { service });
       this.#reportExpiries();
+      return true;
     } catch (error) {
       if (!(error instanceof TlsMaterialError)) throw error;
-      log.log('revocation-lists-failed', { service, detail: error.message });
+      // It is tried again and again; the same trouble is told once.
+      if (this.#failures.get(index) !== error.message) {
+        this.#failures.set(index, error.message);
+        log.log('revocation-lists-failed', { service, detail: error.message });
+      }
+      return false;
     }
   }
 }

@@ -125,7 +125,9 @@ function createClientTls(
   material: ServiceMaterial | undefined,
   tickets: TicketSecret,
 ): ClientTls | undefined {
-  if (tls === undefined || material === undefined) return undefined;
+  if (tls === undefined) return undefined;
+  // Going on in clear would be the worst way to fail.
+  if (material === undefined) throw new TypeError(`service ${name} has TLS and no certificate to serve`);
   const keys = deriveTicketKeys(tickets, name, material.policyHash);
   return {
     context: createServerContext({ tls, material, tickets: keys }),

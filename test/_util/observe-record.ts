@@ -53,6 +53,7 @@ export const SAMPLE_EVENTS: LogEvents = {
   'backend-addresses': { ...BACKEND, addresses: ['10.0.0.5', '10.0.0.6'] },
   'resolve-failed': { ...BACKEND, detail: 'ENOTFOUND' },
   'resolve-recovered': BACKEND,
+  'file-limit-low': { limit: 1024, needed: 4100 },
   'accept-failed': { service: 'mcas', address: '127.0.0.1:11344', detail: 'accept EMFILE' },
   'worker-died': { worker: 1, detail: 'out of memory' },
   'worker-started': { worker: 1 },

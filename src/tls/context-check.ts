@@ -1,0 +1,41 @@
+import { createSecureContext } from 'node:tls';
+import type { ServiceTlsConfig } from '../config/config.ts';
+import { messageOf } from '../errors.ts';
+import { createServerContext } from './server-context.ts';
+import type { ServiceMaterial } from './service-material.ts';
+
+/** A setting that this runtime's OpenSSL does not take. */
+export interface RefusedSetting {
+  /** As in the configuration; undefined where it is none of the lists. */
+  readonly key: 'ciphers' | 'ciphersuites' | 'groups' | undefined;
+  readonly message: string;
+}
+
+const NO_TICKETS = { keys: Buffer.alloc(48), sessionIdContext: 'check' };
+
+/** Makes the context that workers will make, to learn at start, with a line, what they would die of. */
+export function findRefusedSetting(tls: ServiceTlsConfig, material: ServiceMaterial): RefusedSetting | undefined {
+  try {
+    createServerContext({ tls, material, tickets: NO_TICKETS });
+    return undefined;
+  } catch (error) {
+    const key = refusedKey(tls);
+    const value = key === undefined ? '' : `"${tls[key]}": `;
+    return { key, message: `${value}OpenSSL does not take it: ${messageOf(error)}` };
+  }
+}
+
+function refusedKey({ ciphers, ciphersuites, groups }: ServiceTlsConfig): RefusedSetting['key'] {
+  if (groups !== undefined && !isTaken({ ecdhCurve: groups })) return 'groups';
+  if (ciphersuites !== undefined && !isTaken({ ciphers: ciphersuites })) return 'ciphersuites';
+  return ciphers !== undefined && !isTaken({ ciphers }) ? 'ciphers' : undefined;
+}
+
+function isTaken(options: Parameters<typeof createSecureContext>[0]): boolean {
+  try {
+    createSecureContext(options);
+    return true;
+  } catch {
+    return false;
+  }
+}
