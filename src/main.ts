@@ -3,6 +3,9 @@ import process from 'node:process';
 import type { CliIo } from './cli/io.ts';
 import { createProgram, runProgram } from './cli/program.ts';
 
+// Who stopped reading what it says must not end a gateway.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
 const io: CliIo = {
   stdout: process.stdout,
   stderr: process.stderr,

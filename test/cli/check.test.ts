@@ -90,7 +90,7 @@ describe('check', () => {
 
   test('names a file that is not there', async () => {
     expect(await check(['/nowhere.yaml'], { cwd: '/' })).toEqual({
-      stdout: '/nowhere.yaml:0: error: does not exist [ICAPGW_CONFIG_READ]\n/nowhere.yaml: 1 error\n',
+      stdout: '/nowhere.yaml: error: does not exist [ICAPGW_CONFIG_READ]\n/nowhere.yaml: 1 error\n',
       stderr: '',
       exitCode: 2,
     });

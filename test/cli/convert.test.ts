@@ -84,7 +84,7 @@ describe('convert', () => {
     using folder = createConfigFolder({ 'a.yaml': serviceText() });
     expect(await convert('a.yaml', folder.path)).toEqual({
       stdout: '',
-      stderr: 'a.yaml:0: error: is native YAML already; there is nothing to convert [ICAPGW_CONFIG_INVALID]\n',
+      stderr: 'a.yaml: error: is native YAML already; there is nothing to convert [ICAPGW_CONFIG_INVALID]\n',
       exitCode: 2,
     });
   });
@@ -92,7 +92,7 @@ describe('convert', () => {
   test('names a file that is not there', async () => {
     expect(await convert('/nowhere', '/')).toEqual({
       stdout: '',
-      stderr: '/nowhere:0: error: does not exist [ICAPGW_CONFIG_READ]\n',
+      stderr: '/nowhere: error: does not exist [ICAPGW_CONFIG_READ]\n',
       exitCode: 2,
     });
   });

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import fs, { constants } from 'node:fs';
 import { mkdir, open, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import sonicBoom from 'sonic-boom';
 import { describe, expect, test, vi } from 'vitest';
-import { type LineSink, type LineSinkOptions, openLineSink } from '../../src/observe/line-sink.ts';
+import { LineSink, type LineSinkOptions, openLineSink } from '../../src/observe/line-sink.ts';
 import { createFolder } from '../_util/observe-log.ts';
 
 interface Told {
@@ -139,4 +141,62 @@ describe('a line sink', () => {
     await reader.close();
     await sink[Symbol.asyncDispose]();
   });
+
+  test.runIf(process.platform === 'linux')('tries a full disk at its own pace, however many lines come', async () => {
+    const { sink, troubles } = await openSink('/dev/full', { maxPendingBytes: 100_000 });
+    sink.write('first');
+    await vi.waitFor(() => expect(troubles).toEqual([expect.stringContaining('ENOSPC')]));
+    const write = vi.spyOn(fs, 'write');
+    for (let index = 0; index < 100; index += 1) {
+      sink.write(`line ${index}`);
+      await new Promise(setImmediate);
+    }
+    expect(write.mock.calls.length).toBeLessThanOrEqual(1);
+    write.mockRestore();
+    await sink[Symbol.asyncDispose]();
+  });
+
+  test.skipIf(process.platform === 'win32')('gives up a standard stream whose reader is gone', async () => {
+    const { sink, troubles, recoveries } = await openAbandonedStream();
+    const write = vi.spyOn(fs, 'write');
+    sink.write('first');
+    sink.write('second');
+    await vi.waitFor(() => expect(troubles).toEqual([expect.stringContaining('EPIPE')]));
+    expect(sink.lostCount).toBe(2);
+    for (let index = 0; index < 100; index += 1) {
+      sink.write('more');
+      await new Promise(setImmediate);
+    }
+    expect(sink.lostCount).toBe(102);
+    expect(write).toHaveBeenCalledTimes(1);
+    write.mockRestore();
+    await sink[Symbol.asyncDispose]();
+    expect([troubles.length, recoveries]).toEqual([1, []]);
+  });
+
+  test.skipIf(process.platform === 'win32')('is closed at once where the reader went with the last lines', async () => {
+    const { sink } = await openAbandonedStream();
+    sink.write('last');
+    await sink[Symbol.asyncDispose]();
+    await sink[Symbol.asyncDispose]();
+  });
 });
+
+/** A sink that takes a pipe without reader for its standard error. */
+async function openAbandonedStream(): Promise<{ sink: LineSink } & Told> {
+  await using folder = await createFolder();
+  execFileSync('mkfifo', [folder.file('pipe')]);
+  const reader = await open(folder.file('pipe'), constants.O_RDONLY | constants.O_NONBLOCK);
+  const stream = new sonicBoom.SonicBoom({ fd: fs.openSync(folder.file('pipe'), 'w') });
+  await reader.close();
+  const troubles: string[] = [];
+  const recoveries: number[] = [];
+  const sink = new LineSink(stream, {
+    target: 2,
+    overwrite: false,
+    maxPendingBytes: 1000,
+    onTrouble: (detail) => troubles.push(detail),
+    onRecovered: (count) => recoveries.push(count),
+  });
+  return { sink, troubles, recoveries };
+}
