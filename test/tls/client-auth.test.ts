@@ -186,14 +186,27 @@ const MATRIX: readonly Row[] = [
     },
   },
   {
-    name: 'a pinned client with a revocation list of its CA, which is not there',
-    auth: { ca: [lab.client.cert], crl: [lab.crl] },
-    verdicts: { ...NOT_PINNED, client: 'no-crl' },
+    name: 'a CA with its revocation list, and pinned clients of nobody on a list',
+    auth: { ca: [lab.ca.cert, lab.otherClient.cert, lab.selfSignedClient.cert], crl: [lab.crl] },
+    verdicts: {
+      ...CHAIN,
+      revoked: 'revoked',
+      viaIntermediate: 'no-crl',
+      viaMissingIntermediate: 'no-crl',
+      other: 'no-crl',
+      selfSigned: 'no-crl',
+    },
   },
   {
-    name: 'a pinned client beside its CA, with a revocation list',
-    auth: { ca: [lab.ca.cert, lab.client.cert, lab.revokedClient.cert], trust: 'pin', crl: [lab.crl] },
-    verdicts: { ...NOT_PINNED, client: 'ok', revoked: 'revoked' },
+    name: 'a CA with its revocation list, and pinned clients of its own',
+    auth: { ca: [lab.ca.cert, lab.client.cert, lab.revokedClient.cert], crl: [lab.crl] },
+    verdicts: {
+      ...CHAIN,
+      revoked: 'revoked',
+      viaIntermediate: 'no-crl',
+      viaMissingIntermediate: 'no-crl',
+      other: 'no-crl',
+    },
   },
   {
     name: 'a CA and an allow list',

@@ -169,6 +169,23 @@ describe('revocation lists', () => {
       expect.stringMatching(/no revocation list of CN=other-ca/),
     ]);
   });
+
+  test.each(['auto', 'pin'] as const)('does not go with pinned certificates alone (trust: %s)', (trust) => {
+    const attempt = () => load([lab.client.cert], { trust, crl: [lab.crl] });
+    expect(attempt).toThrow(/pinned certificate is revoked by removing it from the file/);
+    expect(attempt).toThrow(expect.objectContaining({ code: 'ICAPGW_TLS_MATERIAL', file: lab.crl }));
+  });
+
+  test('names the pinned certificates beside a CA that it makes useless, and no others', () => {
+    const pinned = [lab.client, lab.otherClient, lab.selfSignedClient, lab.viaIntermediateClient];
+    const ca = [lab.ca.cert, ...pinned.map(({ cert }) => cert)];
+    expect(load(ca, { crl: [lab.crl, lab.intermediateCrl] }).warnings).toEqual([
+      expect.stringMatching(/refused for want of a list: add the certificate and the revocation list of CN=other-ca$/),
+      expect.stringMatching(/refused for want of a list: a self-signed certificate has none/),
+      expect.stringMatching(/the list of CN=intermediate-ca counts only with its certificate/),
+    ]);
+    expect(load(ca).warnings).toEqual([]);
+  });
 });
 
 describe('the hash of a policy', () => {
