@@ -3,17 +3,9 @@ import { open } from 'node:fs/promises';
 import sonicBoom, { type SonicBoom } from 'sonic-boom';
 import { messageOf, RuntimeError } from '../errors.ts';
 
-/** Numbers of a user and a group. */
-export interface FileOwner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
 export interface LineSinkOptions {
   /** A path, or a standard stream by its descriptor. */
   readonly target: string | 1 | 2;
-  /** Whom a file belongs to that is not there yet; undefined: this process. */
-  readonly owner?: FileOwner | undefined;
   /** Whether a file is emptied first. Reopening never empties. */
   readonly overwrite: boolean;
   /** What may wait to be written; a line that does not fit is lost. */
