@@ -53,6 +53,10 @@ interface Division {
 /** Names of a CA folder: OpenSSL's hash links and the usual suffixes. */
 const CA_NAMES = /^[0-9a-f]{8}\.\d+$|\.(?:pem|crt|cer)$/i;
 
+const LIST_WITHOUT_CA =
+  'would be asked about nobody: client-auth.ca holds pinned certificates and no CA, and a pinned certificate is revoked ' +
+  'by removing it from the file. Remove crl (stunnel: CRLfile), or add the CA that issued the certificates';
+
 /**
  * Reads CA files, folders and revocation lists and decides what each certificate stands for. With `auto` one that is
  * not a CA is pinned. Throws TlsMaterialError for what cannot be read and for a set that could accept nobody.
@@ -61,6 +65,8 @@ export function loadTrust(options: Pick<ClientAuthConfig, 'ca' | 'crl' | 'trust'
   if (options.ca.length === 0) throw materialError('client-auth.ca', 'names no file, so no client could be accepted');
   const all = loadCertificates(options.ca);
   const { mode, anchors, pinned, warnings } = divide(options, all);
+  const [list] = options.crl;
+  if (mode === 'pin' && list !== undefined) throw materialError(list, LIST_WITHOUT_CA);
   const crls = loadCrls(options.crl);
   const pins = pinned.map(({ summary }) => summary.fingerprint256);
   const decisive = [anchors.map(({ summary }) => summary.fingerprint256), pins, crls.summaries.map(fingerprintOf)];
@@ -80,6 +86,7 @@ export function loadTrust(options: Pick<ClientAuthConfig, 'ca' | 'crl' | 'trust'
       ...rootlessWarnings(anchors),
       ...crls.warnings,
       ...unlistedWarnings(anchors, crls.summaries),
+      ...(mode === 'mixed' ? refusedPinWarnings(pinned, anchors, crls.summaries) : []),
     ],
   };
 }
@@ -167,6 +174,25 @@ function unlistedWarnings(anchors: readonly LoadedCertificate[], crls: readonly 
     .map(
       ({ file, summary }) => `${file}: no revocation list of ${summary.subject} is there: what it issued is refused`,
     );
+}
+
+/** OpenSSL asks for a list about a pinned certificate too, and takes one only from a CA that it trusts. */
+function refusedPinWarnings(
+  pinned: readonly LoadedCertificate[],
+  anchors: readonly LoadedCertificate[],
+  crls: readonly CrlSummary[],
+): string[] {
+  if (crls.length === 0) return [];
+  return pinned.flatMap(({ file, certificate, summary: { subject, issuer, selfSigned } }) => {
+    const isListed = crls.some((crl) => crl.issuer === issuer);
+    if (isListed && anchors.some((anchor) => hasIssued(anchor.certificate, certificate))) return [];
+    const advice = selfSigned
+      ? 'a self-signed certificate has none, so pin it in a service without crl'
+      : isListed
+        ? `the list of ${issuer} counts only with its certificate: add that, or the client must send it`
+        : `add the certificate and the revocation list of ${issuer}`;
+    return [`${file}: with crl, the pinned ${subject} is refused for want of a list: ${advice}`];
+  });
 }
 
 function fingerprintOf({ fingerprint256 }: CrlSummary): string {
