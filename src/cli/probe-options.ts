@@ -12,7 +12,7 @@ export interface ProbeFlags {
   readonly method?: Lowercase<ModMethod>;
   readonly preview: boolean;
   readonly 204: boolean;
-  readonly header: readonly Field[];
+  readonly header?: readonly Field[];
   readonly timeout: number;
   readonly cert?: string;
   readonly key?: string;
@@ -44,8 +44,12 @@ export function addProbeOptions(command: Command, cwd: string): Command {
     .addOption(new Option('--method <method>', 'default: what the profile says').choices(['reqmod', 'respmod']))
     .option('--no-preview', 'send the whole document at once, whatever the server offers')
     .option('--no-204', 'do not allow a 204: the server has to send everything back')
-    .option('--header <field>', "add a header field, 'Name: value'; may be repeated", addField, [])
-    .option('--timeout <duration>', 'for the whole probe: 500ms, 60s, 10m', parseTimeout, DEFAULT_TIMEOUT_MS)
+    .option('--header <field>', "add a header field, 'Name: value'; may be repeated", addField)
+    .addOption(
+      new Option('--timeout <duration>', 'for the whole probe: 500ms, 60s, 10m')
+        .argParser(parseTimeout)
+        .default(DEFAULT_TIMEOUT_MS, '60s'),
+    )
     .option('--cert <file>', 'client certificate (PEM, may hold the key too)', path)
     .option('--key <file>', 'its private key', path)
     .option('--ca <file>', 'CA of the server, or the very certificate of the server', path)
@@ -55,7 +59,7 @@ export function addProbeOptions(command: Command, cwd: string): Command {
     .option('-v, --verbose', 'print the heads of the conversation on standard error');
 }
 
-function addField(text: string, previous: readonly Field[]): readonly Field[] {
+function addField(text: string, previous: readonly Field[] = []): readonly Field[] {
   const colon = text.indexOf(':');
   const name = text.slice(0, Math.max(colon, 0));
   const value = text.slice(colon + 1).trim();

@@ -72,7 +72,7 @@ async function optionsFrom(target: ProbeTarget, flags: ProbeFlags, io: CliIo): P
     document: await documentFrom(flags),
     usePreview: flags.preview,
     allow204: flags[204],
-    fields: flags.header,
+    fields: flags.header ?? [],
     tls: await tlsFrom(flags),
     timeouts: { connectMs: CONNECT_TIMEOUT_MS, silenceMs: totalMs, totalMs },
     trace: (direction, head) => {

@@ -39,6 +39,12 @@ describe('icapgw probe', () => {
     expect(stdout).toMatch(/^BLOCKED {4}\S+ \(ICAP 200, HTTP 403\)/m);
   });
 
+  test('shows defaults as they can be written', async () => {
+    const { stdout } = await runProbe(['--help']);
+    expect(stdout).toContain('(default: 60s)');
+    expect(stdout).not.toMatch(/default: (?:60000|\[\])/);
+  });
+
   test('sends a file that is named relative to the working folder', async () => {
     const { stdout, exitCode } = await againstDemo(['--file', 'lab-ca.pem']);
     expect(exitCode).toBe(0);
