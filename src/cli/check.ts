@@ -5,12 +5,13 @@ import type { Problem } from '../errors.ts';
 import { type CliIo, hasColor } from './io.ts';
 
 /**
- * Opens the certificates, keys and lists that a configuration names, and says what is wrong with them. `lineOf` tells
- * where the file writes a key: `['services', 0, 'tls', 'cert']`.
+ * Opens the files that a configuration names, and says what is wrong with them. `lineOf` tells where the configuration
+ * writes a key: `['services', 0, 'tls', 'cert']`; `name` is what its user calls it.
  */
 export type VerifyMaterial = (
   config: Config,
   lineOf: (path: RawPath) => number,
+  name: string,
 ) => Promise<readonly Problem[]> | readonly Problem[];
 
 const EXAMPLES = `
@@ -42,7 +43,7 @@ export function addCheckCommand(program: Command, io: CliIo, verifyMaterial: Ver
 async function findProblems(file: string, cwd: string, verifyMaterial: VerifyMaterial): Promise<readonly Problem[]> {
   const { loadConfig, mergeProblems } = await import('../config/load.ts');
   const { config, problems, lineOf } = loadConfig(file, cwd);
-  return config === undefined ? problems : mergeProblems(problems, await verifyMaterial(config, lineOf));
+  return config === undefined ? problems : mergeProblems(problems, await verifyMaterial(config, lineOf, file));
 }
 
 async function printProblems(file: string, problems: readonly Problem[], io: CliIo): Promise<void> {

@@ -7,6 +7,7 @@ import { addGenCertCommand } from './gen-cert.ts';
 import type { CliIo } from './io.ts';
 import { addProbeCommand } from './probe.ts';
 import { addRunCommand } from './run.ts';
+import { verifyConfig } from './verify.ts';
 import { readVersion } from './version.ts';
 
 const EXAMPLES = `
@@ -36,10 +37,7 @@ export function createEmptyProgram(io: CliIo): Command {
 export function createProgram(io: CliIo): Command {
   const program = createEmptyProgram(io);
   addRunCommand(program, io);
-  addCheckCommand(program, io, async (config, lineOf) => {
-    const { loadMaterial } = await import('../runtime/material.ts');
-    return loadMaterial(config, lineOf).problems;
-  });
+  addCheckCommand(program, io, async (config, lineOf, name) => (await verifyConfig(config, lineOf, name)).problems);
   addConvertCommand(program, io);
   addGenCertCommand(program, io);
   addProbeCommand(program, io);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type CliIo, hasColor } from './io.ts';
+import { verifyConfig } from './verify.ts';
 import { readVersion } from './version.ts';
 
 const EXAMPLES = `
@@ -20,14 +21,11 @@ export function addRunCommand(program: Command, io: CliIo): void {
     .requiredOption('-c, --config <file>', 'the configuration: native YAML or stunnel.conf, told apart by its content')
     .addHelpText('after', EXAMPLES)
     .action(async ({ config: file }: { readonly config: string }) => {
-      const [{ loadConfig, mergeProblems }, { loadMaterial }] = await Promise.all([
-        import('../config/load.ts'),
-        import('../runtime/material.ts'),
-      ]);
+      const { loadConfig, mergeProblems } = await import('../config/load.ts');
       const { config, problems, lineOf } = loadConfig(file, io.cwd);
-      const material = config === undefined ? undefined : loadMaterial(config, lineOf);
-      const all = mergeProblems(problems, material?.problems ?? []);
-      if (config === undefined || material === undefined || all.some(({ severity }) => severity === 'error')) {
+      const verified = config === undefined ? undefined : await verifyConfig(config, lineOf, file);
+      const all = mergeProblems(problems, verified?.problems ?? []);
+      if (config === undefined || verified === undefined || all.some(({ severity }) => severity === 'error')) {
         const { formatProblem, summarizeProblems } = await import('./problem-text.ts');
         const color = hasColor(io.stderr, io.env);
         const lines = all.map((problem) => formatProblem(problem, color));
@@ -38,7 +36,7 @@ export function addRunCommand(program: Command, io: CliIo): void {
       const { run } = await import('../runtime/run.ts');
       await run({
         config,
-        material: material.services,
+        material: verified.services,
         warnings: all,
         version: readVersion(),
         color: hasColor(io.stderr, io.env),

@@ -79,6 +79,16 @@ describe('exit code 2, naming the file:', () => {
   });
 });
 
+test.each([
+  ['log', { file: '/nowhere/icapgw.log' }],
+  ['log', { access: '/nowhere/access.log' }],
+  ['admin', { 'token-file': '/nowhere/token' }],
+  ['pid-file', '/nowhere/icapgw.pid'],
+])('a file of %s that cannot be used stops the start: %j', async (key, value) => {
+  const { code, text } = await refuse({ services: [service({})], [key]: value });
+  expect({ code, text }).toEqual({ code: 2, text: expect.stringContaining('/nowhere') });
+});
+
 test('an unknown key stops the start, with the place and the key that was meant', async () => {
   const config =
     'services:\n  - name: a\n    listen: 127.0.0.1:0\n    tls: off\n    balanse: round-robin\n    backends: []\n';
@@ -119,11 +129,6 @@ describe('exit code 1, naming the thing:', () => {
     const { code, text } = await refuse({ workers: 2, services });
     expect(code).not.toBe(0);
     expect(text).toContain(listen);
-  });
-
-  test('a log file that cannot be written', async () => {
-    const { code, text } = await refuse({ log: { file: '/nowhere/icapgw.log' }, services: [service({})] });
-    expect({ code, text }).toEqual({ code: 1, text: expect.stringContaining('/nowhere/icapgw.log') });
   });
 
   test('an admin address that the configuration names and another program has', async () => {
