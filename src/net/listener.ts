@@ -24,6 +24,8 @@ export interface Listener extends AsyncDisposable {
 }
 
 const BACKLOG = 4096;
+/** Owner and group: who else may connect is for the folder's owner to say. */
+const SOCKET_MODE = 0o660;
 
 /** Starts to accept. Throws `ICAPGW_LISTEN`, naming the address and the way out. Disposing ends accepting, nothing else. */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
@@ -44,7 +46,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     throw listenError(address, cause);
   }
   server.on('error', onError);
-  if (address.kind === 'unix') await chmod(address.path, 0o666);
+  if (address.kind === 'unix') await chmod(address.path, SOCKET_MODE);
   return {
     address: boundAddress(server, address),
     async [Symbol.asyncDispose]() {

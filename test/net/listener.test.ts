@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -67,4 +67,11 @@ test('a file that is no socket is never removed', async () => {
   await assertFree(address, false);
   expect(existsSync(address.path)).toBe(true);
   await expect(listen(address)).rejects.toMatchObject({ code: 'ICAPGW_LISTEN' });
+});
+
+test('a unix socket is for its owner and group', async () => {
+  using folder = createConfigFolder({});
+  const path = join(folder.path, 'gateway.sock');
+  await using _listener = await listen({ kind: 'unix', path });
+  expect(statSync(path).mode & 0o777).toBe(0o660);
 });

@@ -1,3 +1,4 @@
+import { formatAddress } from '../address.ts';
 import type { ServiceConfig } from '../config.ts';
 import type { Place } from '../report.ts';
 import { show } from '../show.ts';
@@ -23,10 +24,20 @@ const ICAP_ONLY: readonly (readonly string[])[] = [
   ['monitor-replies'],
 ];
 
+/** Keys that ask for the address of a client, with whether their value asks for it at all. */
+const BY_ADDRESS: readonly (readonly [key: readonly string[], isAsking: (service: ServiceConfig) => boolean])[] = [
+  [['allow-from'], ({ allowFrom }) => allowFrom.length > 0],
+  [['deny-from'], ({ denyFrom }) => denyFrom.length > 0],
+  [['limits', 'connections-per-source'], ({ limits }) => limits.connectionsPerSource > 0],
+  [['limits', 'handshakes-per-source'], ({ limits }) => limits.handshakesPerSource > 0],
+  [['proxy-protocol', 'from'], ({ proxyProtocol }) => proxyProtocol.accept !== 'off' && proxyProtocol.from.length > 0],
+];
+
 /** What must hold between the keys of one service, other than TLS. */
 export function checkService(service: ServiceConfig, place: Place): void {
   checkProtocol(service, place);
   checkProxyProtocol(service, place);
+  checkUnixClients(service, place);
   checkBackends(service, place);
   checkRoutes(service, place);
   checkHealth(service, place);
@@ -57,6 +68,19 @@ function checkProxyProtocol({ proxyProtocol }: ServiceConfig, place: Place): voi
   const from = place.at('proxy-protocol', 'from');
   if (proxyProtocol.accept === 'off' || proxyProtocol.from.length > 0 || from.failed) return;
   from.error('is missing: say who may send PROXY headers, such as [10.0.0.0/8]; anybody else could forge an address');
+}
+
+// A peer on a unix socket has no address, so that rules about addresses let everybody pass who may open the file.
+function checkUnixClients(service: ServiceConfig, place: Place): void {
+  const unix = service.listen.find(({ kind }) => kind === 'unix');
+  if (unix === undefined) return;
+  for (const [path, isAsking] of BY_ADDRESS) {
+    const key = place.at(...path);
+    if (!key.given || key.failed || !isAsking(service)) continue;
+    key.warn(
+      `has no effect on ${formatAddress(unix)}: a client there has no address, the permissions of the file (0660) decide`,
+    );
+  }
 }
 
 function checkBackends({ backends }: ServiceConfig, place: Place): void {

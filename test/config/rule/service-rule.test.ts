@@ -53,6 +53,28 @@ describe('the protocol', () => {
   });
 });
 
+describe('a service on a unix socket', () => {
+  const problemsOn = (listen: string, extra: string): readonly string[] =>
+    readConfig(serviceText({ extra }).replace('listen: 127.0.0.1:11344', `listen: ${listen}`)).problems;
+
+  test.each([
+    ['allow-from: 10.0.0.0/8', 'allow-from'],
+    ['deny-from: 10.0.0.0/8', 'deny-from'],
+    ['limits: { connections-per-source: 5 }', 'limits.connections-per-source'],
+    ['limits: { handshakes-per-source: 5/s }', 'limits.handshakes-per-source'],
+    ['proxy-protocol: { accept: v2, from: 10.0.0.0/8 }', 'proxy-protocol.from'],
+  ])('is told that its clients have no address: %s', (extra, key) => {
+    const warning = `8 warning: services[0].${key}: has no effect on unix:/run/dlp.sock: a client there has no address, the permissions of the file (0660) decide`;
+    expect(problemsOn('unix:/run/dlp.sock', extra)).toEqual([warning]);
+    expect(problemsOn('["127.0.0.1:1", "unix:/run/dlp.sock"]', extra)).toEqual([warning]);
+    expect(problemsOn('127.0.0.1:1', extra)).toEqual([]);
+  });
+
+  test('is told nothing about limits that are off', () => {
+    expect(problemsOn('unix:/run/dlp.sock', 'limits: { connections-per-source: 0 }')).toEqual([]);
+  });
+});
+
 describe('the PROXY protocol', () => {
   test.each(['v1', 'v2'])('accepting %s needs to know from whom', (version) => {
     expect(problemsOf({ extra: `proxy-protocol: { accept: ${version} }` })).toEqual([
