@@ -1,5 +1,6 @@
 import { formatAddress } from '../config/address.ts';
 import type { Address, Config } from '../config/config.ts';
+import type { MemberStatus } from '../health/checker.ts';
 import type { CounterTotals } from '../observe/counter-totals.ts';
 import { HANDSHAKE_FAILURES, REJECT_REASONS } from '../observe/labels.ts';
 import type { BackendStatus, GatewayState, Readiness, ServiceStatus, StatusSnapshot } from '../observe/status.ts';
@@ -35,7 +36,7 @@ export function readiness({ state, config, pools }: Pick<StatusSources, 'state' 
   return { state, servicesDown: config.services.filter((_, index) => isDown(index)).map(({ name }) => name) };
 }
 
-function serviceStatus({ config, addresses, pools, totals }: StatusSources, index: number): ServiceStatus {
+function serviceStatus({ config, addresses, pools, totals, startedAtMs }: StatusSources, index: number): ServiceStatus {
   const service = config.services[index];
   const pool = pools[index];
   if (service === undefined || pool === undefined) throw new RangeError(`no service ${index}`);
@@ -50,23 +51,30 @@ function serviceStatus({ config, addresses, pools, totals }: StatusSources, inde
       handshakesFailed: sum(HANDSHAKE_FAILURES, (reason) => totals.handshakeFailures(index, reason)),
     },
     bytes: { received: totals.bytes(index, 'received'), sent: totals.bytes(index, 'sent') },
-    backends: service.backends.map(({ name, addressText }) => backendStatus(pool, name, addressText)),
+    backends: service.backends.map(({ name, addressText }) => backendStatus(pool, name, addressText, startedAtMs)),
   };
 }
 
-/** A backend with several addresses is told by the one that decides its state. */
-function backendStatus(pool: Pool, name: string, address: string): BackendStatus {
+/**
+ * A backend with several addresses is told by the one that decides its state. One without any has a name that has not
+ * resolved since the start: addresses once found stay.
+ */
+function backendStatus(pool: Pool, name: string, address: string, startedAtMs: number): BackendStatus {
   const state = pool.stateOf(name);
   const member = pool.status().find((each) => each.backend === name && each.state === state);
-  const probe = member?.lastProbe;
   return {
     name,
     address,
     state,
-    reason: probe === undefined ? 'not checked yet' : probe.ok ? 'the last check succeeded' : probe.detail,
-    since: new Date(member?.sinceMs ?? Date.now()).toISOString(),
+    reason: member === undefined ? 'its name does not resolve' : reasonOf(member),
+    since: new Date(member?.sinceMs ?? startedAtMs).toISOString(),
     active: pool.activeOf(name),
   };
+}
+
+function reasonOf({ lastProbe }: MemberStatus): string {
+  if (lastProbe === undefined) return 'not checked yet';
+  return lastProbe.ok ? 'the last check succeeded' : lastProbe.detail;
 }
 
 function sum<T>(values: readonly T[], numberOf: (value: T) => number): number {
