@@ -4,6 +4,7 @@ import { openAccessLog } from '../observe/access-log.ts';
 import { type Logger, openLogger } from '../observe/logger.ts';
 import { Gateway } from './gateway.ts';
 import type { LoadedService } from './material.ts';
+import { createLogFiles } from './privileges.ts';
 import { handleSignals } from './signals.ts';
 
 export interface RunOptions {
@@ -43,9 +44,10 @@ export async function run(options: RunOptions): Promise<void> {
     },
     onStatistics: () => gateway?.logStatistics(),
   });
+  await createLogFiles(config, logFilesOf(config));
   await using log = await openLogger({ ...config.log, color: color && config.log.file === '-', complain });
   await using access = config.log.access === 'off' ? undefined : await openAccessLog({ file: config.log.access, log });
-  reopened.push(() => reopenLogs(config, log, access));
+  reopened.push(() => reopenLogs(log, access));
   tellStart(options, log);
   const adminToken = await readAdminToken(config);
   gateway = await Gateway.start({
@@ -76,16 +78,17 @@ function tellStart({ config, warnings, version }: RunOptions, log: Logger): void
   }
 }
 
+function logFilesOf({ log }: Config): readonly string[] {
+  return [log.file, log.access].filter((file) => file !== '-' && file !== 'off');
+}
+
 async function readAdminToken({ admin }: Config): Promise<string | undefined> {
   if (admin.tokenFile === undefined) return undefined;
   const { loadToken } = await import('../observe/admin-guard.ts');
   return await loadToken(admin.tokenFile);
 }
 
-function reopenLogs(config: Config, log: Logger, access: { reopen(): Promise<void> } | undefined): void {
+function reopenLogs(log: Logger, access: { reopen(): Promise<void> } | undefined): void {
   // Trouble with a file is told by its sink; there is nobody else to tell.
-  Promise.all([log.reopen(), access?.reopen()]).then(
-    () => log.log('log-reopened', { file: config.log.file }),
-    () => {},
-  );
+  Promise.all([log.reopen(), access?.reopen()]).catch(() => {});
 }

@@ -65,7 +65,9 @@ test('SIGUSR1 opens log and access log again after they were renamed', async () 
   await expect.poll(() => folder.lines('access')).toHaveLength(1);
   expect(await folder.lines('access.1')).toHaveLength(1);
   await end(gateway);
-  expect(await eventsOf('log')).toEqual(expect.arrayContaining(['terminated', 'drained']));
+  const events = await eventsOf('log');
+  expect(events).toEqual(expect.arrayContaining(['terminated', 'drained']));
+  expect(events.filter((event) => event === 'log-reopened')).toHaveLength(1);
   expect(await eventsOf('log.1')).not.toContain('terminated');
 });
 
