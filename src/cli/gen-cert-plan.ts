@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { exists } from './gen-cert-files.ts';
+import { exists } from '../runtime/output-file.ts';
 import type { GenCertFlags } from './gen-cert-options.ts';
 
 /** What is to be made, decided before anything is. */

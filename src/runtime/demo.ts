@@ -1,4 +1,3 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { loadConfig } from '../config/load.ts';
@@ -16,6 +15,7 @@ import { parseSubjectAltName, type SubjectAltName } from '../tls/subject-alt-nam
 import { loadCertificates } from '../tls/trust.ts';
 import type { Gateway } from './gateway.ts';
 import { loadMaterial } from './material.ts';
+import { makeFolder, type OutputFile, writeFiles } from './output-file.ts';
 import { run } from './run.ts';
 
 export interface DemoOptions {
@@ -42,18 +42,20 @@ const ATTEMPTS: readonly Attempt[] = [
   { name: 'eicar.com', text: EICAR, expected: 'blocked' },
 ];
 
+const CONFIG_NAME = 'demo.yaml';
 const DAYS = 365;
 const KEY = { type: 'ec', bits: 256 } as const;
 
 /** Shows the whole way of a document. Returns whether both verdicts were right; when serving on, once it is stopped. */
 export async function runDemo(options: DemoOptions): Promise<boolean> {
   const { folder, print } = options;
+  makeFolder(folder);
   await using icapServer = await startIcapServer({ host: '127.0.0.1', port: 0 });
-  await writeCertificates(folder);
+  const configFile = { name: CONFIG_NAME, mode: 0o644, content: configText(options.port, icapServer.port) } as const;
+  writeFiles(folder, [...(await makeCertificates()), configFile]);
   print(`certificates  in ${folder}: a lab CA, a server, a client\n`);
   print(`ICAP server   icap://127.0.0.1:${icapServer.port} (a demonstration, not a scanner)\n`);
-  const file = join(folder, 'demo.yaml');
-  await writeFile(file, configText(options.port, icapServer.port));
+  const file = join(folder, CONFIG_NAME);
   const { config, problems, lineOf } = loadConfig(file);
   if (config === undefined) throw new ConfigError('ICAPGW_CONFIG_INVALID', problems, { detail: file });
   let isRight = false;
@@ -127,26 +129,20 @@ function painted(word: string, verdict: ProbeReport['verdict'], color: boolean):
   return color ? styleText(verdict === 'blocked' ? 'red' : 'green', word, { validateStream: false }) : word;
 }
 
-async function writeCertificates(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+async function makeCertificates(): Promise<readonly OutputFile[]> {
   const base = { key: KEY, days: DAYS };
   const ca = await createCredential({ ...base, commonName: 'icapgw demo CA', sans: [], role: 'ca', issuer: undefined });
   const names = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'].map(parseSubjectAltName).filter(isName);
   const server = { ...base, commonName: 'localhost', sans: names, role: 'server', issuer: ca } as const;
   const client = { ...base, commonName: 'demo client', sans: [], role: 'client', issuer: ca } as const;
   const [serverPair, clientPair] = await Promise.all([createCredential(server), createCredential(client)]);
-  const files: readonly (readonly [string, string, number])[] = [
-    ['ca.pem', ca.certificatePem, 0o644],
-    ['stunnel-key.pem', privateKeyPem(serverPair.privateKey) + serverPair.certificatePem, 0o600],
-    ['client.pem', clientPair.certificatePem, 0o644],
-    ['client-key.pem', privateKeyPem(clientPair.privateKey), 0o600],
+  const serverPem = privateKeyPem(serverPair.privateKey) + serverPair.certificatePem;
+  return [
+    { name: 'ca.pem', mode: 0o644, content: ca.certificatePem },
+    { name: 'stunnel-key.pem', mode: 0o600, content: serverPem },
+    { name: 'client.pem', mode: 0o644, content: clientPair.certificatePem },
+    { name: 'client-key.pem', mode: 0o600, content: privateKeyPem(clientPair.privateKey) },
   ];
-  for (const [name, content, mode] of files) {
-    const path = join(folder, name);
-    // A reader never sees half a file, and a key is never readable by others, not even for a moment.
-    await writeFile(`${path}.new`, content, { mode });
-    await rename(`${path}.new`, path);
-  }
 }
 
 function isName(name: SubjectAltName | undefined): name is SubjectAltName {
