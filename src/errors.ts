@@ -12,6 +12,7 @@ const MESSAGES = {
   ICAPGW_TLS_MATERIAL: 'a certificate, key or list cannot be used',
   ICAPGW_LISTEN: 'the address cannot be listened on',
   ICAPGW_WORKER: 'a worker thread could not start',
+  ICAPGW_PRIVILEGES: 'the user or group cannot be changed',
   ICAPGW_LOG_FILE: 'the log file cannot be opened',
   ICAPGW_FILE_WRITE: 'a file cannot be written',
   ICAPGW_PROXY_HEADER: 'the PROXY protocol header is missing or malformed',

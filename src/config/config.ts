@@ -248,6 +248,9 @@ export interface Config {
   readonly blockList: BlockListConfig;
   /** stunnel's `pid`: written after the listeners are up, removed at a clean end. */
   readonly pidFile: string | undefined;
+  /** User, by name or number, that the process becomes once everything listens; undefined: it stays who it is. */
+  readonly setuid: string | undefined;
+  readonly setgid: string | undefined;
 }
 
 /** What reading a configuration gives: problems always, a configuration only when none of them is an error. */

@@ -20,6 +20,7 @@ import { readiness, type StatusSources, snapshotStatus } from './gateway-status.
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { Pool } from './pool.ts';
+import { dropPrivileges } from './privileges.ts';
 import type { WorkerSnapshot } from './snapshot.ts';
 import { TrustKeeper } from './trust-keeper.ts';
 
@@ -187,6 +188,7 @@ export class Gateway implements AsyncDisposable {
     const [limit, needed] = [fileLimit(), neededFiles(config)];
     if (limit < needed) log.log('file-limit-low', { limit, needed });
     await this.#startAdmin();
+    dropPrivileges(config);
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
     this.#trust.start();

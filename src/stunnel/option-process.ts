@@ -61,6 +61,19 @@ export const PROCESS_OPTIONS: readonly StunnelOption[] = [
       store(draft.values, 'pid-file', path, setting);
     },
   }),
+  ...['setuid', 'setgid'].map((name) =>
+    processOption({
+      name,
+      rating: 'A',
+      verdict: 'same',
+      values: name === 'setuid' ? 'USER' : 'GROUP',
+      note: 'taken on when everything listens, by name or number; refused in a section, where it is the owner of a Unix socket',
+      inSection: 'the owner of a Unix socket cannot be chosen; remove the line, or move it before the first [section]',
+      apply(setting, draft, report) {
+        store(draft.values, name, readText(setting, 'name an account of this machine', report), setting);
+      },
+    }),
+  ),
   processOption({
     name: 'syslog',
     rating: 'A',

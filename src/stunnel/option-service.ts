@@ -145,17 +145,6 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
       store(draft.values, 'sockets.reset', readYesNo(setting, report), setting);
     },
   }),
-  ...['setuid', 'setgid'].map((name) =>
-    refusedOption({
-      name,
-      scope: 'service',
-      rating: 'A',
-      values: name === 'setuid' ? 'USER' : 'GROUP',
-      note: 'icapgw does not change its user after the start, and would go on with more rights than asked for',
-      instead:
-        'start it as that user (systemd: User=, Group= and AmbientCapabilities=CAP_NET_BIND_SERVICE for a low port)',
-    }),
-  ),
   ignoredOption({
     name: 'stack',
     scope: 'service',

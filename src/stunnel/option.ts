@@ -31,6 +31,8 @@ export type ApplyOption<Draft> = (setting: Setting, draft: Draft, report: Report
 /** An option that only stands before the first section. */
 export interface ProcessOption extends OptionText {
   readonly scope: 'global';
+  /** Why a line in a section is refused, where stunnel has an option of the same name with another meaning there. */
+  readonly inSection?: string;
   readonly apply: ApplyOption<ProcessDraft>;
 }
 

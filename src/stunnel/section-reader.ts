@@ -68,6 +68,8 @@ function readSetting(
   if (option.scope === 'service') {
     draft.mentioned.set(option.name.toLowerCase(), setting.place);
     option.apply(spelled, draft, report);
+  } else if (inSection && option.inSection !== undefined) {
+    report.refuse(setting.place, `${option.name}: ${option.inSection}`);
   } else if (inSection) {
     report.error(setting.place, describeMisplaced(option));
   } else {

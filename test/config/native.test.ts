@@ -27,6 +27,8 @@ admin: { listen: 127.0.0.1:9344, token-file: t }
 workers: 3
 drain-timeout: 90s
 pid-file: /p
+setuid: icapgw
+setgid: 65534
 services:
   - name: "all: of #it"
     listen: ["[::1]:1", ":2", "unix:/x y"]

@@ -26,6 +26,21 @@ const WORKERS: Kind<number | 'auto'> = scalar<number | 'auto'>({
   write: (workers) => workers,
 });
 
+// The highest number is what the system calls "no change".
+const MAX_ACCOUNT = 0xff_ff_ff_fe;
+
+const ACCOUNT: Kind<string> = scalar({
+  type: 'name | number',
+  expected: 'the name or the number of an account of this machine',
+  parse(raw) {
+    const written = typeof raw === 'number' ? String(raw) : raw;
+    if (typeof written !== 'string') return INVALID;
+    if (/^\d+$/.test(written)) return Number(written) <= MAX_ACCOUNT ? written : INVALID;
+    return /^[^-\s:\p{Cc}][^\s:\p{Cc}]{0,255}$/u.test(written) && typeof raw === 'string' ? written : INVALID;
+  },
+  write: (account) => (/^(?:0|[1-9]\d*)$/.test(account) ? Number(account) : account),
+});
+
 const BLOCK_LIST: Mapping<BlockListConfig> = mapping<BlockListConfig>({
   file: optional('file', file()),
   allow: key('allow', list(NAME, { minimum: 0, maximum: MAX_BLOCK_LIST_EXCEPTIONS }), []),
@@ -39,6 +54,8 @@ export const ROOT: Mapping<Settings> = mapping<Settings>(
     workers: key('workers', WORKERS, 'auto'),
     drainTimeoutMs: key('drain-timeout', duration(0), 30 * SECOND_MS),
     pidFile: optional('pid-file', file()),
+    setuid: optional('setuid', ACCOUNT),
+    setgid: optional('setgid', ACCOUNT),
     services: required(
       'services',
       list(SERVICE, { minimum: 1, maximum: MAX_SERVICES }),

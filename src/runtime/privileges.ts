@@ -1,0 +1,100 @@
+import { open } from 'node:fs/promises';
+import type { Config } from '../config/config.ts';
+import { messageOf, RuntimeError } from '../errors.ts';
+
+type Account = Pick<Config, 'setuid' | 'setgid'>;
+
+/** As the log makes its files. */
+const FILE_MODE = 0o640;
+
+/**
+ * Makes those of the files that are not there yet, for the user that the process is going to be: it has to open them again
+ * then. Throws `ICAPGW_PRIVILEGES` where there is no such user, `ICAPGW_LOG_FILE` where a file cannot be made.
+ */
+export async function createLogFiles(account: Account, files: readonly string[]): Promise<void> {
+  if (account.setuid === undefined && account.setgid === undefined) return;
+  const { uid, gid } = numbersOf(account);
+  for (const file of files) {
+    try {
+      // Only what is new changes hands, and by its handle: the folder may belong to somebody who puts a link there.
+      await using handle = await open(file, 'wx', FILE_MODE);
+      await handle.chown(uid, gid);
+    } catch (cause) {
+      if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') continue;
+      throw new RuntimeError('ICAPGW_LOG_FILE', { detail: `${file}: ${messageOf(cause)}`, cause });
+    }
+  }
+}
+
+/**
+ * Gives up what the process was started with, for good and for all its threads: it is `setuid` and `setgid` from here on,
+ * in no other group. Only for the main thread. Throws `ICAPGW_PRIVILEGES` where a name is unknown or the change is not
+ * permitted; a process that is that user and group already is left alone.
+ */
+export function dropPrivileges(account: Account): void {
+  const { setuid, setgid } = account;
+  if (setuid === undefined && setgid === undefined) return;
+  const system = requireAccounts(account);
+  try {
+    if (setgid !== undefined) system.setgid(idOf(setgid));
+    // Root's other groups would stay. A service manager that chose the user has chosen the groups too.
+    if (system.geteuid() === 0) system.setgroups([system.getgid()]);
+    if (setuid !== undefined) system.setuid(idOf(setuid));
+  } catch (cause) {
+    throw refused(account, cause);
+  }
+}
+
+// Becoming an account for a moment is the only way from its name to its number.
+function numbersOf(account: Account): { readonly uid: number; readonly gid: number } {
+  const { setuid, setgid } = account;
+  const system = requireAccounts(account);
+  const [uid, gid] = [system.geteuid(), system.getegid()];
+  try {
+    if (setgid !== undefined) system.setegid(idOf(setgid));
+    if (setuid !== undefined) system.seteuid(idOf(setuid));
+    return { uid: system.geteuid(), gid: system.getegid() };
+  } catch (cause) {
+    throw refused(account, cause);
+  } finally {
+    system.seteuid(uid);
+    system.setegid(gid);
+  }
+}
+
+type AccountCall = 'getegid' | 'geteuid' | 'getgid' | 'setegid' | 'seteuid' | 'setgid' | 'setgroups' | 'setuid';
+
+// Windows has none of them.
+function requireAccounts(account: Account): Required<Pick<NodeJS.Process, AccountCall>> {
+  const { getegid, geteuid, getgid, setegid, seteuid, setgid, setgroups, setuid } = process;
+  if (
+    getegid === undefined ||
+    geteuid === undefined ||
+    getgid === undefined ||
+    setegid === undefined ||
+    seteuid === undefined ||
+    setgid === undefined ||
+    setgroups === undefined ||
+    setuid === undefined
+  ) {
+    throw refused(account, new Error('this system has no such users'));
+  }
+  return { getegid, geteuid, getgid, setegid, seteuid, setgid, setgroups, setuid };
+}
+
+function idOf(account: string): string | number {
+  return /^\d+$/.test(account) ? Number(account) : account;
+}
+
+function refused({ setuid, setgid }: Account, cause: unknown): RuntimeError {
+  const wanted = [
+    ...(setuid === undefined ? [] : [`user ${setuid}`]),
+    ...(setgid === undefined ? [] : [`group ${setgid}`]),
+  ].join(' and ');
+  return new RuntimeError('ICAPGW_PRIVILEGES', {
+    detail:
+      `${wanted}: ${messageOf(cause)}; start as root with names that "getent passwd" and "getent group" know, ` +
+      'or remove setuid and setgid and let the service manager choose the user',
+    cause,
+  });
+}
