@@ -15,12 +15,10 @@ export type CloseReason = (typeof CLOSE_REASONS)[number];
 /** Why a connection was turned away before its TLS handshake. */
 export const REJECT_REASONS = [
   'denied',
-  'blocked',
   'service-limit',
   'source-limit',
   'handshake-rate',
   'proxy-protocol',
-  'draining',
 ] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
 

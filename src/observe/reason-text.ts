@@ -3,12 +3,10 @@ import type { HandshakeFailure, RejectReason } from './labels.ts';
 /** What each reason for turning a connection away means, as the end of a sentence. */
 export const REJECTION_TEXTS: Readonly<Record<RejectReason, string>> = {
   denied: 'its address may not connect (allow-from, deny-from)',
-  blocked: 'its address is on the block list',
   'service-limit': 'the service has as many connections as it may (limits.connections)',
   'source-limit': 'its address has as many connections as it may (limits.connections-per-source)',
   'handshake-rate': 'its address begins too many handshakes (limits.handshakes-per-source)',
   'proxy-protocol': 'the PROXY protocol header is missing, malformed, or from an address that may not send one',
-  draining: 'the gateway is shutting down',
 };
 
 /** What each reason of a failed handshake means, as the end of a sentence. */
