@@ -352,6 +352,21 @@ describe('what is different on purpose', () => {
     expect(icapgw).toMatchObject({ client: 'fin', text: 'half' });
   });
 
+  test('a client that sends FIN without close_notify gets the rest of its answer: stunnel gives it up', async () => {
+    const { stunnel, icapgw } = await playScene({
+      behave: (socket) => {
+        socket.on('data', () => socket.write('100 '));
+        answerLate(socket);
+      },
+      act: async (client) => {
+        await client.receive('100 ');
+        client.sendBareFin();
+      },
+    });
+    expect(stunnel).toMatchObject({ text: '100 ' });
+    expect(icapgw).toMatchObject({ text: '100 late answer', backend: FIN });
+  });
+
   test('TIMEOUTbusy bounds the whole handshake: stunnel begins anew with every byte', async () => {
     const both = await playBoth(configText('connect = 127.0.0.1:9', 'TIMEOUTbusy = 1'), dripHandshake);
     expect(both).toEqual({ stunnel: 'still waiting', icapgw: 'ended' });
