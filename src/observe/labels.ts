@@ -13,13 +13,7 @@ export const CLOSE_REASONS = [
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
 /** Why a connection was turned away before its TLS handshake. */
-export const REJECT_REASONS = [
-  'denied',
-  'service-limit',
-  'source-limit',
-  'handshake-rate',
-  'proxy-protocol',
-] as const;
+export const REJECT_REASONS = ['denied', 'service-limit', 'source-limit', 'handshake-rate', 'proxy-protocol'] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
 
 /** Why a TLS handshake with a client failed. Different causes never share a value. */
