@@ -249,7 +249,11 @@ export class TunnelSession {
 
   /** With RST, so that the client cannot take it for an orderly end. */
   #cutClient(): void {
-    if (this.#service.config.sockets.reset && this.#peer.address !== undefined) this.#raw.resetAndDestroy();
+    const { writableEnded, writableFinished } = this.#client;
+    // libuv refuses to reset while its FIN is on the way, and Node then never closes the socket (seen with 26.10).
+    const isFinishing = writableEnded && !writableFinished;
+    const { reset } = this.#service.config.sockets;
+    if (reset && !isFinishing && this.#peer.address !== undefined) this.#raw.resetAndDestroy();
     this.#discardClient();
   }
 
