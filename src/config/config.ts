@@ -105,6 +105,8 @@ export interface TimeoutsConfig {
   readonly responseMs: number;
   readonly idleMs: number;
   readonly closeMs: number;
+  /** From a request's first byte to its answer's last, whatever moves in between. */
+  readonly totalMs: number;
 }
 
 export interface BackendTlsConfig {
@@ -166,9 +168,13 @@ export interface BalanceConfig {
   readonly header: string | undefined;
 }
 
+export type ModMethod = 'REQMOD' | 'RESPMOD';
+
 export interface RouteConfig {
-  readonly methods: readonly string[];
+  /** Empty: both. */
+  readonly methods: readonly ModMethod[];
   readonly path: string | undefined;
+  /** Their names; empty: all of the service. */
   readonly backends: readonly string[];
   readonly rewritePath: string | undefined;
 }
@@ -180,6 +186,8 @@ export interface IcapConfig {
   readonly whenDown: FailPolicy;
   readonly onTimeout: FailPolicy;
   readonly onOversize: FailPolicy;
+  /** HTML file for what the gateway itself blocks; undefined: a page of its own. */
+  readonly blockPage: string | undefined;
   readonly routes: readonly RouteConfig[];
   readonly bypass: {
     readonly contentTypes: readonly string[];

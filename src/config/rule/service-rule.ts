@@ -12,11 +12,13 @@ const ICAP_ONLY: readonly (readonly string[])[] = [
   ['timeouts', 'request-header'],
   ['timeouts', 'body-idle'],
   ['timeouts', 'response'],
+  ['timeouts', 'total'],
   ['retry'],
   ['retain'],
   ['when-down'],
   ['on-timeout'],
   ['on-oversize'],
+  ['block-page'],
   ['routes'],
   ['bypass'],
   ['headers'],
@@ -47,14 +49,7 @@ export function checkService(service: ServiceConfig, place: Place): void {
 function checkProtocol(service: ServiceConfig, place: Place): void {
   const protocol = place.at('protocol');
   if (protocol.failed) return;
-  if (service.protocol === 'icap') {
-    protocol.error(
-      protocol.given
-        ? 'icap is not available in this version yet; use tunnel'
-        : 'is missing, and icap, the default, is not available in this version yet; write "protocol: tunnel"',
-    );
-    return;
-  }
+  if (service.protocol === 'icap') return;
   if (service.balance.policy === 'header-hash') {
     place.at('balance').error('header-hash needs protocol icap: a tunnel does not see headers; use source-hash');
   }
@@ -110,7 +105,6 @@ function checkRoutes({ backends, icap }: ServiceConfig, place: Place): void {
 
 function checkHealth({ health, backends }: ServiceConfig, place: Place): void {
   const type = place.at('health', 'type');
-  if (health.deep) place.at('health', 'deep').error('is not available in this version yet; use off');
   if (health.path !== undefined && health.type !== 'icap' && !type.failed) {
     place.at('health', 'path').warn(`has no effect with type ${health.type}; only type icap asks for a path`);
   }

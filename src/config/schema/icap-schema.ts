@@ -1,6 +1,6 @@
 import { list, record } from '../collection.ts';
-import type { FailPolicy, IcapConfig, RetryPolicy, RouteConfig } from '../config.ts';
-import { choice, FLAG, type Kind, NAME, text } from '../kind.ts';
+import type { FailPolicy, IcapConfig, ModMethod, RetryPolicy, RouteConfig } from '../config.ts';
+import { choice, FLAG, file, type Kind, NAME, text } from '../kind.ts';
 import { key, type Mapping, mapping, optional, reshaped, section } from '../mapping.ts';
 import { KIB, MIB, size } from '../quantity.ts';
 
@@ -31,7 +31,7 @@ export const SERVICE_PATH: Kind<string> = text({
   pattern: /^\/[\x21-\x7e]{0,1023}$/,
 });
 
-const METHOD: Kind<'REQMOD' | 'RESPMOD'> = choice('REQMOD', 'RESPMOD');
+const METHOD: Kind<ModMethod> = choice('REQMOD', 'RESPMOD');
 const FAIL_POLICY: Kind<FailPolicy> = choice('bypass', 'block', 'error', 'reset');
 const RETRY: Kind<RetryPolicy> = choice('never', 'connect', 'pre-response', '5xx');
 const WORDS: Kind<readonly string[]> = list(WORD, { minimum: 0, maximum: MAX_ENTRIES });
@@ -39,7 +39,7 @@ const SET_HEADERS: Kind<Readonly<Record<string, string>>> = record(HEADER_NAME, 
 const RENAMED_HEADERS: Kind<Readonly<Record<string, string>>> = record(HEADER_NAME, HEADER_NAME, MAX_ENTRIES);
 
 const ROUTE: Mapping<RouteConfig> = mapping<RouteConfig>({
-  methods: key('methods', list<string>(METHOD, { minimum: 1, maximum: 2 }), []),
+  methods: key('methods', list(METHOD, { minimum: 1, maximum: 2 }), []),
   path: optional('path', SERVICE_PATH),
   backends: key('backends', list(NAME, { minimum: 1, maximum: MAX_ENTRIES }), []),
   rewritePath: optional('rewrite-path', SERVICE_PATH),
@@ -72,6 +72,7 @@ export const ICAP: Mapping<IcapConfig> = reshaped(
     whenDown: key('when-down', FAIL_POLICY, 'error'),
     onTimeout: optional('on-timeout', FAIL_POLICY, 'as when-down'),
     onOversize: optional('on-oversize', FAIL_POLICY, 'as when-down'),
+    blockPage: optional('block-page', file(), 'a page of our own'),
     routes: key('routes', list(ROUTE, { minimum: 0, maximum: MAX_ENTRIES }), []),
     bypass: section('bypass', BYPASS, BYPASS.fallback),
     headers: section('headers', HEADERS, HEADERS.fallback),

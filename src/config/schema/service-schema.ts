@@ -82,6 +82,7 @@ const TIMEOUTS: Mapping<TimeoutsConfig> = mapping<TimeoutsConfig>({
   responseMs: key('response', WAIT, 300 * SECOND_MS),
   idleMs: key('idle', WAIT, 12 * HOUR_MS),
   closeMs: key('close', WAIT, 60 * SECOND_MS),
+  totalMs: key('total', WAIT, HOUR_MS),
 });
 
 const DEEP: Kind<boolean> = converted(choice('off', 'on'), {
