@@ -36,4 +36,6 @@ export interface ServiceContext {
   readonly nextConnectionId: () => number;
   /** So many connections to a slot failed in a row that the control plane must look at it. */
   readonly onFailures: (slot: number) => void;
+  /** A client named a path of the backends that nobody has asked about yet: their OPTIONS for it are wanted. */
+  readonly learnPath: (path: string) => void;
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
+import type { PathOptions } from '../health/path-options.ts';
 import { type Listener, startListener } from '../net/listener.ts';
 import type { RejectReason } from '../observe/labels.ts';
 import { SourceList } from '../policy/source-list.ts';
@@ -51,6 +52,9 @@ export class Service implements AsyncDisposable {
     this.#listeners.push(listener);
     return listener.address;
   }
+
+  /** Replaces what is known of the backends' paths. */
+  setOptions(_paths: readonly PathOptions[]): void {}
 
   /** Ends accepting. Resolves when the last session has ended by itself or was cut. */
   async drain(): Promise<void> {

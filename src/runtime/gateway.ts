@@ -252,7 +252,14 @@ export class Gateway implements AsyncDisposable {
         const loaded = this.#trust.material[index];
         if (pool === undefined || loaded === undefined)
           throw new RangeError(`no pool or material for service ${index}`);
-        return { config: service, ...loaded, poolBuffer: pool.state.buffer, members: pool.members };
+        return {
+          config: service,
+          ...loaded,
+          poolBuffer: pool.state.buffer,
+          members: pool.members,
+          options: [],
+          blockPage: undefined,
+        };
       }),
       counterLayout: this.#layout,
       counterBuffer: this.#counterBuffer,

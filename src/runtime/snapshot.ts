@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Address, ServiceConfig } from '../config/config.ts';
 import type { AddressedMember } from '../health/membership.ts';
+import type { PathOptions } from '../health/path-options.ts';
 import type { CounterLayout } from '../observe/counters.ts';
 import type { EnabledEvents } from '../observe/log-format.ts';
 import type { SourceTableMemory } from '../policy/source-table.ts';
@@ -17,6 +18,10 @@ export interface ServiceSnapshot {
   readonly backendMaterial: readonly (BackendMaterial | undefined)[];
   readonly poolBuffer: SharedArrayBuffer;
   readonly members: readonly AddressedMember[];
+  /** What the backends have said of their paths so far; empty in tunnel mode. */
+  readonly options: readonly PathOptions[];
+  /** The text of the configured page; undefined: the built-in one. */
+  readonly blockPage: string | undefined;
 }
 
 /** All a worker is born with. */
@@ -38,6 +43,8 @@ export interface WorkerSnapshot {
 export type ToWorker =
   | { readonly type: 'listen'; readonly addresses: readonly (readonly Address[])[]; readonly reusePort: boolean }
   | { readonly type: 'members'; readonly service: number; readonly members: readonly AddressedMember[] }
+  /** Replaces all that is known of the paths of a service. */
+  | { readonly type: 'options'; readonly service: number; readonly paths: readonly PathOptions[] }
   | { readonly type: 'tickets'; readonly tickets: TicketSecret }
   /** A service trusts others than before: its new connections are judged by this. */
   | { readonly type: 'material'; readonly service: number; readonly material: ServiceMaterial }
@@ -51,5 +58,7 @@ export type FromWorker =
   | { readonly type: 'listening'; readonly addresses: readonly (readonly Address[])[] }
   | { readonly type: 'listen-failed'; readonly detail: string }
   | { readonly type: 'failures'; readonly service: number; readonly slot: number }
+  /** A client asked for a path of the backends that is not known yet. */
+  | { readonly type: 'learn'; readonly service: number; readonly path: string }
   | { readonly type: 'drained' }
   | { readonly type: 'cut'; readonly count: number };

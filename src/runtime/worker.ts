@@ -37,6 +37,7 @@ class WorkerRuntime {
     this.#materials = snapshot.services.map(({ material }) => material);
     this.#contexts = snapshot.services.map((service, index) => this.#createContext(service, index));
     this.#services = this.#contexts.map((context) => new Service(context));
+    for (const [index, { options }] of snapshot.services.entries()) this.#services[index]?.setOptions(options);
   }
 
   async handle(message: ToWorker): Promise<void> {
@@ -46,6 +47,9 @@ class WorkerRuntime {
         return;
       case 'members':
         this.#setMembers(message.service, message.members);
+        return;
+      case 'options':
+        this.#services[message.service]?.setOptions(message.paths);
         return;
       case 'tickets':
         this.#setTickets(message.tickets);
@@ -116,6 +120,7 @@ class WorkerRuntime {
       events: this.#events,
       nextConnectionId: () => Atomics.add(ids, 0, 1) >>> 0,
       onFailures: (slot) => this.#tell({ type: 'failures', service: index, slot }),
+      learnPath: (path) => this.#tell({ type: 'learn', service: index, path }),
     };
   }
 }
