@@ -19,6 +19,13 @@ export interface ParsedField extends Field {
 /** A token of RFC 9110 5.6.2, which is what names and methods are made of. */
 export const TOKEN: RegExp = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
+const LINE_BREAKING = /[\r\n\0]/;
+
+/** Throws a `TypeError` for a field that would break out of its line: a programming error, never a peer's. */
+export function checkField({ name, value }: Field): void {
+  if (!TOKEN.test(name) || LINE_BREAKING.test(value)) throw new TypeError(`field ${name} does not fit on a line`);
+}
+
 const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)/;
 const CR = 0x0d;
 
