@@ -8,7 +8,8 @@ import type { LogEventName, LogEvents } from '../../src/observe/log-event.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const NODE = join(ROOT, 'node_modules/.bin/node');
-const MAIN = join(ROOT, 'dist/main.js');
+/** Another build can be tested by naming its `main.js` in ICAPGW_MAIN. */
+const MAIN = process.env['ICAPGW_MAIN'] ?? join(ROOT, 'dist/main.js');
 
 /** One line of the JSON log. */
 export interface LoggedLine {
@@ -55,7 +56,7 @@ export interface RunningGateway extends SpawnedGateway {
  * on a free port unless it says otherwise; a text is written as it is.
  */
 export function spawnGateway(config: string | object): SpawnedGateway {
-  if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run "npm run build" before the end-to-end tests');
+  if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run "npm run build" before the end-to-end tests`);
   const folder = mkdtempSync(join(tmpdir(), 'icapgw-e2e-'));
   const file = join(folder, 'gateway.conf');
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(withDefaults(config)));
