@@ -1,27 +1,14 @@
-import type { CloseReason, HandshakeFailure, HandshakeVersion, RejectReason } from './labels.ts';
+import type { LogConfig } from '../config/config.ts';
+import { accessLine } from './access-line.ts';
+import type { AccessRecord } from './access-record.ts';
 import { type LineSink, openLineSink } from './line-sink.ts';
-import { bounded, safeJson } from './log-format.ts';
 import type { Logger } from './logger.ts';
-
-/** One client connection of a tunnel service, at its end. */
-export interface TunnelAccess {
-  /** When it ended. */
-  readonly timeMs: number;
-  readonly service: string;
-  readonly client: string;
-  readonly tls: HandshakeVersion | undefined;
-  readonly subject: string | undefined;
-  readonly backend: string | undefined;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly ms: number;
-  /** Why it ended; a failed handshake's reason stands behind `tls-`. */
-  readonly reason: CloseReason | RejectReason | `tls-${HandshakeFailure}`;
-}
+import { squidLine } from './squid-line.ts';
 
 export interface AccessLogOptions {
   /** A path, or `-` for standard output. */
   readonly file: string;
+  readonly format: LogConfig['accessFormat'];
   /** Where trouble with the file is told. */
   readonly log: Logger;
 }
@@ -29,7 +16,7 @@ export interface AccessLogOptions {
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 
 /** Opens the access log. Throws `ICAPGW_LOG_FILE` where its file cannot be opened. */
-export async function openAccessLog({ file, log }: AccessLogOptions): Promise<AccessLog> {
+export async function openAccessLog({ file, format, log }: AccessLogOptions): Promise<AccessLog> {
   const sink = await openLineSink({
     target: file === '-' ? 1 : file,
     overwrite: false,
@@ -39,36 +26,27 @@ export async function openAccessLog({ file, log }: AccessLogOptions): Promise<Ac
       if (count > 0) log.log('log-lines-lost', { count, file });
     },
   });
-  return new AccessLog(sink);
+  return new AccessLog(sink, format);
 }
 
-/** One JSON object per connection; what is unknown is null, and the keys keep their order. */
+/** One line per connection of a tunnel service and per ICAP transaction. */
 export class AccessLog {
   readonly #sink: LineSink;
+  readonly #format: LogConfig['accessFormat'];
 
-  constructor(sink: LineSink) {
+  constructor(sink: LineSink, format: LogConfig['accessFormat']) {
     this.#sink = sink;
+    this.#format = format;
   }
 
   get lostCount(): number {
     return this.#sink.lostCount;
   }
 
-  write(access: TunnelAccess): void {
-    this.#sink.write(
-      safeJson({
-        time: new Date(access.timeMs).toISOString(),
-        service: access.service,
-        client: access.client,
-        tls: access.tls ?? null,
-        subject: bounded(access.subject) ?? null,
-        backend: access.backend ?? null,
-        bytesIn: access.bytesIn,
-        bytesOut: access.bytesOut,
-        ms: access.ms,
-        reason: access.reason,
-      }),
-    );
+  write(access: AccessRecord): void {
+    // The squid layout has no columns for a connection.
+    const isSquid = this.#format === 'squid' && access.kind === 'icap';
+    this.#sink.write(isSquid ? squidLine(access) : accessLine(access));
   }
 
   /** Opens the file again, for log rotation. */

@@ -1,17 +1,31 @@
 import { type CounterLayout, SERVICE_SLOT_COUNT, SERVICE_SLOTS } from './counters.ts';
+import { answerSlot, ICAP_SLOTS } from './icap-slots.ts';
 import {
   BACKEND_RESULTS,
   type BackendResult,
+  BYPASS_RULES,
+  type BypassRuleLabel,
   CLOSE_REASONS,
   type CloseReason,
+  CONTENT_METHODS,
+  type ContentMethod,
   type Direction,
   HANDSHAKE_BUCKETS_SECONDS,
   HANDSHAKE_FAILURES,
   HANDSHAKE_VERSIONS,
   type HandshakeFailure,
   type HandshakeVersion,
+  ICAP_BUCKETS_SECONDS,
+  ICAP_METHODS,
+  ICAP_STATUSES,
+  type IcapMethod,
+  type IcapStatus,
   REJECT_REASONS,
+  RETRY_REASONS,
   type RejectReason,
+  type RetryReason,
+  VERDICTS,
+  type VerdictLabel,
 } from './labels.ts';
 
 /** A histogram as Prometheus wants it: `cumulative[i]` observations were at most the i-th bound. */
@@ -59,13 +73,12 @@ export class CounterTotals {
   }
 
   handshakeSeconds(service: number): HistogramTotals {
-    const cumulative: number[] = [];
-    let count = 0;
-    for (let bucket = 0; bucket <= HANDSHAKE_BUCKETS_SECONDS.length; bucket += 1) {
-      count += this.#sum(service, SERVICE_SLOTS.handshakeBuckets + bucket);
-      if (bucket < HANDSHAKE_BUCKETS_SECONDS.length) cumulative.push(count);
-    }
-    return { cumulative, count, sum: this.#sum(service, SERVICE_SLOTS.handshakeSecondsSum) };
+    const start = service * SERVICE_SLOT_COUNT;
+    return this.#histogram(
+      start + SERVICE_SLOTS.handshakeBuckets,
+      HANDSHAKE_BUCKETS_SECONDS.length,
+      start + SERVICE_SLOTS.handshakeSecondsSum,
+    );
   }
 
   lastResort(service: number): number {
@@ -75,6 +88,52 @@ export class CounterTotals {
   backendAttempts(service: number, backend: number, result: BackendResult): number {
     const start = this.#layout.backendStart[service] ?? Number.NaN;
     return this.#sumOfSlot(start + backend * BACKEND_RESULTS.length + BACKEND_RESULTS.indexOf(result));
+  }
+
+  /** `backend` is undefined for answers the gateway gave itself. */
+  icapAnswers(service: number, method: IcapMethod, backend: number | undefined, status: IcapStatus): number {
+    return this.#icapSum(service, answerSlot(backend, ICAP_METHODS.indexOf(method), ICAP_STATUSES.indexOf(status)));
+  }
+
+  icapVerdicts(service: number, method: ContentMethod, verdict: VerdictLabel): number {
+    const index = CONTENT_METHODS.indexOf(method);
+    return this.#icapSum(service, ICAP_SLOTS.verdicts + index * VERDICTS.length + VERDICTS.indexOf(verdict));
+  }
+
+  icapSeconds(service: number, method: ContentMethod): HistogramTotals {
+    const index = CONTENT_METHODS.indexOf(method);
+    const start = this.#icapStart(service);
+    return this.#histogram(
+      start + ICAP_SLOTS.buckets + index * (ICAP_BUCKETS_SECONDS.length + 1),
+      ICAP_BUCKETS_SECONDS.length,
+      start + ICAP_SLOTS.secondsSum + index,
+    );
+  }
+
+  icapRetries(service: number, reason: RetryReason): number {
+    return this.#icapSum(service, ICAP_SLOTS.retries + RETRY_REASONS.indexOf(reason));
+  }
+
+  icapBypassed(service: number, rule: BypassRuleLabel): number {
+    return this.#icapSum(service, ICAP_SLOTS.bypassed + BYPASS_RULES.indexOf(rule));
+  }
+
+  #histogram(bucketStart: number, boundCount: number, sumSlot: number): HistogramTotals {
+    const cumulative: number[] = [];
+    let count = 0;
+    for (let bucket = 0; bucket <= boundCount; bucket += 1) {
+      count += this.#sumOfSlot(bucketStart + bucket);
+      if (bucket < boundCount) cumulative.push(count);
+    }
+    return { cumulative, count, sum: this.#sumOfSlot(sumSlot) };
+  }
+
+  #icapStart(service: number): number {
+    return this.#layout.icapStart[service] ?? Number.NaN;
+  }
+
+  #icapSum(service: number, slot: number): number {
+    return this.#sumOfSlot(this.#icapStart(service) + slot);
   }
 
   #sum(service: number, slot: number): number {

@@ -1,16 +1,31 @@
+import { bucketOf } from './buckets.ts';
+import { answerSlot, ICAP_SLOTS, icapSlotCount } from './icap-slots.ts';
 import {
   BACKEND_RESULTS,
   type BackendResult,
+  BYPASS_RULES,
+  type BypassRuleLabel,
   CLOSE_REASONS,
   type CloseReason,
+  CONTENT_METHODS,
+  type ContentMethod,
   HANDSHAKE_BUCKETS_SECONDS,
   HANDSHAKE_FAILURES,
   HANDSHAKE_VERSIONS,
   type HandshakeFailure,
   type HandshakeVersion,
+  ICAP_BUCKETS_SECONDS,
+  ICAP_METHODS,
+  ICAP_STATUSES,
+  type IcapMethod,
   REJECT_REASONS,
+  RETRY_REASONS,
   type RejectReason,
+  type RetryReason,
+  VERDICTS,
+  type VerdictLabel,
 } from './labels.ts';
+import { startsOf } from './slot-starts.ts';
 
 /** Which slot counts what. Plain data: it is sent to the workers together with the memory it describes. */
 export interface CounterLayout {
@@ -20,6 +35,8 @@ export interface CounterLayout {
   readonly workers: number;
   /** First slot of each service's backends within a slice. */
   readonly backendStart: readonly number[];
+  /** First slot of what each service counts of ICAP. */
+  readonly icapStart: readonly number[];
   /** Slots of one worker, padded so that two workers never write to the same cache line. */
   readonly sliceSlots: number;
 }
@@ -68,8 +85,13 @@ export function createCounterLayout(options: Pick<CounterLayout, 'services' | 'b
     backendStart.push(next);
     next += names.length * BACKEND_RESULTS.length;
   }
+  const icapStart: number[] = [];
+  for (const names of backends) {
+    icapStart.push(next);
+    next += icapSlotCount(names.length);
+  }
   const sliceSlots = Math.ceil(next / CACHE_LINE_SLOTS) * CACHE_LINE_SLOTS;
-  return { services, backends, workers, backendStart, sliceSlots };
+  return { services, backends, workers, backendStart, icapStart, sliceSlots };
 }
 
 /** Zeroed memory for every worker of a layout. It outlives each of them: a replacement goes on in the same slice. */
@@ -82,6 +104,13 @@ const REJECTED = indexesOf(REJECT_REASONS);
 const FAILED = indexesOf(HANDSHAKE_FAILURES);
 const VERSION = indexesOf(HANDSHAKE_VERSIONS);
 const RESULT = indexesOf(BACKEND_RESULTS);
+const METHOD = indexesOf(ICAP_METHODS);
+const STATUS: ReadonlyMap<number, number> = new Map(ICAP_STATUSES.map((status, index) => [Number(status), index]));
+const OTHER_STATUS = ICAP_STATUSES.indexOf('other');
+const CONTENT_METHOD = indexesOf(CONTENT_METHODS);
+const VERDICT = indexesOf(VERDICTS);
+const RETRIED = indexesOf(RETRY_REASONS);
+const BYPASSED = indexesOf(BYPASS_RULES);
 
 /**
  * One worker's counters. Each slice has a single writer at a time, and aligned 8-byte stores are not torn on any
@@ -122,7 +151,7 @@ export class WorkerCounters {
     const start = service * SERVICE_SLOT_COUNT;
     this.#add(start + SERVICE_SLOTS.handshakes + VERSION[version] * 2 + Number(resumed), 1);
     this.#add(start + SERVICE_SLOTS.handshakeSecondsSum, seconds);
-    this.#add(start + SERVICE_SLOTS.handshakeBuckets + bucketOf(seconds), 1);
+    this.#add(start + SERVICE_SLOTS.handshakeBuckets + bucketOf(HANDSHAKE_BUCKETS_SECONDS, seconds), 1);
   }
 
   handshakeFailed(service: number, reason: HandshakeFailure): void {
@@ -139,27 +168,37 @@ export class WorkerCounters {
     this.#add(service * SERVICE_SLOT_COUNT + SERVICE_SLOTS.lastResort, 1);
   }
 
+  /** An answer on its way to the client. `backend` is undefined where the gateway gave it itself. */
+  icapAnswered(service: number, method: IcapMethod, backend: number | undefined, status: number): void {
+    this.#addIcap(service, answerSlot(backend, METHOD[method], STATUS.get(status) ?? OTHER_STATUS));
+  }
+
+  /** The end of a request with content, answered or not. */
+  icapFinished(service: number, method: ContentMethod, verdict: VerdictLabel, seconds: number): void {
+    const index = CONTENT_METHOD[method];
+    this.#addIcap(service, ICAP_SLOTS.verdicts + index * VERDICTS.length + VERDICT[verdict]);
+    this.#addIcap(service, ICAP_SLOTS.secondsSum + index, seconds);
+    const bucket = bucketOf(ICAP_BUCKETS_SECONDS, seconds);
+    this.#addIcap(service, ICAP_SLOTS.buckets + index * (ICAP_BUCKETS_SECONDS.length + 1) + bucket);
+  }
+
+  /** A request is sent once more, for this reason. */
+  icapRetried(service: number, reason: RetryReason): void {
+    this.#addIcap(service, ICAP_SLOTS.retries + RETRIED[reason]);
+  }
+
+  /** Content passed that no server judged. */
+  icapBypassed(service: number, rule: BypassRuleLabel): void {
+    this.#addIcap(service, ICAP_SLOTS.bypassed + BYPASSED[rule]);
+  }
+
+  #addIcap(service: number, slot: number, amount = 1): void {
+    this.#add((this.#layout.icapStart[service] ?? Number.NaN) + slot, amount);
+  }
+
   #add(slot: number, amount: number): void {
     this.#slots[slot] = (this.#slots[slot] ?? 0) + amount;
   }
-}
-
-function startsOf(counts: Readonly<Record<ServiceCounter, number>>): Readonly<Record<ServiceCounter, number>> {
-  let next = 0;
-  const starts = Object.entries(counts).map(([counter, count]) => {
-    next += count;
-    return [counter, next - count];
-  });
-  return Object.fromEntries(starts) as Record<ServiceCounter, number>;
-}
-
-function bucketOf(seconds: number): number {
-  let bucket = 0;
-  for (const bound of HANDSHAKE_BUCKETS_SECONDS) {
-    if (seconds <= bound) break;
-    bucket += 1;
-  }
-  return bucket;
 }
 
 function indexesOf<L extends string>(values: readonly L[]): Readonly<Record<L, number>> {

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { AccessLog, TunnelAccess } from './access-log.ts';
+import type { AccessLog } from './access-log.ts';
+import type { AccessRecord } from './access-record.ts';
 import type { LogEventName, LogEvents, LogRecord } from './log-event.ts';
 import type { EnabledEvents } from './log-format.ts';
 import type { Logger } from './logger.ts';
@@ -7,7 +8,7 @@ import type { Logger } from './logger.ts';
 /** What a worker posts. The answer to each batch is one message of any content, once it is dealt with. */
 export interface EventBatch {
   readonly log: readonly LogRecord[];
-  readonly access: readonly TunnelAccess[];
+  readonly access: readonly AccessRecord[];
   /** Records dropped since the batch before. */
   readonly lost: number;
 }
@@ -18,6 +19,8 @@ export interface EventPortOptions {
   readonly enabled: EnabledEvents;
   /** Whether there is an access log. */
   readonly access: boolean;
+  /** Whether it is written in the squid layout. */
+  readonly squid: boolean;
 }
 
 const BATCH_SIZE = 64;
@@ -31,18 +34,21 @@ const MAX_PENDING = 1024;
 export class EventPort {
   /** Build an access record only if it is wanted. */
   readonly accessEnabled: boolean;
+  /** Whether `IcapAccess.squid` is wanted too. */
+  readonly squidEnabled: boolean;
   readonly #port: MessagePort;
   readonly #enabled: EnabledEvents;
   #log: LogRecord[] = [];
-  #access: TunnelAccess[] = [];
+  #access: AccessRecord[] = [];
   #lost = 0;
   #unanswered = 0;
   #scheduled = false;
 
-  constructor({ port, enabled, access }: EventPortOptions) {
+  constructor({ port, enabled, access, squid }: EventPortOptions) {
     this.#port = port;
     this.#enabled = enabled;
     this.accessEnabled = access;
+    this.squidEnabled = access && squid;
     port.on('message', () => this.#answered());
     port.unref();
   }
@@ -59,7 +65,7 @@ export class EventPort {
     }
   }
 
-  access(access: TunnelAccess): void {
+  access(access: AccessRecord): void {
     if (this.accessEnabled && this.#hasRoom()) {
       this.#access.push(access);
       this.#schedule();

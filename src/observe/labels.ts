@@ -1,4 +1,7 @@
-/** Why a relayed connection ended. `client` and `backend`: who finished first, both ends clean. */
+/**
+ * Why a connection ended. `client` and `backend`: who finished first, both ends clean. The last four are ICAP's alone;
+ * `policy` is a reset that `when-down` and its like asked for.
+ */
 export const CLOSE_REASONS = [
   'client',
   'backend',
@@ -9,6 +12,10 @@ export const CLOSE_REASONS = [
   'no-backend',
   'drain',
   'error',
+  'protocol',
+  'request-timeout',
+  'policy',
+  'backend-abort',
 ] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
@@ -64,7 +71,9 @@ export const HEALTH_CHECK_RESULTS = [
   'tls',
   'protocol',
   'status',
+  'verdict',
   'resolve',
+  'local',
 ] as const;
 export type HealthCheckResult = (typeof HEALTH_CHECK_RESULTS)[number];
 
@@ -90,4 +99,81 @@ export type ReloadResult = (typeof RELOAD_RESULTS)[number];
 /** Upper bounds in seconds of the handshake histogram: a resumed one on a LAN at one end, the deadline at the other. */
 export const HANDSHAKE_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+] as const;
+
+/** Methods of ICAP requests; `other` holds what a client invented. */
+export const ICAP_METHODS = ['REQMOD', 'RESPMOD', 'OPTIONS', 'other'] as const;
+export type IcapMethod = (typeof ICAP_METHODS)[number];
+
+/** The methods that bring content to be judged. */
+export const CONTENT_METHODS = ['REQMOD', 'RESPMOD'] as const;
+export type ContentMethod = (typeof CONTENT_METHODS)[number];
+
+/** The label of the method in a request, which is any token. */
+export function icapMethodOf(method: string): IcapMethod {
+  return ICAP_METHODS.find((each) => each === method) ?? 'other';
+}
+
+/** What became of content. `bypassed`: no server judged it. `error`: the client got a status that is no verdict. */
+export const VERDICTS = ['allowed', 'modified', 'blocked', 'bypassed', 'error', 'aborted'] as const;
+export type VerdictLabel = (typeof VERDICTS)[number];
+
+/** Statuses that servers are known to answer with; `other` holds the rest. */
+export const ICAP_STATUSES = [
+  '200',
+  '201',
+  '204',
+  '206',
+  '302',
+  '400',
+  '401',
+  '403',
+  '404',
+  '405',
+  '407',
+  '408',
+  '411',
+  '413',
+  '414',
+  '418',
+  '500',
+  '501',
+  '502',
+  '503',
+  '504',
+  '505',
+  '539',
+  'other',
+] as const;
+export type IcapStatus = (typeof ICAP_STATUSES)[number];
+
+/** Why a request was sent a second time. `stale`: the server had closed a connection that was kept for reuse. */
+export const RETRY_REASONS = [
+  'connect',
+  'stale',
+  'closed',
+  'timeout',
+  'malformed',
+  'saturated',
+  '5xx',
+  'path',
+] as const;
+export type RetryReason = (typeof RETRY_REASONS)[number];
+
+/** The rule by which content passed unjudged: four of `bypass`, and the policies. */
+export const BYPASS_RULES = [
+  'content-type',
+  'file-type',
+  'extension',
+  'url-only',
+  'size',
+  'when-down',
+  'on-timeout',
+  'on-oversize',
+] as const;
+export type BypassRuleLabel = (typeof BYPASS_RULES)[number];
+
+/** Upper bounds in seconds of the request histogram: a 204 on a LAN at one end, a sandbox at the other. */
+export const ICAP_BUCKETS_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
 ] as const;

@@ -1,3 +1,4 @@
+import type { IcapLogEvents } from './icap-log-event.ts';
 import type {
   BackendResult,
   BackendStateLabel,
@@ -14,7 +15,7 @@ export type LogValue = string | number | boolean | readonly string[] | undefined
  * Every event that can be logged, with its fields. Clients, backends and local ends are `host:port`; subjects are
  * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
  */
-export interface LogEvents {
+export interface LogEvents extends IcapLogEvents {
   readonly 'connection-accepted': { readonly service: string; readonly connection: number; readonly client: string };
   readonly 'connection-rejected': {
     readonly service: string;

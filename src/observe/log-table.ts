@@ -1,21 +1,8 @@
 import type { LogLevel } from '../config/config.ts';
+import type { EventDefinition } from './event-definition.ts';
+import { ICAP_EVENTS } from './icap-log-table.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
 import { HANDSHAKE_FAILURE_TEXTS, REJECTION_TEXTS } from './reason-text.ts';
-
-/** How an event is told in our own formats. */
-export interface EventDefinition<F> {
-  /** The most severe level it can have. */
-  readonly level: LogLevel;
-  /** The level of one occurrence, where that depends on its fields. */
-  readonly levelOf?: (fields: F) => LogLevel;
-  readonly text: (fields: F) => string;
-  /** Fields the text holds already: the text format appends only the others. */
-  readonly told: readonly (keyof F)[];
-  /** A hostile client can cause it at will: only so many a second are written. */
-  readonly limited?: true;
-  /** Written at every log level, because someone asked for it. */
-  readonly always?: true;
-}
 
 type EventTable = { readonly [E in LogEventName]: EventDefinition<LogEvents[E]> };
 
@@ -71,6 +58,7 @@ const EVENTS: EventTable = {
       `connection from ${client} closed (${reason}) after ${ms} ms, ${bytesIn} bytes in, ${bytesOut} bytes out`,
     told: ['client', 'reason', 'bytesIn', 'bytesOut', 'ms'],
   },
+  ...ICAP_EVENTS,
   starting: {
     level: 'notice',
     text: ({ version, node, openssl }) => `icapgw ${version} starting on Node.js ${node} with OpenSSL ${openssl}`,

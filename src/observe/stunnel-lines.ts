@@ -123,7 +123,13 @@ const CLOSE_LINES: Readonly<Partial<Record<CloseReason, readonly StunnelLine[]>>
 };
 
 /** After a reset by one side stunnel still closes the other in order, and says so. */
-const RESET_REASONS: ReadonlySet<CloseReason> = new Set<CloseReason>(['idle-timeout', 'no-backend', 'error']);
+const RESET_REASONS: ReadonlySet<CloseReason> = new Set<CloseReason>([
+  'idle-timeout',
+  'no-backend',
+  'error',
+  'policy',
+  'backend-abort',
+]);
 
 const VERIFY_ERRORS: Readonly<Partial<Record<HandshakeFailure, string>>> = {
   'unknown-ca': 'CERT: Pre-verification error: unable to get local issuer certificate',

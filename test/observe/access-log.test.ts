@@ -1,9 +1,11 @@
 import { rename, rm, symlink } from 'node:fs/promises';
 import { describe, expect, test, vi } from 'vitest';
-import { openAccessLog, type TunnelAccess } from '../../src/observe/access-log.ts';
+import { openAccessLog } from '../../src/observe/access-log.ts';
+import type { TunnelAccess } from '../../src/observe/access-record.ts';
 import { createFolder, createLog } from '../_util/observe-log.ts';
 
 const ACCESS: TunnelAccess = {
+  kind: 'tunnel',
   timeMs: 0,
   service: 'mcas',
   client: '192.0.2.1:40820',
@@ -20,7 +22,7 @@ describe('the access log', () => {
   test('has one object per connection, its keys in the documented order', async () => {
     await using folder = await createFolder();
     await using errors = await createLog();
-    const access = await openAccessLog({ file: folder.file('access'), log: errors.log });
+    const access = await openAccessLog({ file: folder.file('access'), format: 'json', log: errors.log });
     access.write(ACCESS);
     await access[Symbol.asyncDispose]();
     expect(await folder.read('access')).toBe(
@@ -32,7 +34,7 @@ describe('the access log', () => {
   test('says null for what is unknown, and bounds what a client chose', async () => {
     await using folder = await createFolder();
     await using errors = await createLog();
-    const access = await openAccessLog({ file: folder.file('access'), log: errors.log });
+    const access = await openAccessLog({ file: folder.file('access'), format: 'json', log: errors.log });
     const unknown = { tls: undefined, subject: undefined, backend: undefined, reason: 'tls-no-certificate' } as const;
     access.write({ ...ACCESS, ...unknown });
     access.write({ ...ACCESS, subject: `\n\u009b${'x'.repeat(100_000)}` });
@@ -46,7 +48,7 @@ describe('the access log', () => {
   test('goes on in a new file after a rotation', async () => {
     await using folder = await createFolder();
     await using errors = await createLog();
-    const access = await openAccessLog({ file: folder.file('access'), log: errors.log });
+    const access = await openAccessLog({ file: folder.file('access'), format: 'json', log: errors.log });
     await rename(folder.file('access'), folder.file('access.1'));
     await access.reopen();
     access.write(ACCESS);
@@ -58,7 +60,7 @@ describe('the access log', () => {
     await using folder = await createFolder();
     await using errors = await createLog();
     await symlink('/dev/full', folder.file('access'));
-    const access = await openAccessLog({ file: folder.file('access'), log: errors.log });
+    const access = await openAccessLog({ file: folder.file('access'), format: 'json', log: errors.log });
     for (let index = 0; index < 40_000; index += 1) access.write(ACCESS);
     const lost = access.lostCount;
     expect(lost).toBeGreaterThan(0);
@@ -74,7 +76,7 @@ describe('the access log', () => {
 
   test('cannot be opened: the error names it', async () => {
     await using errors = await createLog();
-    await expect(openAccessLog({ file: '/nowhere/access', log: errors.log })).rejects.toMatchObject({
+    await expect(openAccessLog({ file: '/nowhere/access', format: 'json', log: errors.log })).rejects.toMatchObject({
       code: 'ICAPGW_LOG_FILE',
       message: expect.stringContaining('/nowhere/access'),
     });

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { describe, expect, test, vi } from 'vitest';
-import { openAccessLog, type TunnelAccess } from '../../src/observe/access-log.ts';
-import { type EventBatch, EventPort, receiveEvents } from '../../src/observe/event-port.ts';
+import { openAccessLog } from '../../src/observe/access-log.ts';
+import type { TunnelAccess } from '../../src/observe/access-record.ts';
+import { type EventBatch, EventPort, type EventPortOptions, receiveEvents } from '../../src/observe/event-port.ts';
 import { enabledEvents } from '../../src/observe/log-format.ts';
 import { createFolder, createLog } from '../_util/observe-log.ts';
 
 const ACCESS: TunnelAccess = {
+  kind: 'tunnel',
   timeMs: 0,
   service: 'mcas',
   client: '192.0.2.1:40820',
@@ -25,10 +27,10 @@ interface Channel extends Disposable {
   next(): Promise<EventBatch>;
 }
 
-function createChannel(options: { access: boolean } = { access: true }): Channel {
+function createChannel({ access = true, squid = false }: Partial<EventPortOptions> = {}): Channel {
   const { port1, port2 } = new MessageChannel();
   return {
-    port: new EventPort({ port: port1, enabled: enabledEvents('notice', 'json'), ...options }),
+    port: new EventPort({ port: port1, enabled: enabledEvents('notice', 'json'), access, squid }),
     main: port2,
     async next() {
       const [batch] = await once(port2, 'message');
@@ -96,7 +98,7 @@ describe("a worker's way to the logs", () => {
   test('ends in the logs, however much a worker has to say', async () => {
     await using folder = await createFolder();
     await using file = await createLog();
-    const access = await openAccessLog({ file: folder.file('access'), log: file.log });
+    const access = await openAccessLog({ file: folder.file('access'), format: 'json', log: file.log });
     using channel = createChannel();
     receiveEvents(channel.main, file.log, access);
     for (let cut = 0; cut < 2000; cut += 1) channel.port.log('drained', { cut });

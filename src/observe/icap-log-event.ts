@@ -1,0 +1,49 @@
+import type { FailPolicy } from '../config/config.ts';
+import type { RetryReason } from './labels.ts';
+
+/** What is told of ICAP transactions; the same rules as for the other events. */
+export interface IcapLogEvents {
+  /** The gateway answered a request itself because it could not be understood or may not be sent on. */
+  readonly 'icap-request-refused': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly status: number;
+    /** Of the error that says why. */
+    readonly code: string;
+    readonly detail: string;
+  };
+  readonly 'icap-attempt-failed': {
+    readonly service: string;
+    readonly connection: number;
+    readonly backend: string;
+    readonly address: string;
+    readonly method: string;
+    readonly path: string;
+    readonly reason: RetryReason;
+    readonly detail: string;
+    /** Whether the request is sent once more. */
+    readonly next: boolean;
+  };
+  /** No server could judge, and the configured policy answered. */
+  readonly 'icap-policy': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly method: string;
+    readonly path: string;
+    readonly policy: FailPolicy;
+    /** Why, as the end of a sentence. */
+    readonly cause: string;
+  };
+  /** The server broke off inside an answer whose beginning the client had already. */
+  readonly 'icap-answer-aborted': {
+    readonly service: string;
+    readonly connection: number;
+    readonly backend: string;
+    readonly address: string;
+    readonly detail: string;
+  };
+  /** A client asked for a path that nobody will ask the backends about: too many were learnt before. */
+  readonly 'icap-path-ignored': { readonly service: string; readonly path: string };
+}
