@@ -23,6 +23,7 @@ export function readConfig(text: string): ReadConfig {
 
 /** A service that has no problems. `extra` and `backend` are lines of YAML, `tls` is what stands behind `tls:`. */
 export interface ServiceText {
+  readonly protocol?: 'icap' | 'tunnel';
   readonly extra?: string;
   readonly backend?: string;
   readonly tls?: string;
@@ -32,12 +33,12 @@ export interface ServiceText {
  * A document with one service, laid out so that tests can name lines: 1 services, 2 name, 3 listen, 4 protocol, 5 tls,
  * 6 backends, 7 the backend's address, then `backend` and `extra`.
  */
-export function serviceText({ extra = '', backend = '', tls = 'off' }: ServiceText = {}): string {
+export function serviceText({ protocol = 'tunnel', extra = '', backend = '', tls = 'off' }: ServiceText = {}): string {
   return [
     'services:',
     '  - name: dlp',
     '    listen: 127.0.0.1:11344',
-    '    protocol: tunnel',
+    `    protocol: ${protocol}`,
     `    tls: ${tls}`,
     '    backends:',
     '      - address: 10.0.0.5:1344',

@@ -41,7 +41,6 @@ block-list: { file: a }
       '2 error: log.level: must be debug, info, notice, warning or error, not "loud"',
       '4 error: admin.listen: 0.0.0.0:9344 can be reached from elsewhere; add token-file, or listen on 127.0.0.1',
       '5 error: workers: must be auto or a whole number from 1 to 256, not "many"',
-      expect.stringMatching(/^7 error: services\[0\]\.protocol: is missing/),
       expect.stringMatching(/^8 error: services\[0\]\.listen: the host is missing/),
       '11 error: services[0].tls.min-version: must be TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3, not "TLS1.2"; did you mean TLSv1.2?',
       '12 error: services[0].tls.certs: is not a known key; did you mean cert?',
@@ -106,7 +105,6 @@ describe('a document that is not a configuration', () => {
 `;
     expect(readConfig(text).problems).toEqual([
       '2 error: services[0]: must be a mapping of keys and values, not 5',
-      '5 error: services[1].protocol: icap is not available in this version yet; use tunnel',
       '8 error: services[1].backends[0]: must be a mapping of keys and values, not "nonsense"',
       expect.stringMatching(/^10 warning: services\[1\]\.backends\[1\]\.tls\.verify: false/),
     ]);

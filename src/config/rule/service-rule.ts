@@ -2,6 +2,8 @@ import { formatAddress } from '../address.ts';
 import type { ServiceConfig } from '../config.ts';
 import type { Place } from '../report.ts';
 import { show } from '../show.ts';
+import { checkIcap } from './icap-rule.ts';
+import { checkRoutes } from './route-rule.ts';
 
 /** Keys that only the ICAP mode acts on: in a tunnel an administrator would rely on them in vain. */
 const ICAP_ONLY: readonly (readonly string[])[] = [
@@ -38,10 +40,10 @@ const BY_ADDRESS: readonly (readonly [key: readonly string[], isAsking: (service
 /** What must hold between the keys of one service, other than TLS. */
 export function checkService(service: ServiceConfig, place: Place): void {
   checkProtocol(service, place);
+  checkRoutes(service, place);
   checkProxyProtocol(service, place);
   checkUnixClients(service, place);
   checkBackends(service, place);
-  checkRoutes(service, place);
   checkHealth(service, place);
   checkTimeouts(service, place);
 }
@@ -49,7 +51,10 @@ export function checkService(service: ServiceConfig, place: Place): void {
 function checkProtocol(service: ServiceConfig, place: Place): void {
   const protocol = place.at('protocol');
   if (protocol.failed) return;
-  if (service.protocol === 'icap') return;
+  if (service.protocol === 'icap') {
+    checkIcap(service, place);
+    return;
+  }
   if (service.balance.policy === 'header-hash') {
     place.at('balance').error('header-hash needs protocol icap: a tunnel does not see headers; use source-hash');
   }
@@ -92,18 +97,8 @@ function checkBackends({ backends }: ServiceConfig, place: Place): void {
   }
 }
 
-function checkRoutes({ backends, icap }: ServiceConfig, place: Place): void {
-  if (place.at('backends').failed) return;
-  const names = new Set(backends.map((backend) => backend.name));
-  for (const [route, routePlace] of place.at('routes').pair(icap.routes)) {
-    const target = routePlace.at('backends');
-    for (const name of route.backends) {
-      if (!names.has(name)) target.error(`there is no backend named ${show(name)} in this service`);
-    }
-  }
-}
-
-function checkHealth({ health, backends }: ServiceConfig, place: Place): void {
+function checkHealth(service: ServiceConfig, place: Place): void {
+  const { health, backends } = service;
   const type = place.at('health', 'type');
   if (health.path !== undefined && health.type !== 'icap' && !type.failed) {
     place.at('health', 'path').warn(`has no effect with type ${health.type}; only type icap asks for a path`);
@@ -112,15 +107,36 @@ function checkHealth({ health, backends }: ServiceConfig, place: Place): void {
   if (health.type === 'tls' && plain !== undefined && !place.at('backends').failed) {
     type.error(`tls needs tls at every backend, and ${show(plain.name)} has none; use icap or tcp`);
   }
+  if (health.deep && !type.failed) checkDeepHealth(service, place);
 }
 
-function checkTimeouts({ timeouts }: ServiceConfig, place: Place): void {
+// Without a path a probe would have to guess which service scans.
+function checkDeepHealth({ protocol, health, icap }: ServiceConfig, place: Place): void {
+  const deep = place.at('health', 'deep');
+  if (health.type !== 'icap') {
+    deep.error(`sends documents, which only type icap can; type is ${health.type}`);
+    return;
+  }
+  const hasRoutePath =
+    protocol === 'icap' && icap.routes.some((route) => (route.rewritePath ?? route.path) !== undefined);
+  if (health.path !== undefined || hasRoutePath || place.at('routes').failed || place.at('health', 'path').failed)
+    return;
+  deep.error('does not know which service to send a document to; add path, such as /reqmod');
+}
+
+function checkTimeouts({ protocol, timeouts }: ServiceConfig, place: Place): void {
   const immediate = [
     ['handshake', timeouts.handshakeMs],
     ['connect', timeouts.connectMs],
     ['idle', timeouts.idleMs],
   ] as const;
-  for (const [name, waitMs] of immediate) {
+  const immediateIcap = [
+    ['request-header', timeouts.requestHeaderMs],
+    ['body-idle', timeouts.bodyIdleMs],
+    ['response', timeouts.responseMs],
+    ['total', timeouts.totalMs],
+  ] as const;
+  for (const [name, waitMs] of [...immediate, ...(protocol === 'icap' ? immediateIcap : [])]) {
     if (waitMs === 0) place.at('timeouts', name).warn('0s gives up at once; write never to wait without limit');
   }
 }

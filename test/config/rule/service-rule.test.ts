@@ -1,17 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { problemsOf, readConfig, serviceText } from '../../_util/config-text.ts';
+import { problemsOf, readConfig, serviceOf, serviceText } from '../../_util/config-text.ts';
 
 describe('the protocol', () => {
-  test('icap is not available yet, said where it is asked for', () => {
-    expect(readConfig(serviceText().replace('protocol: tunnel', 'protocol: icap')).problems).toEqual([
-      '4 error: services[0].protocol: icap is not available in this version yet; use tunnel',
-    ]);
-  });
-
-  test('has to be written, because its default is not available yet', () => {
-    expect(readConfig(serviceText().replace('    protocol: tunnel\n', '')).problems).toEqual([
-      '2 error: services[0].protocol: is missing, and icap, the default, is not available in this version yet; write "protocol: tunnel"',
-    ]);
+  test('is icap where nothing is said', () => {
+    const { config, problems } = readConfig(serviceText().replace('    protocol: tunnel\n', ''));
+    expect(problems).toEqual([]);
+    expect(config?.services[0]?.protocol).toBe('icap');
   });
 
   test.each([
@@ -20,11 +14,13 @@ describe('the protocol', () => {
     ['timeouts: { request-header: 1s }', 'timeouts.request-header'],
     ['timeouts: { body-idle: 1s }', 'timeouts.body-idle'],
     ['timeouts: { response: 1s }', 'timeouts.response'],
+    ['timeouts: { total: 1m }', 'timeouts.total'],
     ['retry: never', 'retry'],
     ['retain: 0', 'retain'],
     ['when-down: bypass', 'when-down'],
     ['on-timeout: block', 'on-timeout'],
     ['on-oversize: reset', 'on-oversize'],
+    ['block-page: page.html', 'block-page'],
     ['routes: [{ backends: ["10.0.0.5:1344"] }]', 'routes'],
     ['bypass: { extensions: [iso] }', 'bypass'],
     ['headers: { client-ip: set }', 'headers'],
@@ -38,6 +34,13 @@ describe('the protocol', () => {
     expect(problemsOf({ extra: 'balance: header-hash:X-Client-IP' })).toEqual([
       '8 error: services[0].balance: header-hash needs protocol icap: a tunnel does not see headers; use source-hash',
     ]);
+  });
+
+  test('headers to balance by are seen in icap mode', () => {
+    expect(serviceOf({ protocol: 'icap', extra: 'balance: header-hash:X-Client-IP' }).balance).toEqual({
+      policy: 'header-hash',
+      header: 'X-Client-IP',
+    });
   });
 
   test.each(['round-robin', 'least-connections', 'random-two', 'source-hash'])('balance %s is fine', (policy) => {
@@ -125,31 +128,23 @@ describe('backends', () => {
   });
 });
 
-describe('routes', () => {
-  const icap = (extra: string) => readConfig(serviceText({ extra }).replace('tunnel', 'icap')).problems.slice(1);
-
-  test('lead to backends of the service', () => {
-    expect(icap('routes:\n  - methods: [REQMOD]\n    path: /a\n    backends: ["10.0.0.5:1344"]')).toEqual([]);
-    expect(icap('routes:\n  - path: /a\n    backends: [dlp-2]')).toEqual([
-      '10 error: services[0].routes[0].backends: there is no backend named "dlp-2" in this service',
-    ]);
-  });
-
-  test('take REQMOD and RESPMOD and absolute paths', () => {
-    expect(icap('routes: [{ methods: [OPTIONS], path: a, rewrite-path: "/a b" }]')).toEqual([
-      expect.stringContaining('routes[0].methods[0]: must be REQMOD or RESPMOD, not "OPTIONS"'),
-      expect.stringContaining('routes[0].path: must be a path such as /reqmod, not "a"'),
-      expect.stringContaining('routes[0].rewrite-path: must be a path such as /reqmod, not "/a b"'),
-    ]);
-  });
-});
-
 describe('health', () => {
-  test('deep probes are not available yet', () => {
-    expect(problemsOf({ extra: 'health: { deep: on }' })).toEqual([
-      '8 error: services[0].health.deep: is not available in this version yet; use off',
+  test('a deep probe has to know where documents go', () => {
+    const missing =
+      '8 error: services[0].health.deep: does not know which service to send a document to; add path, such as /reqmod';
+    expect(problemsOf({ extra: 'health: { deep: on }' })).toEqual([missing]);
+    expect(problemsOf({ extra: 'health: { deep: on, path: /reqmod }' })).toEqual([]);
+    const deep = (routes: string) =>
+      problemsOf({ protocol: 'icap', extra: `health: { deep: on }\nroutes: [${routes}]` });
+    expect(deep('{ path: /reqmod }')).toEqual([]);
+    expect(deep('{ rewrite-path: /reqmod }')).toEqual([]);
+    expect(deep('{ methods: REQMOD }')).toEqual([missing]);
+  });
+
+  test('a deep probe speaks ICAP', () => {
+    expect(problemsOf({ extra: 'health: { deep: on, type: tcp }' })).toEqual([
+      '8 error: services[0].health.deep: sends documents, which only type icap can; type is tcp',
     ]);
-    expect(problemsOf({ extra: 'health: { deep: off }' })).toEqual([]);
   });
 
   test('a path means something to ICAP probes only', () => {
@@ -175,6 +170,12 @@ describe('timeouts', () => {
       `8 warning: services[0].timeouts.${name}: 0s gives up at once; write never to wait without limit`,
     ]);
     expect(problemsOf({ extra: `timeouts: { ${name}: never }` })).toEqual([]);
+  });
+
+  test.each(['request-header', 'body-idle', 'response', 'total'])('so is one for %s in icap mode', (name) => {
+    expect(problemsOf({ protocol: 'icap', extra: `timeouts: { ${name}: 0s }` })).toContain(
+      `8 warning: services[0].timeouts.${name}: 0s gives up at once; write never to wait without limit`,
+    );
   });
 
   test('a zero for close is a way to run stunnel and not doubted', () => {

@@ -1,0 +1,69 @@
+import type { FailPolicy, ServiceConfig } from '../config.ts';
+import { formatDuration, formatSize, KIB } from '../quantity.ts';
+import type { Place } from '../report.ts';
+
+/** The largest preview that is usual: c-icap advertises 1 KiB, most appliances up to 4 KiB. */
+const USUAL_PREVIEW_BYTES: number = 4 * KIB;
+
+/** What the gateway writes itself in every message, because the framing depends on it. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'allow',
+  'connection',
+  'content-length',
+  'encapsulated',
+  'host',
+  'keep-alive',
+  'preview',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What must hold between the keys of a service in ICAP mode. */
+export function checkIcap(service: ServiceConfig, place: Place): void {
+  checkPolicies(service, place);
+  checkHeaders(service, place);
+  const { responseMs, totalMs } = service.timeouts;
+  const response = place.at('timeouts', 'response');
+  if (response.given && !place.at('timeouts').failed && responseMs > totalMs) {
+    response.warn(`is longer than timeouts.total, which ends every transaction after ${formatDuration(totalMs)}`);
+  }
+}
+
+function checkPolicies({ icap, limits }: ServiceConfig, place: Place): void {
+  const { whenDown, onTimeout, onOversize, retainBytes } = icap;
+  const policies: readonly FailPolicy[] = [whenDown, onTimeout, onOversize];
+  const retain = place.at('retain');
+  if ([whenDown, onTimeout].includes('bypass') && retainBytes < USUAL_PREVIEW_BYTES && !retain.failed) {
+    retain.warn(
+      `a backend that fails in a body above ${formatSize(retainBytes)} leaves nothing to pass on, so that a client that ` +
+        `does not allow 204 gets an error in spite of bypass; use at least ${formatSize(USUAL_PREVIEW_BYTES)}`,
+    );
+  }
+  const oversize = place.at('on-oversize');
+  if (oversize.given && limits.bodyBytes === 0 && !place.at('limits', 'body').failed) {
+    oversize.warn('has no effect without limits.body');
+  }
+  const page = place.at('block-page');
+  const mayBeRefused = ['when-down', 'on-timeout', 'on-oversize'].some((key) => place.at(key).failed);
+  if (page.given && !policies.includes('block') && !mayBeRefused) {
+    page.warn('has no effect: none of when-down, on-timeout and on-oversize is block');
+  }
+}
+
+function checkHeaders({ icap }: ServiceConfig, place: Place): void {
+  const { set, strip, map } = icap.headers;
+  const headers = place.at('headers');
+  const entries: readonly (readonly [name: string, place: Place])[] = [
+    ...Object.keys(set).map((name) => [name, headers.at('set', name)] as const),
+    ...strip.map((name) => [name, headers.at('strip')] as const),
+    ...Object.entries(map).flatMap(([from, to]) => {
+      const entry = headers.at('map', from);
+      return [[from, entry] as const, [to, entry] as const];
+    }),
+  ];
+  for (const [name, entry] of entries) {
+    if (OWN_HEADERS.has(name.toLowerCase())) entry.error(`${name} is written by the gateway itself; remove it here`);
+  }
+}
