@@ -87,7 +87,7 @@ describe('docs/configuration.md', () => {
 
 // An example shows a whole document, keys of the top level, or keys of a service.
 function completed(part: Record<string, unknown>): unknown {
-  const service = { name: 's', listen: ':11344', protocol: 'tunnel', tls: 'off', backends: [{ address: 'a:1' }] };
+  const service = { name: 's', listen: ':11344', tls: 'off', backends: [{ address: 'a:1' }] };
   if ('services' in part) return part;
   const isTopLevel = Object.keys(part).every((name) => ROOT.keys.some((key) => key.name === name));
   return isTopLevel ? { services: [service], ...part } : { services: [{ ...service, ...part }] };

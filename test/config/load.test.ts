@@ -28,6 +28,20 @@ describe('a file that is a configuration', () => {
     expect(config).toMatchObject({ format: 'stunnel', services: [{ name: 'dlp', tls: { cert: '/work/dlp.pem' } }] });
   });
 
+  test('may be a stunnel.conf that asks for ICAP mode, with any of its keys', () => {
+    using folder = createConfigFolder({
+      'a.conf': `${STUNNEL}protocol = icap\nicapgw.when-down = block\nicapgw.block-page = page.html\nicapgw.timeouts.total = 10m\n`,
+    });
+    const { config, problems } = loadConfig('a.conf', folder.path);
+    expect(problems).toEqual([]);
+    expect(config?.services[0]).toMatchObject({
+      protocol: 'icap',
+      health: { type: 'icap' },
+      timeouts: { totalMs: 600_000 },
+      icap: { whenDown: 'block', blockPage: join(folder.path, 'page.html') },
+    });
+  });
+
   test('may include folders where stunnel would find them', () => {
     using folder = createConfigFolder({ 'a.conf': 'include = conf.d\n' });
     mkdirSync(join(folder.path, 'conf.d'));
