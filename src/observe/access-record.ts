@@ -62,12 +62,14 @@ export interface IcapAccess extends ConnectionAccess {
 
 /** What only the squid layout has columns for. */
 export interface SquidColumns {
+  /** Of the client's ICAP request, absolute. */
+  readonly uri: string;
   /** Of the client's ICAP request, from `loggableHeaders`. */
   readonly requestHeaders: string;
   /** Of the answer it got. */
   readonly responseHeaders: string;
-  /** Of the body in that answer, without the cost of its chunks. */
-  readonly responseBodyBytes: number;
+  /** Of the body in that answer, without the cost of its chunks; undefined where it had none. */
+  readonly responseBodyBytes: number | undefined;
 }
 
 export type AccessRecord = TunnelAccess | IcapAccess;

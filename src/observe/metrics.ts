@@ -8,7 +8,8 @@ import {
   RELOAD_RESULTS,
   type ReloadResult,
 } from './labels.ts';
-import { type MetricsSources, registerWorkerMetrics } from './worker-metrics.ts';
+import type { MetricsSources } from './metrics-sources.ts';
+import { registerWorkerMetrics } from './worker-metrics.ts';
 
 export interface CertificateExpiry {
   readonly service: string;

@@ -55,8 +55,8 @@ function isSecretKey(key: string): boolean {
   return SECRET_KEYS.has(name) || SECRET_PART.test(name);
 }
 
-function decoded(escape: string): string {
-  return String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+function decoded(encoded: string): string {
+  return String.fromCharCode(Number.parseInt(encoded.slice(1), 16));
 }
 
 /** `api_key`, `Api-Key` and `apikey` are one name. */

@@ -1,25 +1,26 @@
 import { Histogram, type Registry } from 'prom-client';
 import type { HistogramTotals } from './counter-totals.ts';
 
-/** One service's part of a histogram. */
-export interface HistogramSample {
-  readonly service: string;
+/** The observations that have the same labels. */
+export interface HistogramSample<L extends string> {
+  readonly labels: Readonly<Record<L, string>>;
   readonly totals: HistogramTotals;
 }
 
-export interface SharedHistogramOptions {
+export interface SharedHistogramOptions<L extends string> {
   readonly name: string;
   readonly help: string;
+  readonly labelNames: readonly L[];
   readonly buckets: readonly number[];
   readonly registry: Registry;
   /** Called at each scrape. */
-  read(): readonly HistogramSample[];
+  read(): readonly HistogramSample<L>[];
 }
 
 interface HistogramRow {
   readonly metricName: string;
   readonly labels: { readonly le?: number | '+Inf' };
-  readonly sharedLabels: { readonly service: string };
+  readonly sharedLabels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
@@ -36,12 +37,12 @@ interface HistogramSnapshot {
  * A histogram whose observations were made elsewhere. prom-client's own can be observed but not set, so this one
  * replaces the method which the registry and `get` take the rows from.
  */
-export class SharedHistogram extends Histogram<'service'> {
-  readonly #options: SharedHistogramOptions;
+export class SharedHistogram<L extends string> extends Histogram<L> {
+  readonly #options: SharedHistogramOptions<L>;
 
-  constructor(options: SharedHistogramOptions) {
-    const { name, help, buckets, registry } = options;
-    super({ name, help, labelNames: ['service'], buckets: [...buckets], registers: [registry] });
+  constructor(options: SharedHistogramOptions<L>) {
+    const { name, help, labelNames, buckets, registry } = options;
+    super({ name, help, labelNames, buckets: [...buckets], registers: [registry] });
     this.#options = options;
   }
 
@@ -51,9 +52,8 @@ export class SharedHistogram extends Histogram<'service'> {
     return { name, help, type: 'histogram', aggregator: 'sum', values };
   }
 
-  #rows({ service, totals }: HistogramSample): HistogramRow[] {
+  #rows({ labels: sharedLabels, totals }: HistogramSample<L>): HistogramRow[] {
     const { name, buckets } = this.#options;
-    const sharedLabels = { service };
     const bucket = (le: number | '+Inf', value: number): HistogramRow => ({
       metricName: `${name}_bucket`,
       labels: { le },

@@ -1,10 +1,7 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
-import type { CounterTotals } from './counter-totals.ts';
-import type { CounterLayout } from './counters.ts';
+import { registerIcapMetrics } from './icap-metrics.ts';
 import {
   BACKEND_RESULTS,
   BACKEND_STATES,
-  type BackendStateLabel,
   CLOSE_REASONS,
   DIRECTIONS,
   HANDSHAKE_BUCKETS_SECONDS,
@@ -12,33 +9,13 @@ import {
   HANDSHAKE_VERSIONS,
   REJECT_REASONS,
 } from './labels.ts';
+import type { BackendSample, WorkerMetricsOptions } from './metrics-sources.ts';
+import { type Add, registerCounter, registerGauge } from './scraped-metric.ts';
 import { SharedHistogram } from './shared-histogram.ts';
 
-/** A backend as the metrics show it. One that resolved to several addresses is one backend, up if any of them is. */
-export interface BackendSample {
-  readonly name: string;
-  readonly state: BackendStateLabel;
-  readonly active: number;
-}
-
-/** What is not counted but looked at, at each scrape. Services are indexes into the layout. */
-export interface MetricsSources {
-  connectionsActive(service: number): number;
-  backends(service: number): readonly BackendSample[];
-  logLinesLost(): number;
-}
-
-export interface WorkerMetricsOptions {
-  readonly registry: Registry;
-  readonly layout: CounterLayout;
-  readonly totals: CounterTotals;
-  readonly sources: MetricsSources;
-}
-
-type Add<L extends string> = (labels: Record<L, string>, value: number) => void;
-
 /** Registers what the workers count and hold. Nothing is kept here: every value is read when it is scraped. */
-export function registerWorkerMetrics({ registry, layout, totals, sources }: WorkerMetricsOptions): void {
+export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
+  const { registry, layout, totals, sources } = options;
   const services = [...layout.services.entries()];
   const perService = <L extends string>(
     name: string,
@@ -126,8 +103,9 @@ export function registerWorkerMetrics({ registry, layout, totals, sources }: Wor
     name: 'icapgw_tls_handshake_seconds',
     help: 'How long completed TLS handshakes with clients took.',
     buckets: HANDSHAKE_BUCKETS_SECONDS,
+    labelNames: ['service'],
     registry,
-    read: () => services.map(([index, service]) => ({ service, totals: totals.handshakeSeconds(index) })),
+    read: () => services.map(([index, service]) => ({ labels: { service }, totals: totals.handshakeSeconds(index) })),
   });
 
   perBackend('icapgw_backend_up', '1 while the backend is in state up.', [], (set, service, { name, state }) =>
@@ -165,45 +143,8 @@ export function registerWorkerMetrics({ registry, layout, totals, sources }: Wor
     [],
     (add, service, index) => add({ service }, totals.lastResort(index)),
   );
+  registerIcapMetrics(options);
   registerCounter(registry, 'icapgw_log_lines_lost_total', 'Lines of log and access log not written.', [], (add) =>
     add({}, sources.logLinesLost()),
   );
-}
-
-function registerCounter<L extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly L[],
-  sample: (add: Add<L>) => void,
-): void {
-  new Counter<L>({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      sample((labels, value) => this.inc(labels, value));
-    },
-  });
-}
-
-function registerGauge<L extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly L[],
-  sample: (set: Add<L>) => void,
-): void {
-  new Gauge<L>({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      sample((labels, value) => this.set(labels, value));
-    },
-  });
 }

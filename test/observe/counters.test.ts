@@ -6,11 +6,19 @@ import { CounterTotals } from '../../src/observe/counter-totals.ts';
 import { createCounterBuffer, createCounterLayout, WorkerCounters } from '../../src/observe/counters.ts';
 import {
   BACKEND_RESULTS,
+  BYPASS_RULES,
   CLOSE_REASONS,
+  CONTENT_METHODS,
   HANDSHAKE_BUCKETS_SECONDS,
   HANDSHAKE_FAILURES,
   HANDSHAKE_VERSIONS,
+  ICAP_BUCKETS_SECONDS,
+  ICAP_METHODS,
+  ICAP_STATUSES,
+  icapMethodOf,
   REJECT_REASONS,
+  RETRY_REASONS,
+  VERDICTS,
 } from '../../src/observe/labels.ts';
 
 const LAYOUT = createCounterLayout({ services: ['a', 'b', 'c'], backends: [['a1', 'a2'], [], ['c1']], workers: 2 });
@@ -44,6 +52,23 @@ function snapshot(totals: CounterTotals): Record<string, number> {
     for (const [index, value] of cumulative.entries()) values[`${service} bucket ${index}`] = value;
     values[`${service} seconds count`] = count;
     values[`${service} seconds sum`] = sum;
+    for (const reason of RETRY_REASONS) values[`${service} retried ${reason}`] = totals.icapRetries(s, reason);
+    for (const rule of BYPASS_RULES) values[`${service} bypassed ${rule}`] = totals.icapBypassed(s, rule);
+    for (const method of CONTENT_METHODS) {
+      for (const verdict of VERDICTS) {
+        values[`${service} ${method} ${verdict}`] = totals.icapVerdicts(s, method, verdict);
+      }
+      const seconds = totals.icapSeconds(s, method);
+      values[`${service} ${method} count`] = seconds.count;
+      values[`${service} ${method} sum`] = seconds.sum;
+    }
+    for (const position of [undefined, ...(LAYOUT.backends[s] ?? []).keys()]) {
+      for (const method of ICAP_METHODS) {
+        for (const status of ICAP_STATUSES) {
+          values[`${service} ${position} ${method} ${status}`] = totals.icapAnswers(s, method, position, status);
+        }
+      }
+    }
     for (const [b, backend] of (LAYOUT.backends[s] ?? []).entries()) {
       for (const result of BACKEND_RESULTS) values[`${backend} ${result}`] = totals.backendAttempts(s, b, result);
     }
@@ -64,6 +89,16 @@ describe('worker counters', () => {
     ['a failed handshake', (c) => c.handshakeFailed(2, 'reset'), { 'c failed reset': 1 }],
     ['a refused backend', (c) => c.backendAttempt(0, 1, 'refused'), { 'a2 refused': 1 }],
     ['the last backend of the last service', (c) => c.backendAttempt(2, 0, 'error'), { 'c1 error': 1 }],
+    ['an answer of the gateway', (c) => c.icapAnswered(1, 'OPTIONS', undefined, 200), { 'b undefined OPTIONS 200': 1 }],
+    ['an answer of a backend', (c) => c.icapAnswered(0, 'RESPMOD', 1, 539), { 'a 1 RESPMOD 539': 1 }],
+    ['a status nobody knows', (c) => c.icapAnswered(2, 'other', 0, 777), { 'c 0 other other': 1 }],
+    [
+      'a verdict and its time',
+      (c) => c.icapFinished(2, 'RESPMOD', 'aborted', 0.5),
+      { 'c RESPMOD aborted': 1, 'c RESPMOD count': 1, 'c RESPMOD sum': 0.5 },
+    ],
+    ['a retry', (c) => c.icapRetried(0, 'path'), { 'a retried path': 1 }],
+    ['bypassed content', (c) => c.icapBypassed(1, 'on-oversize'), { 'b bypassed on-oversize': 1 }],
     ['a last resort', (c) => c.lastResort(2), { 'c last resort': 1 }],
   ])('count %s in its own place only', (_, act, expected) => {
     const { workers, totals } = createCounters();
@@ -87,6 +122,30 @@ describe('worker counters', () => {
     expect(totals.handshakes(0, 'TLSv1.2', true)).toBe(0);
   });
 
+  test('a request belongs to the first bucket it fits in, with its method', () => {
+    const { workers, totals } = createCounters();
+    workers[0].icapFinished(0, 'REQMOD', 'allowed', 0.001);
+    workers[1].icapFinished(0, 'REQMOD', 'error', 300);
+    workers[1].icapFinished(0, 'REQMOD', 'error', 300.5);
+    const last = ICAP_BUCKETS_SECONDS.length - 1;
+    expect(totals.icapSeconds(0, 'REQMOD')).toEqual({
+      cumulative: ICAP_BUCKETS_SECONDS.map((_, index) => (index === last ? 2 : 1)),
+      count: 3,
+      sum: 600.501,
+    });
+    expect(totals.icapSeconds(0, 'RESPMOD').count).toBe(0);
+  });
+
+  test.each([
+    ['REQMOD', 'REQMOD'],
+    ['OPTIONS', 'OPTIONS'],
+    ['reqmod', 'other'],
+    ['GET', 'other'],
+    ['other', 'other'],
+  ])('the method %s counts as %s', (method, label) => {
+    expect(icapMethodOf(method)).toBe(label);
+  });
+
   test('no two events share a slot, in any layout', () => {
     const shape = fc.array(fc.nat(3), { minLength: 1, maxLength: 4 });
     fc.assert(
@@ -105,6 +164,20 @@ describe('worker counters', () => {
             counters.lastResort(service);
             counters.bytes(service, 1, 1);
             events += CLOSE_REASONS.length + REJECT_REASONS.length + HANDSHAKE_FAILURES.length + 4;
+            for (const reason of RETRY_REASONS) counters.icapRetried(service, reason);
+            for (const rule of BYPASS_RULES) counters.icapBypassed(service, rule);
+            events += RETRY_REASONS.length + BYPASS_RULES.length;
+            for (const method of CONTENT_METHODS) {
+              // Each also adds to its sum, and to one bucket.
+              counters.icapFinished(service, method, 'allowed', 1);
+              events += 3;
+            }
+            for (const position of [undefined, ...names.keys()]) {
+              for (const method of ICAP_METHODS) {
+                for (const status of ICAP_STATUSES) counters.icapAnswered(service, method, position, Number(status));
+                events += ICAP_STATUSES.length;
+              }
+            }
             for (const backend of names.keys()) {
               for (const result of BACKEND_RESULTS) counters.backendAttempt(service, backend, result);
               events += BACKEND_RESULTS.length;

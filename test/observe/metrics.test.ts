@@ -21,6 +21,7 @@ function createMetrics(): { metrics: Metrics; worker: WorkerCounters; scrape(): 
       connectionsActive: (service) => service + 7,
       backends: (service) =>
         (LAYOUT.backends[service] ?? []).map((name) => ({ name, state: name === 'dlp-2' ? 'drain' : 'up', active: 2 })),
+      queueDepth: (service) => (service === 0 ? 3 : undefined),
       logLinesLost: () => 5,
     },
   });
@@ -94,6 +95,52 @@ describe('the scrape', () => {
       type: 'histogram',
       values: expect.arrayContaining([{ metricName: `${name}_count`, labels: { service: 'mcas' }, value: 2 }]),
     });
+  });
+
+  test('shows ICAP requests by who answered them, and only answers there were', async () => {
+    const { worker, scrape } = createMetrics();
+    const name = 'icapgw_icap_requests_total';
+    expect((await scrape()).get(name)?.samples).toEqual([]);
+    worker.icapAnswered(0, 'REQMOD', 1, 204);
+    worker.icapAnswered(0, 'REQMOD', 1, 204);
+    worker.icapAnswered(0, 'OPTIONS', undefined, 200);
+    worker.icapAnswered(0, 'other', undefined, 999);
+    const families = await scrape();
+    expect(families.get(name)?.samples).toHaveLength(3);
+    const labels = { service: 'mcas', method: 'REQMOD', backend: 'dlp-2', status: '204' };
+    expect(sampleOf(families, name, labels)).toBe(2);
+    expect(sampleOf(families, name, { ...labels, method: 'OPTIONS', backend: 'none', status: '200' })).toBe(1);
+    expect(sampleOf(families, name, { ...labels, method: 'other', backend: 'none', status: 'other' })).toBe(1);
+  });
+
+  test('shows verdicts, retries, bypassed content and how long requests took', async () => {
+    const { worker, scrape } = createMetrics();
+    worker.icapFinished(0, 'RESPMOD', 'blocked', 0.3);
+    worker.icapFinished(0, 'RESPMOD', 'allowed', 400);
+    worker.icapRetried(0, '5xx');
+    worker.icapBypassed(0, 'file-type');
+    const families = await scrape();
+    const method = { service: 'mcas', method: 'RESPMOD' };
+    expect(sampleOf(families, 'icapgw_icap_verdicts_total', { ...method, verdict: 'blocked' })).toBe(1);
+    expect(sampleOf(families, 'icapgw_icap_verdicts_total', { ...method, verdict: 'error' })).toBe(0);
+    expect(sampleOf(families, 'icapgw_icap_request_seconds_bucket', { ...method, le: '0.25' })).toBe(0);
+    expect(sampleOf(families, 'icapgw_icap_request_seconds_bucket', { ...method, le: '300' })).toBe(1);
+    expect(sampleOf(families, 'icapgw_icap_request_seconds_count', method)).toBe(2);
+    expect(sampleOf(families, 'icapgw_icap_request_seconds_sum', method)).toBe(400.3);
+    expect(sampleOf(families, 'icapgw_icap_request_seconds_count', { ...method, method: 'REQMOD' })).toBe(0);
+    expect(sampleOf(families, 'icapgw_icap_retries_total', { service: 'mcas', reason: '5xx' })).toBe(1);
+    expect(sampleOf(families, 'icapgw_icap_bypassed_total', { service: 'mcas', rule: 'file-type' })).toBe(1);
+    expect(sampleOf(families, 'icapgw_icap_queue_depth', { service: 'mcas' })).toBe(3);
+  });
+
+  test('has nothing about ICAP for a service that is a tunnel', async () => {
+    const families = await createMetrics().scrape();
+    const services = (name: string): Set<string | undefined> =>
+      new Set(families.get(name)?.samples.map(({ labels }) => labels['service']));
+    const names = [...families.keys()].filter((name) => name.startsWith('icapgw_icap_'));
+    expect(names).toHaveLength(6);
+    for (const name of names) expect([...services(name)]).not.toContain('od"d\\');
+    expect(services('icapgw_connections_total')).toContain('od"d\\');
   });
 
   test('has every value of a closed label set from the start', async () => {
