@@ -47,7 +47,7 @@ export interface CheckerOptions {
   readonly state: PoolState;
   readonly settings: WatchSettings;
   readonly outliers: {
-    /** Connections in a row that fail before a member is ejected; 0: never. */
+    /** Failures in a row, of connections or transactions, before a member is ejected; 0: never. */
     readonly consecutiveFailures: number;
     /** 0 to 1. */
     readonly maxEjected: number;
@@ -108,7 +108,7 @@ export class Checker implements Disposable {
   }
 
   /**
-   * A worker saw connections to this slot fail in a row. Whether it is ejected is decided on the count in the pool, which
+   * A worker saw this slot fail several times in a row. Whether it is ejected is decided on the count in the pool, which
    * another worker's success may have ended since.
    */
   reportFailures(slot: number): void {
@@ -122,7 +122,7 @@ export class Checker implements Disposable {
     const [up, ejected] = [count('up'), count('ejected')];
     const members = up + ejected + count('down');
     if (mayEject({ members, up, ejected, maxEjected: outliers.maxEjected })) {
-      accused.eject(`${failures} connections in a row failed`);
+      accused.eject(`${failures} failures in a row`);
     }
   }
 

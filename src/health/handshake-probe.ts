@@ -1,14 +1,13 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { connect, TLSSocket } from 'node:tls';
-import type { ProbeTarget } from './probe.ts';
 
 /**
  * A full TLS handshake. Where the backend has TLS settings the dialer has made it by them already. Where it has none the
  * clients bring their own TLS through the tunnel, so there is nothing to judge a certificate by and any will do: this
  * asks whether the member is alive, not who it is.
  */
-export async function handshakeProbe(stream: Duplex, _target: ProbeTarget, stop: AbortSignal): Promise<undefined> {
+export async function handshakeProbe(stream: Duplex, stop: AbortSignal): Promise<undefined> {
   if (stream instanceof TLSSocket) return;
   const secure = connect({ socket: stream, rejectUnauthorized: false });
   secure.on('error', ignore);

@@ -139,8 +139,10 @@ export class MemberWatch implements Disposable {
   }
 
   #onResult(result: ProbeResult): void {
-    this.#lastResult = result;
     this.#options.onResult(result);
+    // What this machine lacks says nothing about the member.
+    if (!result.ok && result.reason === 'local') return;
+    this.#lastResult = result;
     const { rise, fall } = this.#options.settings;
     const isFirst = this.#health === undefined;
     this.#health ??= new HealthState({ rise, fall }, result.ok);

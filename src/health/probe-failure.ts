@@ -1,4 +1,4 @@
-import { messageOf, UpstreamError } from '../errors.ts';
+import { IcapProtocolError, messageOf, UpstreamError } from '../errors.ts';
 import type { ProbeFailure, Problem } from './probe.ts';
 
 const LONGEST_DETAIL = 200;
@@ -20,8 +20,12 @@ const FAILURE_OF_CODE: Readonly<Record<string, ProbeFailure>> = {
   ENOTFOUND: 'resolve',
   EAI_AGAIN: 'resolve',
   ICAPGW_UPSTREAM_RESOLVE: 'resolve',
-  ICAPGW_ICAP_BAD_HEADER: 'protocol',
-  ICAPGW_ICAP_HEAD_TOO_LARGE: 'protocol',
+  // This machine has no descriptor, port or memory left: no member is to blame.
+  EMFILE: 'local',
+  ENFILE: 'local',
+  ENOBUFS: 'local',
+  ENOMEM: 'local',
+  EADDRNOTAVAIL: 'local',
 };
 
 /**
@@ -48,8 +52,9 @@ function failureOf(error: Error): ProbeFailure | undefined {
   if (!('code' in error) || typeof error.code !== 'string') return undefined;
   const known = FAILURE_OF_CODE[error.code];
   if (known !== undefined) return known;
+  if (error instanceof IcapProtocolError) return 'protocol';
   if (/^ERR_(SSL|TLS|OSSL)_/.test(error.code)) return 'tls';
-  // Every other error of the operating system: no route, no such network, no local address or port left.
+  // Every other error of the operating system: no route, no such network.
   return 'errno' in error ? 'unreachable' : undefined;
 }
 

@@ -3,6 +3,7 @@ import { PoolState } from '../../src/balance/pool-state.ts';
 import { Checker } from '../../src/health/checker.ts';
 import { createProbe } from '../../src/health/create-probe.ts';
 import { createDial, startProbedServer } from '../_util/health-server.ts';
+import { expectation } from '../_util/health-target.ts';
 
 test('a server that stops answering is taken out, although it still accepts, and comes back when it answers', async () => {
   let isWell = true;
@@ -24,7 +25,7 @@ test('a server that stops answering is taken out, although it still accepts, and
     {
       ...{ slot: 0, backend: 0, priority: 0, weight: 1, maxConnections: 0, key: 'dlp', backendName: 'dlp' },
       addressText: `127.0.0.1:${server.port}`,
-      probe: createProbe('icap', { dial, authority: `127.0.0.1:${server.port}`, path: '/reqmod' }),
+      probe: createProbe('icap', { dial, icap: expectation({ path: '/reqmod' }) }),
     },
   ]);
   await vi.waitFor(() => expect(onCheck).toHaveBeenCalledWith(expect.objectContaining({ result: 'success' })));

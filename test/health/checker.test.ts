@@ -198,7 +198,7 @@ describe('ejection', () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(states()).toBe('up up');
     expect(changes).toEqual([
-      'dlp-0 up > ejected: 5 connections in a row failed; ejected for 30 s',
+      'dlp-0 up > ejected: 5 failures in a row; ejected for 30 s',
       'dlp-0 ejected > up: was ejected for 30 s',
     ]);
   });

@@ -3,6 +3,7 @@ import { connect } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { createProbe } from '../../src/health/create-probe.ts';
 import { startProbedServer, startSecureProbedServer } from '../_util/health-server.ts';
+import { expectation } from '../_util/health-target.ts';
 import { describeProbe, probePort, probeSilence } from './probe.contract.ts';
 
 describe('the tls probe', () => {
@@ -33,7 +34,7 @@ describe('the tls probe', () => {
       await once(socket, 'secureConnect');
       return socket;
     };
-    const probe = createProbe('tls', { dial, authority: '', path: undefined });
+    const probe = createProbe('tls', { dial, icap: expectation() });
     expect(await probe({ timeoutMs: 10_000, signal: new AbortController().signal })).toMatchObject({ ok: true });
     expect(await server.closed).toBe('ended');
   });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createProbe } from '../../src/health/create-probe.ts';
-import type { ProbeResult, ProbeTarget, ProbeType } from '../../src/health/probe.ts';
+import type { IcapExpectation, ProbeResult, ProbeType } from '../../src/health/probe.ts';
 import { createDial, type ProbedServer, refusedPort } from '../_util/health-server.ts';
+import { expectation } from '../_util/health-target.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -9,11 +10,11 @@ const NEVER = new AbortController().signal;
 export async function probePort(
   type: ProbeType,
   port: number,
-  { path }: { readonly path?: string } = {},
+  wishes: Partial<IcapExpectation> = {},
 ): Promise<ProbeResult> {
   const { dial, sockets } = createDial(port);
-  const target: ProbeTarget = { dial, authority: `127.0.0.1:${port}`, path };
-  const result = await createProbe(type, target)({ timeoutMs: 10_000, signal: NEVER });
+  const icap = expectation({ authority: `127.0.0.1:${port}`, ...wishes });
+  const result = await createProbe(type, { dial, icap })({ timeoutMs: 10_000, signal: NEVER });
   await expect.poll(() => sockets.every((socket) => socket.destroyed)).toBe(true);
   return result;
 }
@@ -21,7 +22,7 @@ export async function probePort(
 /** The same for a port behind which nobody speaks. Connected beforehand: the short deadline is for the answer alone. */
 export async function probeSilence(type: ProbeType, port: number): Promise<ProbeResult> {
   const socket = await createDial(port).dial(NEVER);
-  const probe = createProbe(type, { dial: async () => socket, authority: 'dlp:1344', path: undefined });
+  const probe = createProbe(type, { dial: async () => socket, icap: expectation() });
   const result = await probe({ timeoutMs: 20, signal: NEVER });
   await expect.poll(() => socket.destroyed).toBe(true);
   return result;
@@ -38,7 +39,7 @@ export function describeProbe(type: ProbeType, startWell: () => Promise<ProbedSe
 
     test('each run opens a connection of its own', async () => {
       await using server = await startWell();
-      const probe = createProbe(type, { ...createDial(server.port), authority: 'dlp:1344', path: undefined });
+      const probe = createProbe(type, { ...createDial(server.port), icap: expectation() });
       await probe({ timeoutMs: 10_000, signal: NEVER });
       await probe({ timeoutMs: 10_000, signal: NEVER });
       expect(server.connections()).toBe(2);
@@ -54,7 +55,7 @@ export function describeProbe(type: ProbeType, startWell: () => Promise<ProbedSe
         new Promise<never>((_, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason));
         });
-      const probe = createProbe(type, { dial, authority: 'dlp:1344', path: undefined });
+      const probe = createProbe(type, { dial, icap: expectation() });
       expect(await probe({ timeoutMs: 5, signal: NEVER })).toMatchObject({
         ok: false,
         reason: 'timeout',
@@ -68,7 +69,7 @@ export function describeProbe(type: ProbeType, startWell: () => Promise<ProbedSe
         owner.abort(new Error('reload'));
         throw signal.reason;
       };
-      const probe = createProbe(type, { dial, authority: 'dlp:1344', path: undefined });
+      const probe = createProbe(type, { dial, icap: expectation() });
       await expect(probe({ timeoutMs: 10_000, signal: owner.signal })).rejects.toThrow('reload');
     });
 
@@ -76,7 +77,7 @@ export function describeProbe(type: ProbeType, startWell: () => Promise<ProbedSe
       const dial = async (): Promise<never> => {
         throw new TypeError('not a function');
       };
-      const probe = createProbe(type, { dial, authority: 'dlp:1344', path: undefined });
+      const probe = createProbe(type, { dial, icap: expectation() });
       await expect(probe({ timeoutMs: 10_000, signal: NEVER })).rejects.toThrow(TypeError);
     });
   });

@@ -4,6 +4,7 @@ import { connect } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { createProbe } from '../../src/health/create-probe.ts';
 import { createDial, startProbedServer, startSecureProbedServer } from '../_util/health-server.ts';
+import { expectation } from '../_util/health-target.ts';
 import { describeProbe, probePort, probeSilence } from './probe.contract.ts';
 
 const OK = 'ICAP/1.0 200 OK\r\nMethods: REQMOD\r\nISTag: "x"\r\nEncapsulated: null-body=0\r\n\r\n';
@@ -141,7 +142,7 @@ describe('the icap probe', () => {
       socket.once('data', () => owner.abort(new Error('drain')));
     });
     const { dial, sockets } = createDial(server.port);
-    const probe = createProbe('icap', { dial, authority: 'dlp:1344', path: undefined });
+    const probe = createProbe('icap', { dial, icap: expectation() });
     await expect(probe({ timeoutMs: 10_000, signal: owner.signal })).rejects.toThrow('drain');
     expect(sockets.map((socket) => socket.destroyed)).toEqual([true]);
   });
@@ -153,7 +154,7 @@ describe('the icap probe', () => {
       await once(socket, 'secureConnect');
       return socket;
     };
-    const probe = createProbe('icap', { dial, authority: 'dlp:11344', path: undefined });
+    const probe = createProbe('icap', { dial, icap: expectation() });
     expect(await probe({ timeoutMs: 10_000, signal: new AbortController().signal })).toMatchObject({ ok: true });
     expect(await server.closed).toBe('ended');
   });
