@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { BackendStatus, ServiceStatus, StatusSnapshot } from './status.ts';
+import type { BackendStatus, IcapStatus, ServiceStatus, StatusSnapshot } from './status.ts';
 
 const STYLE = `
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color-scheme: light dark }
@@ -28,18 +28,24 @@ ${status.services.map(renderService).join('\n')}
 `;
 }
 
-function renderService({ name, protocol, listen, connections, backends }: ServiceStatus): string {
+function renderService({ name, protocol, listen, connections, icap, backends }: ServiceStatus): string {
   return `<h2>${escapeHtml(name)}</h2>
 <p>${protocol} on ${escapeHtml(listen.join(', '))}: ${connections.active} connections open, ${connections.accepted} accepted,
-${connections.rejected} rejected, ${connections.handshakesFailed} failed handshakes.</p>
-<table><tr><th>backend</th><th>address</th><th>state</th><th>since</th><th>open</th><th>reason</th></tr>
+${connections.rejected} rejected, ${connections.handshakesFailed} failed handshakes.</p>${icap === null ? '' : renderIcap(icap)}
+<table><tr><th>backend</th><th>address</th><th>state</th><th>since</th><th>in use</th><th>idle</th><th>limit</th><th>reason</th></tr>
 ${backends.map(renderBackend).join('\n')}
 </table>`;
 }
 
-function renderBackend({ name, address, state, reason, since, active }: BackendStatus): string {
+function renderIcap({ queued, verdicts }: IcapStatus): string {
+  const counts = Object.entries(verdicts).map(([verdict, count]) => `${count} ${escapeHtml(verdict)}`);
+  return `\n<p>Requests: ${counts.join(', ')}; ${queued} waiting for a backend.</p>`;
+}
+
+function renderBackend({ name, address, state, reason, since, active, idle, limit }: BackendStatus): string {
   const cells = [name, address].map((text) => `<td>${escapeHtml(text)}</td>`).join('');
-  const rest = [since, String(active), reason].map((text) => `<td>${escapeHtml(text)}</td>`).join('');
+  const counts = [active, idle, limit ?? 'none'].map(String);
+  const rest = [since, ...counts, reason].map((text) => `<td>${escapeHtml(text)}</td>`).join('');
   return `<tr>${cells}<td class="${state}">${state}</td>${rest}</tr>`;
 }
 

@@ -1,5 +1,5 @@
 import type { Protocol } from '../config/config.ts';
-import type { BackendStateLabel } from './labels.ts';
+import type { BackendStateLabel, VerdictLabel } from './labels.ts';
 
 export type GatewayState = 'starting' | 'ready' | 'draining';
 
@@ -12,8 +12,20 @@ export interface BackendStatus {
   readonly reason: string;
   /** ISO time of the last change of state. */
   readonly since: string;
-  /** Connections open now. */
+  /** Connections in use now. */
   readonly active: number;
+  /** Connections kept open for the next request; none in tunnel mode. */
+  readonly idle: number;
+  /** How many connections it may have now, by configuration or by its own word; null: any number. */
+  readonly limit: number | null;
+}
+
+/** What only an ICAP service has to tell. */
+export interface IcapStatus {
+  /** Requests that wait for a connection to a backend. */
+  readonly queued: number;
+  /** Requests with content since the start. */
+  readonly verdicts: Readonly<Record<VerdictLabel, number>>;
 }
 
 export interface ServiceStatus {
@@ -28,6 +40,8 @@ export interface ServiceStatus {
     readonly handshakesFailed: number;
   };
   readonly bytes: { readonly received: number; readonly sent: number };
+  /** Null for a tunnel. */
+  readonly icap: IcapStatus | null;
   readonly backends: readonly BackendStatus[];
 }
 

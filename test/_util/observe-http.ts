@@ -42,6 +42,7 @@ export const SNAPSHOT: StatusSnapshot = {
       listen: ['127.0.0.1:11344'],
       connections: { active: 3, accepted: 9, rejected: 1, handshakesFailed: 2 },
       bytes: { received: 10, sent: 20 },
+      icap: null,
       backends: [
         {
           name: 'dlp-1',
@@ -50,6 +51,31 @@ export const SNAPSHOT: StatusSnapshot = {
           reason: '<b>3 checks failed</b>',
           since: '2026-11-20T23:29:15.000Z',
           active: 0,
+          idle: 0,
+          limit: null,
+        },
+      ],
+    },
+    {
+      name: 'web',
+      protocol: 'icap',
+      listen: ['127.0.0.1:11345'],
+      connections: { active: 0, accepted: 1, rejected: 0, handshakesFailed: 0 },
+      bytes: { received: 1, sent: 2 },
+      icap: {
+        queued: 4,
+        verdicts: { allowed: 71, modified: 0, blocked: 5, bypassed: 6, error: 0, aborted: 0 },
+      },
+      backends: [
+        {
+          name: 'av-1',
+          address: '10.0.0.6:1344',
+          state: 'up',
+          reason: 'the last check succeeded',
+          since: '2026-11-20T23:29:15.000Z',
+          active: 8,
+          idle: 9,
+          limit: 24,
         },
       ],
     },

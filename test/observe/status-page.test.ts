@@ -12,6 +12,14 @@ describe('the status page', () => {
     }
   });
 
+  test('shows the verdicts of an ICAP service, what waits, and how its backends are used', () => {
+    const [, tunnel = '', icap = ''] = page.split('<h2>');
+    expect(icap).toContain('71 allowed, 0 modified, 5 blocked, 6 bypassed, 0 error, 0 aborted; 4 waiting');
+    expect(icap).toContain('<td>8</td><td>9</td><td>24</td>');
+    expect(tunnel).not.toContain('waiting');
+    expect(tunnel).toContain('<td>0</td><td>0</td><td>none</td>');
+  });
+
   test('shows text as text', () => {
     expect(page).not.toContain('<b>');
     expect(page).toContain('&#60;b&#62;3 checks failed');
