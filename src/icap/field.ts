@@ -26,8 +26,13 @@ export function checkField({ name, value }: Field): void {
   if (!TOKEN.test(name) || LINE_BREAKING.test(value)) throw new TypeError(`field ${name} does not fit on a line`);
 }
 
-const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)/;
 const CR = 0x0d;
+const COLON = 0x3a;
+/** For each Latin-1 character: may stand in a name (2), in a value only (1), in neither (0). */
+const CHARACTERS: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) => {
+  if (TOKEN.test(String.fromCharCode(code))) return 2;
+  return code === 0x09 || (code >= 0x20 && code !== 0x7f) ? 1 : 0;
+});
 
 /** The fields of `text`, a block that ends with its blank line, from index `start` on. `base` is the block's offset. */
 export function parseFields(
@@ -37,27 +42,25 @@ export function parseFields(
   profile: ParserProfile,
   limits: IcapLimits,
 ): readonly ParsedField[] {
-  const forbidden = FORBIDDEN.exec(text);
-  if (forbidden !== null) throw badHeader(base + forbidden.index, 'a control character');
   const fields: ParsedField[] = [];
+  let previous: ParsedField | undefined;
   for (let at = start; ; ) {
     const lf = text.indexOf('\n', at);
     const end = text.charCodeAt(lf - 1) === CR ? lf - 1 : lf;
     if (end <= at) return fields;
-    const offset = base + at;
     if (end - at > limits.lineBytes) {
-      throw new IcapProtocolError('ICAPGW_ICAP_HEAD_TOO_LARGE', { offset, detail: 'one line is too long' });
+      throw new IcapProtocolError('ICAPGW_ICAP_HEAD_TOO_LARGE', { offset: base + at, detail: 'one line is too long' });
     }
-    const line = text.slice(at, end);
-    const previous = fields.at(-1);
-    if (previous !== undefined && isContinuation(line, previous, profile)) {
+    if (previous !== undefined && profile.foldedFields && isContinuation(text, at, end, previous)) {
       // A tab keeps the pieces of X-Violations-Found apart and is legal inside a value.
-      fields[fields.length - 1] = { ...previous, value: `${previous.value}\t${trimBlanks(line, 0)}` };
+      previous = { ...previous, value: `${previous.value}\t${parseValue(text, at, end, base)}` };
+      fields[fields.length - 1] = previous;
     } else {
       if (fields.length === limits.fieldCount) {
-        throw new IcapProtocolError('ICAPGW_ICAP_HEAD_TOO_LARGE', { offset, detail: 'too many fields' });
+        throw new IcapProtocolError('ICAPGW_ICAP_HEAD_TOO_LARGE', { offset: base + at, detail: 'too many fields' });
       }
-      fields.push(parseField(line, offset));
+      previous = parseField(text, at, end, base);
+      fields.push(previous);
     }
     at = lf + 1;
   }
@@ -73,33 +76,53 @@ export function listItems(fields: readonly ParsedField[], key: string): readonly
   const items: string[] = [];
   for (const field of fields) {
     if (field.key !== key) continue;
-    for (const part of field.value.toLowerCase().split(',')) {
-      const item = trimBlanks(part, 0);
+    const list = field.value.toLowerCase();
+    for (let at = 0; at < list.length; ) {
+      const comma = list.indexOf(',', at);
+      const end = comma === -1 ? list.length : comma;
+      const item = trimmed(list, at, end);
       if (item !== '') items.push(item);
+      at = end + 1;
     }
   }
   return items;
 }
 
-function parseField(line: string, offset: number): ParsedField {
-  const colon = line.indexOf(':');
-  if (colon === -1) throw badHeader(offset, 'a line without a colon');
-  const name = line.slice(0, colon);
+function parseField(text: string, at: number, end: number, base: number): ParsedField {
+  let colon = at;
+  while (CHARACTERS[text.charCodeAt(colon)] === 2) colon += 1;
   // Blanks before the colon are caught here too: RFC 9112 5.1 has them refused, they once hid fields from filters.
-  if (!TOKEN.test(name)) throw badHeader(offset, 'the name is not a token');
-  return { name, key: name.toLowerCase(), value: trimBlanks(line, colon + 1), offset };
+  if (colon === at || colon >= end || text.charCodeAt(colon) !== COLON) {
+    checkCharacters(text, at, end, base);
+    throw badHeader(base + at, 'no name and colon at the beginning of a line');
+  }
+  const name = text.slice(at, colon);
+  return { name, key: name.toLowerCase(), value: parseValue(text, colon + 1, end, base), offset: base + at };
 }
 
-function isContinuation(line: string, previous: ParsedField, profile: ParserProfile): boolean {
-  if (!profile.foldedFields) return false;
+/** What stands between `at` and `end` without the blanks around it. */
+function parseValue(text: string, at: number, end: number, base: number): string {
+  checkCharacters(text, at, end, base);
+  return trimmed(text, at, end);
+}
+
+/** `text` must hold Latin-1 only, as it does when it was read as that. */
+export function checkCharacters(text: string, at: number, end: number, base: number): void {
+  for (let index = at; index < end; index += 1) {
+    if (CHARACTERS[text.charCodeAt(index)] === 0) throw badHeader(base + index, 'a control character');
+  }
+}
+
+function isContinuation(text: string, at: number, end: number, previous: ParsedField): boolean {
+  if (isBlank(text.charCodeAt(at))) return true;
   // Old Symantec engines list their findings in lines without a leading blank.
-  return isBlank(line.charCodeAt(0)) || (previous.key === 'x-violations-found' && !line.includes(':'));
+  return previous.key === 'x-violations-found' && !text.slice(at, end).includes(':');
 }
 
 /** Not `trim()`: that takes U+00A0 too, which here is a byte of somebody's UTF-8. */
-function trimBlanks(text: string, start: number): string {
-  let from = start;
-  let to = text.length;
+function trimmed(text: string, at: number, end: number): string {
+  let from = at;
+  let to = end;
   while (from < to && isBlank(text.charCodeAt(from))) from += 1;
   while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1;
   return text.slice(from, to);

@@ -17,17 +17,16 @@ export interface RequestHead extends MessageHead {
   readonly allow206: boolean;
 }
 
-const SPACED = /^(\S+) (\S+) (\S+)$/;
+const CR = 0x0d;
 const PREVIEW = /^\d{1,10}$/;
 
 /** Reads a whole request head. `base` is its message offset: stray line ends may have come before it. */
 export function parseRequestHead(block: Buffer, base: number, profile: ParserProfile, limits: IcapLimits): RequestHead {
   const text = block.toString('latin1');
   const lf = text.indexOf('\n');
-  const [, method = '', uriText = '', version = ''] = SPACED.exec(text.slice(0, lf).replace(/\r$/, '')) ?? [];
-  if (!TOKEN.test(method)) throw new IcapProtocolError('ICAPGW_ICAP_BAD_START_LINE', { offset: base });
-  checkVersion(version, base + method.length + uriText.length + 2);
+  const { method, uriText, version } = splitRequestLine(text, text.charCodeAt(lf - 1) === CR ? lf - 1 : lf, base);
   const uriOffset = base + method.length + 1;
+  checkVersion(version, uriOffset + uriText.length + 1);
   if (uriText.length > limits.uriBytes) {
     throw new IcapProtocolError('ICAPGW_ICAP_HEAD_TOO_LARGE', { offset: uriOffset, detail: 'the URI is too long' });
   }
@@ -47,6 +46,22 @@ export function parseRequestHead(block: Buffer, base: number, profile: ParserPro
     close: announcesClose(fields),
     trailer: announcesTrailer(fields, allow),
   };
+}
+
+/** The three parts of the first `end` characters, with one space between them and none within. */
+function splitRequestLine(
+  text: string,
+  end: number,
+  base: number,
+): { method: string; uriText: string; version: string } {
+  const first = text.indexOf(' ');
+  const second = text.indexOf(' ', first + 1);
+  const method = text.slice(0, first);
+  const version = text.slice(second + 1, end);
+  if (first < 0 || second <= first + 1 || second >= end || version.includes(' ') || !TOKEN.test(method)) {
+    throw new IcapProtocolError('ICAPGW_ICAP_BAD_START_LINE', { offset: base });
+  }
+  return { method, uriText: text.slice(first + 1, second), version };
 }
 
 function encapsulatedOf(

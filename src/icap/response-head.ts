@@ -1,6 +1,6 @@
 import { IcapProtocolError } from '../errors.ts';
 import { type Encapsulated, type EncapsulatedPlace, NO_ENCAPSULATED, parseEncapsulated } from './encapsulated.ts';
-import { listItems, type ParsedField, parseFields } from './field.ts';
+import { checkCharacters, listItems, type ParsedField, parseFields } from './field.ts';
 import { announcesClose, announcesTrailer, checkVersion, type MessageHead, soleField } from './head.ts';
 import type { IcapLimits } from './limits.ts';
 import type { ParserProfile } from './profile.ts';
@@ -11,6 +11,7 @@ export interface ResponseHead extends MessageHead {
   readonly reason: string;
 }
 
+const CR = 0x0d;
 const STATUS_LINE = /^(\S+) ([1-9]\d\d)(?: (.*))?$/;
 
 /** Reads a whole response head. `method` is that of the request it answers, which decides what it may hold. */
@@ -23,7 +24,9 @@ export function parseResponseHead(
 ): ResponseHead {
   const text = block.toString('latin1');
   const lf = text.indexOf('\n');
-  const match = STATUS_LINE.exec(text.slice(0, lf).replace(/\r$/, ''));
+  const end = text.charCodeAt(lf - 1) === CR ? lf - 1 : lf;
+  checkCharacters(text, 0, end, base);
+  const match = STATUS_LINE.exec(text.slice(0, end));
   if (match === null) throw new IcapProtocolError('ICAPGW_ICAP_BAD_START_LINE', { offset: base });
   const [, version = '', statusText = '', reason = ''] = match;
   checkVersion(version, base);
