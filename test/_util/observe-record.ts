@@ -1,3 +1,4 @@
+import type { IcapAccess } from '../../src/observe/access-record.ts';
 import type { LogEvents, LogRecord } from '../../src/observe/log-event.ts';
 
 const CLIENT = { service: 'mcas', connection: 7, client: '192.0.2.1:40820' };
@@ -95,6 +96,41 @@ export const SAMPLE_EVENTS: LogEvents = {
   'log-lines-lost': { count: 3, file: '/var/log/icapgw.log' },
   'access-log-failed': { file: '/var/log/access.log', detail: 'ENOSPC' },
   'lines-suppressed': { count: 30, similar: 'handshake-failed expired' },
+};
+
+/** A request that a backend answered with a block page. */
+export const SAMPLE_ICAP_ACCESS: IcapAccess = {
+  kind: 'icap',
+  timeMs: Date.UTC(2026, 10, 20, 23, 29, 14, 123),
+  service: 'mcas',
+  client: '192.0.2.1:40820',
+  tls: 'TLSv1.3',
+  subject: 'O=Test, CN=client1',
+  backend: 'dlp-1',
+  bytesIn: 1326,
+  bytesOut: 1167,
+  ms: 12,
+  reason: 'backend',
+  method: 'REQMOD',
+  path: '/echo',
+  http: 'POST http://host/s.conf?a=1&b=%20x',
+  status: 200,
+  httpStatus: 403,
+  verdict: 'blocked',
+  threat: 'EICAR-Test',
+  user: 'dom\\alice',
+  clientIp: '192.0.2.7',
+  attempt: 2,
+  retryReason: 'stale',
+  preview: 1024,
+  msToFirstByte: 11,
+  istag: '"gw-0123"',
+  squid: {
+    uri: 'icap://127.0.0.1:13990/echo',
+    requestHeaders: 'Host: 127.0.0.1:13990\r\nAllow: 204, trailers\r\n',
+    responseHeaders: 'ISTag: "CI0001-XXXXXXXXX"\r\nEncapsulated: res-hdr=0, res-body=254\r\n',
+    responseBodyBytes: 1023,
+  },
 };
 
 /** A record of a sample event, with some fields changed. */

@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { openAccessLog } from '../../src/observe/access-log.ts';
 import type { TunnelAccess } from '../../src/observe/access-record.ts';
 import { createFolder, createLog } from '../_util/observe-log.ts';
+import { SAMPLE_ICAP_ACCESS } from '../_util/observe-record.ts';
 
 const ACCESS: TunnelAccess = {
   kind: 'tunnel',
@@ -43,6 +44,50 @@ describe('the access log', () => {
     expect(JSON.parse(first)).toMatchObject({ tls: null, subject: null, backend: null, reason: 'tls-no-certificate' });
     expect(second.length).toBeLessThan(1500);
     expect(others).toEqual([]);
+  });
+
+  test('has one object per ICAP transaction: the same keys, then those of the request', async () => {
+    await using folder = await createFolder();
+    await using errors = await createLog();
+    const access = await openAccessLog({ file: folder.file('access'), format: 'json', log: errors.log });
+    access.write(SAMPLE_ICAP_ACCESS);
+    access.write({ ...SAMPLE_ICAP_ACCESS, http: 'GET http://u:p@h/?token=abc', path: '/av?apikey=abc' });
+    const unknown = {
+      http: undefined,
+      status: undefined,
+      httpStatus: undefined,
+      verdict: undefined,
+      threat: undefined,
+    };
+    const missing = { user: undefined, clientIp: undefined, retryReason: undefined, preview: undefined };
+    access.write({ ...SAMPLE_ICAP_ACCESS, ...unknown, ...missing, msToFirstByte: undefined, istag: undefined });
+    access.write({ ...SAMPLE_ICAP_ACCESS, http: `GET /${'x\u009b'.repeat(50_000)}`, path: `/${'y'.repeat(50_000)}` });
+    await access[Symbol.asyncDispose]();
+    const [first, second = '', third = '', fourth = ''] = await folder.lines('access');
+    expect(first).toBe(
+      '{"time":"2026-11-20T23:29:14.123Z","service":"mcas","client":"192.0.2.1:40820","tls":"TLSv1.3",' +
+        '"subject":"O=Test, CN=client1","backend":"dlp-1","bytesIn":1326,"bytesOut":1167,"ms":12,"reason":"backend",' +
+        '"method":"REQMOD","path":"/echo","http":"POST http://host/s.conf?a=1&b=%20x","status":200,"httpStatus":403,' +
+        '"verdict":"blocked","threat":"EICAR-Test","user":"dom\\\\alice","clientIp":"192.0.2.7","attempt":2,' +
+        '"retryReason":"stale","preview":1024,"msToFirstByte":11,"istag":"\\"gw-0123\\""}',
+    );
+    expect(JSON.parse(second)).toMatchObject({ http: 'GET http://h/?token=***', path: '/av?apikey=***' });
+    const keys = ['http', 'status', 'httpStatus', 'verdict', 'threat', 'user', 'clientIp', 'retryReason', 'preview'];
+    const nulls = Object.fromEntries([...keys, 'msToFirstByte', 'istag'].map((key) => [key, null]));
+    expect(JSON.parse(third)).toMatchObject(nulls);
+    expect(fourth.length).toBeLessThan(6000);
+  });
+
+  test('in the squid format has squid lines for transactions, and JSON for the connections of tunnels', async () => {
+    await using folder = await createFolder();
+    await using errors = await createLog();
+    const access = await openAccessLog({ file: folder.file('access'), format: 'squid', log: errors.log });
+    access.write(SAMPLE_ICAP_ACCESS);
+    access.write(ACCESS);
+    await access[Symbol.asyncDispose]();
+    const [first, second = ''] = await folder.lines('access');
+    expect(first).toContain(' ICAP_SAT/200 REQMOD ');
+    expect(JSON.parse(second)).toMatchObject({ service: 'mcas', reason: 'client' });
   });
 
   test('goes on in a new file after a rotation', async () => {

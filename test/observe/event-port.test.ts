@@ -68,6 +68,15 @@ describe("a worker's way to the logs", () => {
     expect(await channel.next()).toMatchObject({ log: [{ event: 'drained' }], access: [] });
   });
 
+  test.each([
+    [true, true, true],
+    [true, false, false],
+    [false, true, false],
+  ])('with an access log %s in the squid layout %s asks for its columns %s', (access, squid, wanted) => {
+    using channel = createChannel({ access, squid });
+    expect(channel.port.squidEnabled).toBe(wanted);
+  });
+
   test('does not wait for the turn to end once a batch is full', async () => {
     using channel = createChannel();
     for (let cut = 0; cut < 65; cut += 1) channel.port.log('drained', { cut });
