@@ -57,7 +57,7 @@ services:
     deny-from: 10.1.0.0/16
     proxy-protocol: { accept: v2, from: 10.0.0.1, send: v1 }
     limits: { connections: 1, connections-per-source: 2, handshakes-per-source: 3/s, header: 2000, body: 1GiB, queue: 0, queue-timeout: 1ms }
-    timeouts: { handshake: never, connect: 1500ms, request-header: 1d, body-idle: 2s, response: 3m, idle: 99d, close: 0s }
+    timeouts: { handshake: never, connect: 1500ms, request-header: 1d, body-idle: 2s, response: 3m, idle: 99d, close: 0s, total: 1m }
     balance: source-hash
     backends:
       - { address: "[::1]:1344", name: b1, weight: 0, priority: 7, max-connections: 9, tls: { ca: a, cert: b, key: c, key-passphrase-file: d, server-name: e, verify: false } }
@@ -71,7 +71,8 @@ services:
     when-down: block
     on-timeout: reset
     on-oversize: bypass
-    routes: [{ methods: [REQMOD], path: /a, backends: [b1], rewrite-path: /b }]
+    block-page: /page.html
+    routes: [{ methods: [REQMOD], path: /a, backends: [b1, "unix:/b"], rewrite-path: /b }]
     bypass: { content-types: [a/b], file-types: [zip], extensions: [iso], url-only-respmod: true }
     headers: { set: { X-A: "b: c" }, strip: X-B, map: { X-C: X-D }, client-ip: set }
     istag: passthrough
