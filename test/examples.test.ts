@@ -12,6 +12,11 @@ test('there are examples of both formats', () => {
   );
 });
 
+test.each(FILES.filter((name) => name.startsWith('icap-')))('%s understands ICAP', (name) => {
+  const { config } = loadConfig(join(FOLDER, name), '/');
+  expect(config?.services[0]?.protocol).toBe('icap');
+});
+
 test.each(FILES)('%s is usable without a warning', (name) => {
   const { config, problems } = loadConfig(join(FOLDER, name), '/');
   expect(problems).toEqual([]);
