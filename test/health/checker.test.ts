@@ -56,6 +56,17 @@ async function round(script: ScriptedProbe, answer: ScriptedProbe['answer']): Pr
 }
 
 describe('active checks', () => {
+  test("what this machine lacks is counted, and is nobody's illness", async () => {
+    const script = scriptProbe('local');
+    const { checker, checks, changes, states } = setUp({ probes: [script] });
+    using _checker = checker;
+    for (let times = 0; times < 5; times += 1) await round(script, 'local');
+    expect(checks.map(({ result }) => result)).toEqual(['local', 'local', 'local', 'local', 'local']);
+    expect([states(), ...changes]).toEqual(['up']);
+    await round(script, 'refused');
+    expect(states()).toBe('down');
+  });
+
   test('members are up with their whole weight before any probe is back', () => {
     const { state, changes, checker } = setUp({ probes: [scriptProbe('silent')], settings: { slowStartMs: 60_000 } });
     using _checker = checker;

@@ -72,6 +72,37 @@ describe('the icap probe', () => {
   });
 
   test.each([
+    { lists: 'REQMOD', passes: true },
+    { lists: 'RESPMOD, reqmod', passes: true },
+    { lists: 'RESPMOD', passes: false },
+    { lists: '', passes: false },
+  ])('a path that a route needs REQMOD of and that lists "$lists" passes: $passes', async ({ lists, passes }) => {
+    await using server = await startProbedServer(answering(OK.replace('REQMOD', lists)));
+    const result = await probePort('icap', server.port, { path: '/scan', methods: ['REQMOD'] });
+    const detail = 'its OPTIONS /scan does not list REQMOD, which a route needs';
+    expect(result).toMatchObject(passes ? { ok: true } : { ok: false, reason: 'status', detail });
+  });
+
+  test('a path that is answered with fields nobody can read fails', async () => {
+    await using server = await startProbedServer(answering('ICAP/1.0 200 OK\r\nno colon here\r\n\r\n'));
+    expect(await probePort('icap', server.port, { path: '/scan' })).toMatchObject({ reason: 'protocol' });
+  });
+
+  test.each([
+    { name: 'a 2xx', answer: OK.replace('ISTag', 'Max-Connections: 20\r\nISTag'), told: [20] },
+    { name: 'a 2xx that fails the check', answer: OK.replace('REQMOD', 'RESPMOD'), told: [undefined] },
+    { name: 'a 404', answer: 'ICAP/1.0 404 Not Found\r\nMax-Connections: 20\r\n\r\n', told: [] },
+  ])('it passes on what the member says of itself: $name', async ({ answer, told }) => {
+    await using server = await startProbedServer(answering(answer));
+    const limits: (number | undefined)[] = [];
+    await probePort('icap', server.port, {
+      ...{ path: '/scan', methods: ['REQMOD'] },
+      onOptions: ({ maxConnections }) => limits.push(maxConnections),
+    });
+    expect(limits).toEqual(told);
+  });
+
+  test.each([
     { name: 'HTTP', answer: 'HTTP/1.1 400 Bad Request\r\n\r\n', detail: "'HTTP/1.1 400 Bad Request'" },
     { name: 'another version', answer: 'ICAP/2.0 200 OK\r\n\r\n', detail: "'ICAP/2.0 200 OK'" },
     { name: 'control bytes', answer: '\x1b[2J\x00\xff\r\n\r\n', detail: "'[2J'" },
