@@ -1,17 +1,29 @@
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { LabIdentity } from './certificate-lab.ts';
+import { converse, freePorts, type ServerProcess, startServerProcess } from './server-process.ts';
 
-/** A real c-icap with its `echo` service. */
+/** A real c-icap. Disposing ends it. */
 export interface CIcap extends AsyncDisposable {
   readonly port: number;
   readonly tlsPort: number;
+  /** What it wrote about requests, one line each. */
+  accessLog(): string;
+  /** Ends all of its processes at once: connections break off, and the ports refuse. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, on the same ports. */
+  start(): Promise<void>;
+}
+
+export interface CIcapOptions {
+  /** Lines of the configuration besides those for ports, processes and logs. */
+  readonly lines: readonly string[];
+  /** A service of these lines that answers OPTIONS with 200. */
+  readonly service: string;
 }
 
 /** Where Debian keeps the modules of c-icap. */
@@ -22,12 +34,15 @@ export const hasCIcap: boolean =
   process.env['CI'] !== undefined ||
   ['/usr/bin/c-icap', '/usr/bin/c-icap-client', `${MODULES}/srv_echo.so`].every(existsSync);
 
+const ECHO: CIcapOptions = { lines: ['Service echo srv_echo.so'], service: 'echo' };
+
 /** Starts c-icap in the foreground; its TLS port wants a client certificate of `ca`. */
-export async function startCIcap(server: LabIdentity, ca: string): Promise<CIcap> {
+export async function startCIcap(server: LabIdentity, ca: string, options: CIcapOptions = ECHO): Promise<CIcap> {
   const dir = mkdtempSync(join(tmpdir(), 'icapgw-c-icap-'));
   chmodSync(dir, 0o755);
-  const [port, tlsPort] = await freePorts();
+  const [port = 0, tlsPort = 0] = await freePorts(2);
   const file = join(dir, 'c-icap.conf');
+  const accessLog = join(dir, 'access.log');
   const { username } = userInfo();
   const lines = [
     `PidFile ${dir}/c-icap.pid`,
@@ -39,29 +54,31 @@ export async function startCIcap(server: LabIdentity, ca: string): Promise<CIcap
     'StartServers 1',
     'MaxServers 2',
     'ThreadsPerChild 20',
+    `TmpDir ${dir}`,
     `ModulesDir ${MODULES}`,
     `ServicesDir ${MODULES}`,
     'LoadMagicFile /etc/c-icap/c-icap.magic',
     `ServerLog ${dir}/server.log`,
-    `AccessLog ${dir}/access.log`,
-    'Service echo srv_echo.so',
+    `AccessLog ${accessLog}`,
+    ...options.lines,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
-  const child = spawn('c-icap', ['-N', '-D', '-f', file], { stdio: 'ignore' });
-  const exited = once(child, 'exit');
-  const cancel = new AbortController();
-  await Promise.race([
-    acceptsConnections(port, cancel.signal),
-    exited.then(([code]) => {
-      throw new Error(`c-icap ended with ${code}`);
-    }),
-  ]).finally(() => cancel.abort());
+  // It forks, and children outlive a killed parent: a group of its own can be ended as a whole.
+  const launch = (): ServerProcess => startServerProcess('c-icap', ['-N', '-D', '-f', file], { detached: true });
+  const answers = (signal: AbortSignal): Promise<void> => answersOptions(port, options.service, signal);
+  let running = launch();
+  await running.until(answers);
   return {
     port,
     tlsPort,
+    accessLog: () => readFileSync(accessLog, 'latin1'),
+    kill: () => running.kill(),
+    async start() {
+      running = launch();
+      await running.until(answers);
+    },
     async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM');
-      await exited;
+      await running.stop();
       rmSync(dir, { recursive: true });
     },
   };
@@ -74,32 +91,15 @@ export async function runCIcapClient(port: number, service: string, args: readon
   return stdout + stderr;
 }
 
-/** c-icap cannot be told to take any port, so two that are free right now have to do. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    ports.push((server.address() as AddressInfo).port);
-  }
-  for (const server of servers) {
-    server.close();
-    await once(server, 'close');
-  }
-  return [ports[0] ?? 0, ports[1] ?? 0];
-}
-
-async function acceptsConnections(port: number, signal: AbortSignal): Promise<void> {
+/** Asks until the service says 200, or the signal. */
+async function answersOptions(port: number, service: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const socket = connect({ host: '127.0.0.1', port });
-    try {
-      await once(socket, 'connect');
-      return;
-    } catch {
-      await setImmediate();
-    } finally {
-      socket.destroy();
-    }
+    const answer = await converse(
+      { host: '127.0.0.1', port },
+      `OPTIONS icap://127.0.0.1:${port}/${service} ICAP/1.0\r\nHost: 127.0.0.1\r\n\r\n`,
+      '\r\n\r\n',
+    );
+    if (answer.startsWith('ICAP/1.0 200')) return;
+    await setImmediate();
   }
 }
