@@ -1,17 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { createCounterBuffer, createCounterLayout } from '../src/observe/counters.ts';
+import { createCounterBuffer, createCounterLayout, WorkerCounters } from '../src/observe/counters.ts';
 import {
   BACKEND_RESULTS,
   BACKEND_STATES,
+  BYPASS_RULES,
   CERTIFICATE_KINDS,
   CLOSE_REASONS,
   DIRECTIONS,
   HANDSHAKE_FAILURES,
   HANDSHAKE_VERSIONS,
   HEALTH_CHECK_RESULTS,
+  ICAP_METHODS,
+  ICAP_STATUSES,
   REJECT_REASONS,
   RELOAD_RESULTS,
+  RETRY_REASONS,
+  VERDICTS,
 } from '../src/observe/labels.ts';
 import { definitionOf, LOG_EVENT_NAMES } from '../src/observe/log-table.ts';
 import { Metrics } from '../src/observe/metrics.ts';
@@ -39,16 +44,19 @@ function firstCells(heading: string): string[] {
 describe('docs/metrics.md', () => {
   test('has every metric with its type and labels, and no other', async () => {
     const layout = createCounterLayout({ services: ['s'], backends: [['b']], workers: 1 });
+    const buffer = createCounterBuffer(layout);
     const metrics = new Metrics({
       build: { version: '1', node: '1', openssl: '1' },
       layout,
-      buffer: createCounterBuffer(layout),
+      buffer,
       sources: {
         connectionsActive: () => 0,
         backends: () => [{ name: 'b', state: 'up', active: 0 }],
+        queueDepth: () => 0,
         logLinesLost: () => 0,
       },
     });
+    new WorkerCounters(layout, buffer, 0).icapAnswered(0, 'REQMOD', 0, 204);
     metrics.certificateExpiry([{ service: 's', kind: 'crl', expiresMs: 0 }]);
     const families = [...parsePrometheus(await metrics.text()).values()];
     const told = families
@@ -72,6 +80,9 @@ describe('docs/metrics.md', () => {
     ['States of a backend', BACKEND_STATES],
     ['Attempts to connect a backend', BACKEND_RESULTS],
     ['Health checks', HEALTH_CHECK_RESULTS],
+    ['Verdicts', VERDICTS],
+    ['Retries', RETRY_REASONS],
+    ['Rules that bypass', BYPASS_RULES],
   ])('%s: has every value, what it means and what to do', (heading, values) => {
     expect(firstCells(heading)).toEqual([...values]);
     for (const row of tableOf(heading)) expect(row.every((cell) => cell !== '')).toBe(true);
@@ -84,6 +95,12 @@ describe('docs/metrics.md', () => {
     ['result', RELOAD_RESULTS],
   ])('has every value of %s', (_, values) => {
     for (const value of values) expect(DOC).toContain(`\`${value}\``);
+  });
+
+  test('has every method and status of requests', () => {
+    const [methods, , statuses] = tableOf('Requests').map(([, values = '']) => values);
+    for (const method of ICAP_METHODS) expect(methods).toContain(`\`${method}\``);
+    for (const status of ICAP_STATUSES) expect(statuses).toMatch(new RegExp(`\\b${status}\\b`));
   });
 
   test('has every log event with its levels', () => {

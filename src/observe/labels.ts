@@ -166,7 +166,6 @@ export const BYPASS_RULES = [
   'file-type',
   'extension',
   'url-only',
-  'size',
   'when-down',
   'on-timeout',
   'on-oversize',
