@@ -108,6 +108,17 @@ describe('stunnel lines', () => {
     ]);
   });
 
+  test.each([
+    ['protocol', 'closed'],
+    ['request-timeout', 'closed'],
+    ['policy', 'reset'],
+    ['backend-abort', 'reset'],
+  ] as const)('tell a connection in ICAP that ended by %s as %s', (reason, word) => {
+    expect(linesOf('connection-closed', { reason })).toEqual([
+      `LOG5[7]: Connection ${word}: 10 byte(s) sent to TLS, 5 byte(s) sent to socket`,
+    ]);
+  });
+
   test('tell start and end of the process', () => {
     expect([
       ...linesOf('starting'),
