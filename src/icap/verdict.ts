@@ -1,5 +1,6 @@
 import type { HeaderPart, Section } from './encapsulated.ts';
 import { fieldValue, type ParsedField } from './field.ts';
+import { httpStatus } from './http-head.ts';
 
 export type Verdict = 'allowed' | 'modified' | 'blocked' | 'error';
 
@@ -22,29 +23,34 @@ export interface Judgement {
   readonly httpStatus: number | undefined;
 }
 
-const HTTP_STATUS = /^HTTP\/\d\.\d (\d{3})/;
 const VIA = /^via:.*\r?\n(?:[ \t].*\r?\n)*/gim;
-const NOTHING_BLOCKED = new Set(['', '0', 'no', 'none', 'false']);
+/** What fields that name a finding hold where there is none. */
+const NOTHING_FOUND = new Set(['', '0', 'no', 'none', 'false', 'clean', 'no threats']);
 
 /**
  * Tells what a server decided. No two vendors say it alike: what counts first is what happens to the content, then the
  * headers vendors report findings in. Reason phrases are never looked at.
  */
 export function judge(exchange: JudgedExchange): Judgement {
-  const httpStatus = httpStatusOf(exchange.received);
-  return { verdict: verdictOf(exchange, httpStatus), threat: threatOf(exchange.fields), httpStatus };
+  const pageStatus = httpStatusOf(exchange.received);
+  const findings = exchange.fields.filter(({ key }) => key.startsWith('x-'));
+  return { verdict: verdictOf(exchange, findings, pageStatus), threat: threatOf(findings), httpStatus: pageStatus };
 }
 
-function verdictOf(exchange: JudgedExchange, httpStatus: number | undefined): Verdict {
+function verdictOf(
+  exchange: JudgedExchange,
+  findings: readonly ParsedField[],
+  pageStatus: number | undefined,
+): Verdict {
   const { method, status, sent, received } = exchange;
   if (status === 204) return 'allowed';
   if (status < 200 || status >= 300) return 'error';
   const isReply = received.some(({ part }) => part === 'res-hdr');
   // A REQMOD that comes back as a response is a refusal whatever its status says: Symantec's is a 200.
   if (method === 'REQMOD' && isReply) return 'blocked';
-  const statusChanged = isReply && httpStatus !== httpStatusOf(sent);
-  if (statusChanged && httpStatus !== undefined && httpStatus >= 300) return 'blocked';
-  if (reportsFinding(exchange.fields)) return 'blocked';
+  const statusChanged = isReply && pageStatus !== httpStatusOf(sent);
+  if (statusChanged && pageStatus !== undefined && pageStatus >= 300) return 'blocked';
+  if (reportsFinding(findings)) return 'blocked';
   if (statusChanged || exchange.bodyChanged === true) return 'modified';
   const part: HeaderPart = method === 'REQMOD' ? 'req-hdr' : 'res-hdr';
   return hasSameHeaders(sectionOf(sent, part), sectionOf(received, part)) ? 'allowed' : 'modified';
@@ -57,33 +63,36 @@ function reportsFinding(fields: readonly ParsedField[]): boolean {
       case 'x-infection-found':
         return true;
       case 'x-virus-id':
-        return text !== '' && text !== 'no threats';
+      case 'x-virus-name':
+        return !NOTHING_FOUND.has(text);
+      case 'x-fsecure-scan-result':
+        return text === 'infected';
       case 'x-violations-found':
         return Number.parseInt(text, 10) >= 1;
       case 'x-response-info':
         return text === 'blocked';
       default:
-        return key.startsWith('x-block') && !NOTHING_BLOCKED.has(text);
+        return key.startsWith('x-block') && !NOTHING_FOUND.has(text);
     }
   });
 }
 
+/** The most exact name comes first: vendors that send several fields shorten it in some. */
 function threatOf(fields: readonly ParsedField[]): string | undefined {
-  const infection = fieldValue(fields, 'x-infection-found');
-  const named = /threat=([^;]+)/i.exec(infection ?? '')?.[1]?.trim();
-  if (named !== undefined && named !== '') return named;
-  const virusId = fieldValue(fields, 'x-virus-id');
-  if (virusId !== undefined && virusId !== '' && virusId.toLowerCase() !== 'no threats') return virusId;
-  // Count, then for each finding: file name, threat, id, resolution, each on a line of its own.
-  const violation = fieldValue(fields, 'x-violations-found')
-    ?.split('\t')
-    .filter((item) => item !== '')[2];
-  return (
-    violation ??
-    fieldValue(fields, 'x-virus-name') ??
-    fieldValue(fields, 'x-blocked-reason') ??
-    fieldValue(fields, 'x-block-reason')
-  );
+  if (fields.length === 0) return undefined;
+  const named = [
+    /threat=([^;]+)/i.exec(fieldValue(fields, 'x-infection-found') ?? '')?.[1],
+    fieldValue(fields, 'x-virus-id'),
+    // Count, then for each finding: file name, threat, id, resolution, each on a line of its own.
+    fieldValue(fields, 'x-violations-found')
+      ?.split('\t')
+      .filter((item) => item !== '')[2],
+    fieldValue(fields, 'x-virus-name'),
+    fieldValue(fields, 'x-fsecure-infection-name')?.replaceAll('"', ''),
+    fieldValue(fields, 'x-blocked-reason'),
+    fieldValue(fields, 'x-block-reason'),
+  ];
+  return named.map((name) => name?.trim()).find((name) => name !== undefined && !NOTHING_FOUND.has(name.toLowerCase()));
 }
 
 /** Nothing returned counts as unchanged: c-icap can say "no modification" with a 200 that holds nothing. */
@@ -102,6 +111,6 @@ function sectionOf(sections: readonly Section[], part: HeaderPart): Buffer | und
 }
 
 function httpStatusOf(sections: readonly Section[]): number | undefined {
-  const digits = HTTP_STATUS.exec(sectionOf(sections, 'res-hdr')?.toString('latin1', 0, 32) ?? '')?.[1];
-  return digits === undefined ? undefined : Number(digits);
+  const block = sectionOf(sections, 'res-hdr');
+  return block === undefined ? undefined : httpStatus(block);
 }

@@ -92,6 +92,13 @@ describe('headers of vendors', () => {
     [{ 'X-Response-Desc': 'FILE: nothing found' }, 'allowed', undefined],
     [{ 'X-Blocked-Reason': 'Infected' }, 'blocked', 'Infected'],
     [{ 'X-Block-Result': '0' }, 'allowed', undefined],
+    [{ 'X-Block-Reason': 'Media Type', 'X-Block-Result': '80' }, 'blocked', 'Media Type'],
+    [{ 'X-Virus-Name': 'EICAR' }, 'blocked', 'EICAR'],
+    [{ 'X-Virus-Name': 'none' }, 'allowed', undefined],
+    [{ 'X-FSecure-Scan-Result': 'infected', 'X-FSecure-Infection-Name': '"Malware.A/B"' }, 'blocked', 'Malware.A/B'],
+    [{ 'X-FSecure-Scan-Result': 'clean', 'X-FSecure-Transaction-Duration': '0.04' }, 'allowed', undefined],
+    [{ 'X-Infection-Found': 'Type=1; Resolution=2; Threat=;', 'X-Virus-ID': 'Policy' }, 'blocked', 'Policy'],
+    [{ 'X-Response-Info': 'passed', 'X-Virus-ID': 'no threats' }, 'allowed', undefined],
   ])('%j: %s, %s', (fields, verdict, threat) => {
     expect(judge(exchange({}, fields as Record<string, string>))).toMatchObject({ verdict, threat });
   });
