@@ -128,7 +128,7 @@ const RESET_REASONS: ReadonlySet<CloseReason> = new Set<CloseReason>([
   'no-backend',
   'error',
   'policy',
-  'backend-abort',
+  'request-timeout',
 ]);
 
 const VERIFY_ERRORS: Readonly<Partial<Record<HandshakeFailure, string>>> = {

@@ -110,9 +110,9 @@ describe('stunnel lines', () => {
 
   test.each([
     ['protocol', 'closed'],
-    ['request-timeout', 'closed'],
+    ['request-timeout', 'reset'],
     ['policy', 'reset'],
-    ['backend-abort', 'reset'],
+    ['backend-abort', 'closed'],
   ] as const)('tell a connection in ICAP that ended by %s as %s', (reason, word) => {
     expect(linesOf('connection-closed', { reason })).toEqual([
       `LOG5[7]: Connection ${word}: 10 byte(s) sent to TLS, 5 byte(s) sent to socket`,
