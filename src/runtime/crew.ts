@@ -10,6 +10,8 @@ export interface CrewOptions {
   /** The other end of a worker's way to the logs. */
   readonly onEventPort: (port: MessagePort) => void;
   readonly onFailures: (service: number, slot: number) => void;
+  /** A client asked for a path of the backends that is not known yet. */
+  readonly onLearn: (service: number, path: string) => void;
   /** A worker ended that should not have: called before its replacement starts. */
   readonly onDeath: (workerIndex: number, detail: string) => void;
   readonly onReplaced: (workerIndex: number) => void;
@@ -17,6 +19,8 @@ export interface CrewOptions {
 
 /** From TypeScript while developing, from JavaScript once built. */
 const ENTRY: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+/** How long threads may take to end. A system call that hangs can hold one for ever. */
+const END_PATIENCE_MS = 3000;
 const REPLACE_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;
 /** Who lived so long did not die of its start: the next one need not wait. */
@@ -73,15 +77,19 @@ export class Crew implements AsyncDisposable {
     return answers.filter((each) => each !== undefined);
   }
 
-  /** Ends all threads. Their sockets close with them. */
+  /** Ends all threads. Their sockets close with them. One that does not end is left to the end of the process. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    await Promise.all(this.#workers.map((worker) => worker?.terminate()));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const patience = setTimeout(resolve, END_PATIENCE_MS);
+    for (const worker of this.#workers) worker?.unref();
+    await Promise.race([Promise.all(this.#workers.map((worker) => worker?.terminate())), late]);
+    clearTimeout(patience);
   }
 
   #spawn(index: number): Worker {
-    const { snapshot, onEventPort, onFailures } = this.#options;
+    const { snapshot, onEventPort, onFailures, onLearn } = this.#options;
     const { port1: ours, port2: theirs } = new MessageChannel();
     const worker = new Worker(ENTRY, {
       workerData: snapshot(index, theirs),
@@ -95,6 +103,7 @@ export class Crew implements AsyncDisposable {
     });
     worker.on('message', (message: FromWorker) => {
       if (message.type === 'failures') onFailures(message.service, message.slot);
+      else if (message.type === 'learn') onLearn(message.service, message.path);
       else if (message.type === 'listen-failed') detail = message.detail;
     });
     const startedMs = performance.now();

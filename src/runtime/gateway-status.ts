@@ -2,8 +2,15 @@ import { formatAddress } from '../config/address.ts';
 import type { Address, Config } from '../config/config.ts';
 import type { MemberStatus } from '../health/checker.ts';
 import type { CounterTotals } from '../observe/counter-totals.ts';
-import { HANDSHAKE_FAILURES, REJECT_REASONS } from '../observe/labels.ts';
-import type { BackendStatus, GatewayState, Readiness, ServiceStatus, StatusSnapshot } from '../observe/status.ts';
+import { CONTENT_METHODS, HANDSHAKE_FAILURES, REJECT_REASONS, type VerdictLabel } from '../observe/labels.ts';
+import type {
+  BackendStatus,
+  GatewayState,
+  IcapStatus,
+  Readiness,
+  ServiceStatus,
+  StatusSnapshot,
+} from '../observe/status.ts';
 import type { Pool } from './pool.ts';
 
 /** What the status is made of, at the moment it is asked for. */
@@ -51,7 +58,24 @@ function serviceStatus({ config, addresses, pools, totals, startedAtMs }: Status
       handshakesFailed: sum(HANDSHAKE_FAILURES, (reason) => totals.handshakeFailures(index, reason)),
     },
     bytes: { received: totals.bytes(index, 'received'), sent: totals.bytes(index, 'sent') },
+    icap: service.protocol === 'icap' ? icapStatus(pool, totals, index) : null,
     backends: service.backends.map(({ name, addressText }) => backendStatus(pool, name, addressText, startedAtMs)),
+  };
+}
+
+function icapStatus(pool: Pool, totals: CounterTotals, index: number): IcapStatus {
+  const count = (verdict: VerdictLabel): number =>
+    sum(CONTENT_METHODS, (method) => totals.icapVerdicts(index, method, verdict));
+  return {
+    queued: pool.state.queued(),
+    verdicts: {
+      allowed: count('allowed'),
+      modified: count('modified'),
+      blocked: count('blocked'),
+      bypassed: count('bypassed'),
+      error: count('error'),
+      aborted: count('aborted'),
+    },
   };
 }
 
@@ -69,6 +93,8 @@ function backendStatus(pool: Pool, name: string, address: string, startedAtMs: n
     reason: member === undefined ? 'its name does not resolve' : reasonOf(member),
     since: new Date(member?.sinceMs ?? startedAtMs).toISOString(),
     active: pool.activeOf(name),
+    idle: pool.idleOf(name),
+    limit: pool.limitOf(name) ?? null,
   };
 }
 

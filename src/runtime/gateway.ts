@@ -10,12 +10,12 @@ import { CounterTotals } from '../observe/counter-totals.ts';
 import { type CounterLayout, createCounterBuffer, createCounterLayout } from '../observe/counters.ts';
 import { receiveEvents } from '../observe/event-port.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { Metrics } from '../observe/metrics.ts';
 import type { GatewayState } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
 import { Crew } from './crew.ts';
 import { fileLimit, neededFiles } from './file-limit.ts';
+import { GatewayMetrics } from './gateway-metrics.ts';
 import { readiness, type StatusSources, snapshotStatus } from './gateway-status.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
@@ -53,8 +53,7 @@ export class Gateway implements AsyncDisposable {
   readonly #pools: readonly Pool[];
   readonly #crew: Crew;
   readonly #trust: TrustKeeper;
-  // Loading it takes longer than all the rest of the start: the workers start meanwhile.
-  readonly #metrics: Promise<Metrics>;
+  readonly #metrics: GatewayMetrics;
   #state: GatewayState = 'starting';
   #addresses: readonly (readonly Address[])[] = [];
   #admin: AdminServer | undefined;
@@ -80,8 +79,9 @@ export class Gateway implements AsyncDisposable {
           resolver,
           log,
           onMembers: (members) => this.#crew.tell({ type: 'members', service: index, members }),
+          onOptions: (paths) => this.#crew.tell({ type: 'options', service: index, paths }),
           onCheck: (backend, result, seconds) =>
-            this.#tellMetrics((metrics) => metrics.healthCheck(service.name, backend, result, seconds)),
+            this.#metrics.tell((metrics) => metrics.healthCheck(service.name, backend, result, seconds)),
         }),
     );
     this.#crew = new Crew({
@@ -89,6 +89,7 @@ export class Gateway implements AsyncDisposable {
       snapshot: (workerIndex, eventPort) => this.#snapshotFor(workerIndex, eventPort),
       onEventPort: (port) => receiveEvents(port, log, options.access),
       onFailures: (service, slot) => this.#pools[service]?.reportFailures(slot),
+      onLearn: (service, path) => this.#pools[service]?.learn(path),
       onDeath: (worker, detail) => this.#workerDied(worker, detail),
       onReplaced: (worker) => log.log('worker-started', { worker }),
     });
@@ -97,9 +98,12 @@ export class Gateway implements AsyncDisposable {
       material: options.material,
       log,
       tell: (message) => this.#crew.tell(message),
-      onExpiries: (expiries) => this.#tellMetrics((metrics) => metrics.certificateExpiry(expiries)),
+      onExpiries: (expiries) => this.#metrics.tell((metrics) => metrics.certificateExpiry(expiries)),
     });
-    this.#metrics = this.#loadMetrics();
+    this.#metrics = new GatewayMetrics({
+      ...{ config, version: options.version, layout: this.#layout, buffer: this.#counterBuffer, pools: this.#pools },
+      logLinesLost: () => log.lostCount + (options.access?.lostCount ?? 0),
+    });
   }
 
   /** Starts everything. Throws `ICAPGW_LISTEN` where an address cannot be had; nothing is left running then. */
@@ -209,37 +213,8 @@ export class Gateway implements AsyncDisposable {
       sources: {
         status: () => snapshotStatus(this.#statusSources()),
         readiness: () => readiness(this.#statusSources()),
-        metricsText: async () => (await this.#metrics).text(),
+        metricsText: () => this.#metrics.text(),
       },
-    });
-  }
-
-  async #loadMetrics(): Promise<Metrics> {
-    const { Metrics } = await import('../observe/metrics.ts');
-    const { version, log, access, config } = this.#options;
-    return new Metrics({
-      build: { version, node: process.versions.node, openssl: process.versions.openssl },
-      layout: this.#layout,
-      buffer: this.#counterBuffer,
-      sources: {
-        connectionsActive: (service) => this.#pools[service]?.state.connections() ?? 0,
-        backends: (service) =>
-          (config.services[service]?.backends ?? []).map(({ name }) => ({
-            name,
-            state: this.#pools[service]?.stateOf(name) ?? 'down',
-            active: this.#pools[service]?.activeOf(name) ?? 0,
-          })),
-        logLinesLost: () => log.lostCount + (access?.lostCount ?? 0),
-      },
-    });
-  }
-
-  #tellMetrics(tell: (metrics: Metrics) => void): void {
-    this.#metrics.then(tell).catch((error: unknown) => {
-      // Losing a number is no reason to stop, a mistake in this program is.
-      process.nextTick(() => {
-        throw error;
-      });
     });
   }
 
@@ -252,14 +227,8 @@ export class Gateway implements AsyncDisposable {
         const loaded = this.#trust.material[index];
         if (pool === undefined || loaded === undefined)
           throw new RangeError(`no pool or material for service ${index}`);
-        return {
-          config: service,
-          ...loaded,
-          poolBuffer: pool.state.buffer,
-          members: pool.members,
-          options: [],
-          blockPage: undefined,
-        };
+        const { state, members, paths } = pool;
+        return { config: service, ...loaded, poolBuffer: state.buffer, members, options: paths };
       }),
       counterLayout: this.#layout,
       counterBuffer: this.#counterBuffer,
@@ -268,6 +237,7 @@ export class Gateway implements AsyncDisposable {
       connectionIds: this.#connectionIds,
       enabledEvents: log.enabled,
       accessEnabled: access !== undefined,
+      squidEnabled: config.log.accessFormat === 'squid',
       eventPort,
     };
   }
@@ -276,7 +246,7 @@ export class Gateway implements AsyncDisposable {
     for (const pool of this.#pools) pool.state.releaseWorker(worker);
     releaseWorkerSources(this.#sourceMemory, worker);
     this.#options.log.log('worker-died', { worker, detail });
-    this.#tellMetrics((metrics) => metrics.workerRestarted());
+    this.#metrics.tell((metrics) => metrics.workerRestarted());
   }
 
   #statusSources(): StatusSources {

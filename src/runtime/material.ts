@@ -4,11 +4,14 @@ import { type Problem, TlsMaterialError } from '../errors.ts';
 import { type BackendMaterial, loadBackendMaterial } from '../tls/backend-material.ts';
 import { findRefusedSetting } from '../tls/context-check.ts';
 import { loadServiceMaterial, materialWarnings, type ServiceMaterial } from '../tls/service-material.ts';
+import { readBlockPage } from './block-page-file.ts';
 
-/** What the TLS of one service and of its backends needs from the disk. */
+/** What one service needs from the disk. */
 export interface LoadedService {
   readonly material: ServiceMaterial | undefined;
   readonly backendMaterial: readonly (BackendMaterial | undefined)[];
+  /** The text of the configured page; undefined: the built-in one. */
+  readonly blockPage: string | undefined;
 }
 
 export interface LoadedMaterial {
@@ -17,7 +20,7 @@ export interface LoadedMaterial {
   readonly problems: readonly Problem[];
 }
 
-/** Reads every certificate, key and list a configuration names, and reports all that is wrong with them at once. */
+/** Reads every certificate, key, list and page a configuration names, and reports all that is wrong with them at once. */
 export function loadMaterial(config: Config, lineOf: (path: RawPath) => number): LoadedMaterial {
   const problems: Problem[] = [];
   const attempt = <T>(path: RawPath, keys: Readonly<Record<string, unknown>>, load: () => T): T | undefined => {
@@ -53,7 +56,13 @@ export function loadMaterial(config: Config, lineOf: (path: RawPath) => number):
     const backendMaterial = service.backends.map(({ tls }, backend) =>
       attempt(['services', index, 'backends', backend, 'tls'], { ...tls }, () => tls && loadBackendMaterial(tls)),
     );
-    return { material, backendMaterial };
+    const page = service.icap.blockPage === undefined ? undefined : readBlockPage(service.icap.blockPage);
+    if (page !== undefined && 'problem' in page) {
+      const line = lineOf(['services', index, 'block-page']);
+      const message = `block-page: ${page.problem}`;
+      problems.push({ severity: 'error', file: config.file, line, message, code: 'ICAPGW_CONFIG_INVALID' });
+    }
+    return { material, backendMaterial, blockPage: page !== undefined && 'text' in page ? page.text : undefined };
   });
   return { services, problems };
 }

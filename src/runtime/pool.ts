@@ -1,17 +1,19 @@
 import { PoolState } from '../balance/pool-state.ts';
 import type { BackendConfig, ServiceConfig } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
-import { Checker, type MemberStatus } from '../health/checker.ts';
-import { createProbe } from '../health/create-probe.ts';
+import { AdvertisedLimits } from '../health/advertised-limits.ts';
+import { Checker, type MemberStatus, type StateChange } from '../health/checker.ts';
 import type { AdministrativeState } from '../health/member-watch.ts';
 import { type AddressedMember, countSlots, type Membership, startMembership } from '../health/membership.ts';
-import type { Probe } from '../health/probe.ts';
+import { OptionsDirectory } from '../health/options-directory.ts';
+import type { PathOptions } from '../health/path-options.ts';
 import type { Resolver } from '../health/resolver.ts';
-import { type BackendIdentity, createBackendIdentity } from '../net/backend-identity.ts';
-import { dialOnce } from '../net/dialer.ts';
+import { knownPaths } from '../health/service-plan.ts';
+import type { ServiceOptions } from '../icap/service-options.ts';
 import type { BackendStateLabel } from '../observe/labels.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
+import { MemberTalk } from './member-talk.ts';
 
 export interface PoolOptions {
   readonly config: ServiceConfig;
@@ -20,6 +22,8 @@ export interface PoolOptions {
   readonly resolver: Resolver;
   readonly log: Logger;
   readonly onMembers: (members: readonly AddressedMember[]) => void;
+  /** What the backends say of their paths; only in ICAP mode. */
+  readonly onOptions: (paths: readonly PathOptions[]) => void;
   readonly onCheck: (backend: string, result: MemberResult, seconds: number) => void;
 }
 
@@ -33,29 +37,26 @@ export class Pool implements Disposable {
   readonly state: PoolState;
   readonly #options: PoolOptions;
   readonly #checker: Checker;
-  readonly #identities: readonly (BackendIdentity | undefined)[];
+  readonly #talk: MemberTalk;
+  readonly #limits: AdvertisedLimits;
+  readonly #directory: OptionsDirectory | undefined;
   #membership: Membership | undefined;
   #members: readonly AddressedMember[] = [];
 
   constructor(options: PoolOptions) {
-    const { config, backendMaterial, workers, log } = options;
+    const { config, backendMaterial, workers } = options;
     this.#options = options;
     this.state = PoolState.create(countSlots(config.backends), workers);
-    this.#identities = config.backends.map(({ address }, index) => {
-      const material = backendMaterial[index];
-      const host = address.kind === 'tcp' ? address.host : 'localhost';
-      return material === undefined ? undefined : createBackendIdentity(material, host);
-    });
+    this.#talk = new MemberTalk(config, backendMaterial);
+    this.#limits = new AdvertisedLimits((slot, limit) => this.state.setLimit(slot, limit));
+    this.#directory = config.protocol === 'icap' ? this.#createDirectory() : undefined;
     this.#checker = new Checker({
       state: this.state,
       settings: { ...config.health, ejectMs: config.outliers.ejectMs, slowStartMs: config.slowStartMs },
       outliers: config.outliers,
       random: Math.random,
       administrative: new Map<string, AdministrativeState>(),
-      onStateChange: (change) => {
-        const { backend, address, from, to, reason } = change;
-        log.log('backend-state', { service: config.name, backend, address, from, to, reason });
-      },
+      onStateChange: (change) => this.#stateChanged(change),
       onCheck: ({ backend, result, seconds }) => options.onCheck(backend, result, seconds),
     });
   }
@@ -84,6 +85,16 @@ export class Pool implements Disposable {
     await this.#membership.settled;
   }
 
+  /** What is known of the paths of the backends. */
+  get paths(): readonly PathOptions[] {
+    return this.#directory?.paths ?? [];
+  }
+
+  /** A client asked for a path that is not known yet. */
+  learn(path: string): void {
+    this.#directory?.learn(path);
+  }
+
   reportFailures(slot: number): void {
     this.#checker.reportFailures(slot);
   }
@@ -101,13 +112,22 @@ export class Pool implements Disposable {
   }
 
   activeOf(backend: string): number {
-    return this.#members
-      .filter(({ backendName }) => backendName === backend)
-      .reduce((sum, { slot }) => sum + this.state.activeOf(slot), 0);
+    return this.#slotsOf(backend).reduce((sum, slot) => sum + this.state.activeOf(slot), 0);
+  }
+
+  idleOf(backend: string): number {
+    return this.#slotsOf(backend).reduce((sum, slot) => sum + this.state.idleOf(slot), 0);
+  }
+
+  /** How many connections the backend may have now, over all its addresses; undefined: any number. */
+  limitOf(backend: string): number | undefined {
+    const limits = this.#slotsOf(backend).map((slot) => this.state.limitOf(slot));
+    return limits.length === 0 || limits.includes(0) ? undefined : limits.reduce((sum, limit) => sum + limit, 0);
   }
 
   [Symbol.dispose](): void {
     this.#membership?.[Symbol.dispose]();
+    this.#directory?.[Symbol.dispose]();
     this.#checker[Symbol.dispose]();
   }
 
@@ -115,8 +135,42 @@ export class Pool implements Disposable {
     const { config, log, onMembers } = this.#options;
     for (const backend of config.backends) this.#tellAddresses(backend, members, log);
     this.#members = members;
-    this.#checker.setMembers(members.map((member) => ({ ...member, probe: this.#createProbe(member) })));
+    this.#checker.setMembers(
+      members.map((member) => {
+        const path = config.health.path ?? '/';
+        const onAnswer = ({ maxConnections }: ServiceOptions): void =>
+          this.#limits.record(member, path, maxConnections);
+        return { ...member, probe: this.#talk.createProbe(member, onAnswer) };
+      }),
+    );
     onMembers(members);
+    this.#directory?.setMembers(members.map((member) => ({ ...member, ask: this.#talk.createAsk(member) })));
+  }
+
+  #slotsOf(backend: string): readonly number[] {
+    return this.#members.filter(({ backendName }) => backendName === backend).map(({ slot }) => slot);
+  }
+
+  #createDirectory(): OptionsDirectory {
+    const { config, log, onOptions } = this.#options;
+    return new OptionsDirectory({
+      paths: knownPaths(config),
+      timeoutMs: config.health.timeoutMs,
+      retryMs: config.health.intervalMs,
+      onPaths: onOptions,
+      onOptions: (slot, path, options) => {
+        const member = this.#members.find((each) => each.slot === slot);
+        if (member !== undefined) this.#limits.record(member, path, options?.maxConnections);
+      },
+      onIgnored: (path) => log.log('icap-path-ignored', { service: config.name, path }),
+    });
+  }
+
+  #stateChanged({ slot, backend, address, from, to, reason }: StateChange): void {
+    const { config, log } = this.#options;
+    log.log('backend-state', { service: config.name, backend, address, from, to, reason });
+    if (to === 'maint') this.#directory?.hold(slot);
+    else if (to === 'up' || from === 'maint') this.#directory?.refresh(slot);
   }
 
   #tellAddresses({ name, address }: BackendConfig, members: readonly AddressedMember[], log: Logger): void {
@@ -126,34 +180,5 @@ export class Pool implements Disposable {
     const isName = address.kind === 'tcp' && addresses[0] !== undefined && !addresses[0].includes(address.host);
     if (!isName || before.join() === addresses.join()) return;
     log.log('backend-addresses', { service: this.#options.config.name, backend: name, addresses });
-  }
-
-  #createProbe(member: AddressedMember): Probe | undefined {
-    const { config } = this.#options;
-    const { type, path } = config.health;
-    if (type === 'none') return undefined;
-    const backend = config.backends[member.backend];
-    const { address } = backend ?? member;
-    // What is asked for by name is asked by that name; a tcp probe is about the port alone.
-    const identity = type === 'tcp' ? undefined : this.#identities[member.backend];
-    return createProbe(type, {
-      authority: address.kind === 'tcp' ? `${address.host}:${address.port}` : 'localhost',
-      path,
-      dial: (signal) =>
-        dialOnce(
-          {
-            address: member.address,
-            addressText: member.addressText,
-            timeoutMs: Number.POSITIVE_INFINITY,
-            noDelay: true,
-            keepAliveMs: undefined,
-            localAddress: config.sockets.localAddress,
-            preamble: undefined,
-            identity,
-            onread: undefined,
-          },
-          signal,
-        ),
-    });
   }
 }

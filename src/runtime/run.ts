@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Problem } from '../errors.ts';
-import { openAccessLog } from '../observe/access-log.ts';
+import { type AccessLog, openAccessLog } from '../observe/access-log.ts';
 import { type Logger, openLogger } from '../observe/logger.ts';
 import { Gateway } from './gateway.ts';
 import type { LoadedService } from './material.ts';
@@ -46,7 +46,7 @@ export async function run(options: RunOptions): Promise<void> {
   });
   await createLogFiles(config, logFilesOf(config));
   await using log = await openLogger({ ...config.log, color: color && config.log.file === '-', complain });
-  await using access = config.log.access === 'off' ? undefined : await openAccessLog({ file: config.log.access, log });
+  await using access = await openAccess(config, log);
   reopened.push(() => reopenLogs(log, access));
   tellStart(options, log);
   const adminToken = await readAdminToken(config);
@@ -86,6 +86,10 @@ async function readAdminToken({ admin }: Config): Promise<string | undefined> {
   if (admin.tokenFile === undefined) return undefined;
   const { loadToken } = await import('../observe/admin-guard.ts');
   return await loadToken(admin.tokenFile);
+}
+
+async function openAccess({ log: { access, accessFormat } }: Config, log: Logger): Promise<AccessLog | undefined> {
+  return access === 'off' ? undefined : await openAccessLog({ file: access, format: accessFormat, log });
 }
 
 function reopenLogs(log: Logger, access: { reopen(): Promise<void> } | undefined): void {

@@ -36,6 +36,8 @@ export interface WorkerSnapshot {
   readonly connectionIds: SharedArrayBuffer;
   readonly enabledEvents: EnabledEvents;
   readonly accessEnabled: boolean;
+  /** Whether the access log is written in the squid layout. */
+  readonly squidEnabled: boolean;
   readonly eventPort: MessagePort;
 }
 

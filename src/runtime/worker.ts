@@ -29,10 +29,10 @@ class WorkerRuntime {
   readonly #tell: (message: FromWorker) => void;
 
   constructor(snapshot: WorkerSnapshot, tell: (message: FromWorker) => void) {
-    const { eventPort, enabledEvents, accessEnabled } = snapshot;
+    const { eventPort: port, enabledEvents: enabled, accessEnabled: access, squidEnabled: squid } = snapshot;
     this.#snapshot = snapshot;
     this.#tell = tell;
-    this.#events = new EventPort({ port: eventPort, enabled: enabledEvents, access: accessEnabled });
+    this.#events = new EventPort({ port, enabled, access, squid });
     this.#tickets = snapshot.tickets;
     this.#materials = snapshot.services.map(({ material }) => material);
     this.#contexts = snapshot.services.map((service, index) => this.#createContext(service, index));
@@ -99,7 +99,7 @@ class WorkerRuntime {
   }
 
   #createContext(
-    { config, material, backendMaterial, poolBuffer, members }: ServiceSnapshot,
+    { config, material, backendMaterial, blockPage, poolBuffer, members }: ServiceSnapshot,
     index: number,
   ): ServiceContext {
     const { workerIndex, counterLayout, counterBuffer, sourceMemory, connectionIds } = this.#snapshot;
@@ -115,6 +115,7 @@ class WorkerRuntime {
         const host = address.kind === 'tcp' ? address.host : 'localhost';
         return found === undefined ? undefined : createBackendIdentity(found, host);
       }),
+      blockPage,
       sources: new SourceLimits({ memory: sourceMemory, workerIndex, scope: config.name }),
       counters: new WorkerCounters(counterLayout, counterBuffer, workerIndex),
       events: this.#events,
@@ -144,9 +145,8 @@ function createSelector(
   { config, pool, worker }: Pick<ServiceContext, 'config' | 'pool' | 'worker'>,
   members: readonly AddressedMember[],
 ): Selector<AddressedMember> {
-  const { policy } = config.balance;
   return new Selector({
-    policy: createPolicy(policy === 'header-hash' ? 'source-hash' : policy),
+    policy: createPolicy(config.balance.policy),
     members,
     state: pool,
     worker,

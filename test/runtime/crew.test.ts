@@ -8,6 +8,8 @@ const threads = vi.hoisted(() => ({
   started: [] as ScriptedWorker[],
   /** What a worker answers to `listen`: that it listens, or why it cannot. */
   refusal: undefined as string | undefined,
+  /** Whether they do not end when asked to. */
+  isStuck: false,
 }));
 
 /** A thread that answers as told and ends when asked to. */
@@ -37,7 +39,10 @@ vi.mock('node:worker_threads', async (importOriginal) => {
       queueMicrotask(() => this.emit('message', answer));
     }
 
+    unref(): void {}
+
     async terminate(): Promise<number> {
+      if (threads.isStuck) await new Promise(() => {});
       this.emit('exit', 1);
       return 1;
     }
@@ -49,21 +54,24 @@ beforeEach(() => {
   vi.useFakeTimers();
   threads.started.length = 0;
   threads.refusal = undefined;
+  threads.isStuck = false;
   return () => vi.useRealTimers();
 });
 
-function createCrew(): { readonly crew: Crew; readonly deaths: string[]; readonly replaced: number[] } {
+function createCrew() {
   const deaths: string[] = [];
   const replaced: number[] = [];
+  const learned: string[] = [];
   const options: CrewOptions = {
     size: 2,
     snapshot: (): WorkerSnapshot => ({}) as WorkerSnapshot,
     onEventPort: (port: MessagePort) => port.close(),
     onFailures: () => {},
+    onLearn: (service, path) => learned.push(`${service} ${path}`),
     onDeath: (worker, detail) => deaths.push(`${worker}: ${detail}`),
     onReplaced: (worker) => replaced.push(worker),
   };
-  return { crew: new Crew(options), deaths, replaced };
+  return { crew: new Crew(options), deaths, replaced, learned };
 }
 
 describe('a worker that dies', () => {
@@ -106,4 +114,24 @@ describe('a worker that dies', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(threads.started).toHaveLength(2);
   });
+});
+
+test('a path that a worker wants to know of is passed on', async () => {
+  const { crew, learned } = createCrew();
+  await using _crew = crew;
+  await crew.start([[]]);
+  threads.started[1]?.emit('message', { type: 'learn', service: 2, path: '/avscan' } satisfies FromWorker);
+  expect(learned).toEqual(['2 /avscan']);
+});
+
+test('a worker that does not end is not waited for without end', async () => {
+  const { crew } = createCrew();
+  await crew.start([[]]);
+  threads.isStuck = true;
+  const ended = vi.fn();
+  const disposed = crew[Symbol.asyncDispose]().then(ended);
+  await vi.advanceTimersByTimeAsync(2_999);
+  expect(ended).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1);
+  await disposed;
 });

@@ -26,6 +26,7 @@ test('a backend whose name never resolved says so, since the start', async () =>
     resolver: scriptResolver({}),
     log,
     onMembers: () => {},
+    onOptions: () => {},
     onCheck: () => {},
   });
   await pool.start();

@@ -1,0 +1,75 @@
+import { formatAddress } from '../config/address.ts';
+import type { ServiceConfig } from '../config/config.ts';
+import { createProbe } from '../health/create-probe.ts';
+import type { AskOptions } from '../health/member-catalog.ts';
+import type { AddressedMember } from '../health/membership.ts';
+import { askOptions } from '../health/options-exchange.ts';
+import type { Dial, Probe } from '../health/probe.ts';
+import { deepCheckOf, neededMethods } from '../health/service-plan.ts';
+import { visit } from '../health/visit.ts';
+import type { ServiceOptions } from '../icap/service-options.ts';
+import { type BackendIdentity, createBackendIdentity } from '../net/backend-identity.ts';
+import { dialOnce } from '../net/dialer.ts';
+import type { BackendMaterial } from '../tls/backend-material.ts';
+
+/** How the control plane talks to the members of one service: over connections of its own, by the service's settings. */
+export class MemberTalk {
+  readonly #config: ServiceConfig;
+  /** By index of the backend; undefined where it speaks in clear. */
+  readonly #identities: readonly (BackendIdentity | undefined)[];
+
+  constructor(config: ServiceConfig, backendMaterial: readonly (BackendMaterial | undefined)[]) {
+    this.#config = config;
+    this.#identities = config.backends.map(({ address }, index) => {
+      const material = backendMaterial[index];
+      const host = address.kind === 'tcp' ? address.host : 'localhost';
+      return material === undefined ? undefined : createBackendIdentity(material, host);
+    });
+  }
+
+  /** Undefined: the service wants no checks. */
+  createProbe(member: AddressedMember, onOptions: (options: ServiceOptions) => void): Probe | undefined {
+    const { type, path } = this.#config.health;
+    if (type === 'none') return undefined;
+    const backend = member.backendName;
+    return createProbe(type, {
+      // A tcp probe is about the port alone.
+      dial: this.#createDial(member, type === 'tcp' ? undefined : this.#identities[member.backend]),
+      icap: {
+        authority: this.#authorityOf(member),
+        path,
+        methods: path === undefined ? [] : neededMethods(this.#config, backend, path),
+        deep: deepCheckOf(this.#config, backend),
+        onOptions,
+      },
+    });
+  }
+
+  createAsk(member: AddressedMember): AskOptions {
+    const dial = this.#createDial(member, this.#identities[member.backend]);
+    const authority = this.#authorityOf(member);
+    return (path, options) => visit(dial, options, (talk) => talk((stream) => askOptions(stream, authority, path)));
+  }
+
+  /** What is configured by name is asked by that name. */
+  #authorityOf(member: AddressedMember): string {
+    const { address } = this.#config.backends[member.backend] ?? member;
+    return address.kind === 'unix' ? 'localhost' : formatAddress(address);
+  }
+
+  #createDial({ address, addressText }: AddressedMember, identity: BackendIdentity | undefined): Dial {
+    const { localAddress } = this.#config.sockets;
+    return (signal) =>
+      dialOnce(
+        {
+          ...{ address, addressText, localAddress, identity },
+          timeoutMs: Number.POSITIVE_INFINITY,
+          noDelay: true,
+          keepAliveMs: undefined,
+          preamble: undefined,
+          onread: undefined,
+        },
+        signal,
+      );
+  }
+}
