@@ -8,7 +8,7 @@ export interface Member {
   readonly priority: number;
   /** 0 to 256; 0 takes no new connections. */
   readonly weight: number;
-  /** 0: no limit. */
+  /** What the configuration says; 0: nothing. What is in force is PoolState's `limitOf`. */
   readonly maxConnections: number;
   /** Who it is, whatever its place in the file: what consistent hashing hashes. */
   readonly key: string;
@@ -20,7 +20,7 @@ export interface Candidate {
   readonly hash: number;
   /** Above 0, in the units of PoolState. */
   weight: number;
-  /** Connections it holds now; 0 unless the policy says `usesActive`. */
+  /** Connections to it that are in use now; 0 unless the policy says `usesActive`. */
   active: number;
 }
 

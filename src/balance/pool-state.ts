@@ -1,3 +1,6 @@
+import { ChangeSignal } from './change-signal.ts';
+import { hasJustMoved, lowered, lowerLimit, pauseEnd, pauseLeftMs, raised, stampOf } from './saturation.ts';
+
 const STATES = ['unused', 'up', 'down', 'ejected', 'drain', 'maint'] as const;
 
 /** What a slot of the pool is fit for. Only `up` takes new connections in the ordinary course of things. */
@@ -9,16 +12,33 @@ export const WEIGHT_UNIT = 256;
 const SLOTS = 0;
 const WORKERS = 1;
 const TICKET = 2;
-const HEADER_WORDS = 3;
+const VERSION = 3;
+const HEADER_WORDS = 4;
+
+/** Rows of one cell per worker that follow the header. */
+const CONNECTIONS = 0;
+const WAITING = 1;
+const HEADER_ROWS = 2;
 
 const STATE = 0;
 const WEIGHT = 1;
 const FAILURES = 2;
-const SLOT_WORDS = 3;
+const LIMIT = 3;
+const CAP = 4;
+const CEILING = 5;
+const LOWERED_AT = 6;
+const RAISED_AT = 7;
+const PAUSED_UNTIL = 8;
+const SLOT_WORDS = 9;
+
+/** Rows of one cell per worker that follow the words of a slot. `open` counts those in use and those that are idle. */
+const OPEN = 0;
+const ACTIVE = 1;
+const SLOT_ROWS = 2;
 
 /**
  * The part of one service's pool that must be exact in every thread, over one SharedArrayBuffer. The main thread writes
- * states and weights, workers count connections and connect failures; both sides construct it over the same buffer.
+ * states, weights and limits, workers count connections, waiters and failures; both construct it over the same buffer.
  *
  * A count is kept as one cell per worker and read as their sum. A worker touches only its own cells, so what a worker
  * held when it died is known exactly, wherever it was cut off.
@@ -28,6 +48,7 @@ export class PoolState {
   readonly slots: number;
   readonly workers: number;
   readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #changes: ChangeSignal;
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
@@ -37,6 +58,7 @@ export class PoolState {
     if (this.slots < 1 || this.workers < 1 || this.#words.length !== wordCount(this.slots, this.workers)) {
       throw new RangeError('this buffer was not made by PoolState.create');
     }
+    this.#changes = new ChangeSignal(this.#words, VERSION);
   }
 
   /** Makes a pool in which every slot is `unused`. */
@@ -54,59 +76,165 @@ export class PoolState {
   }
 
   stateOf(slot: number): MemberState {
-    return STATES[Atomics.load(this.#words, this.#record(slot) + STATE)] ?? 'unused';
+    return STATES[this.#load(slot, STATE)] ?? 'unused';
   }
 
+  /** A slot that is not up forgets its saturation: what comes back may be another machine. */
   setState(slot: number, state: MemberState): void {
-    Atomics.store(this.#words, this.#record(slot) + STATE, STATES.indexOf(state));
+    this.#store(slot, STATE, STATES.indexOf(state));
+    if (state !== 'up') {
+      this.#store(slot, CAP, 0);
+      this.#store(slot, PAUSED_UNTIL, 0);
+    }
+    this.#wakeWaiters();
   }
 
   /** The weight in force, in units of 1/WEIGHT_UNIT. */
   weightOf(slot: number): number {
-    return Atomics.load(this.#words, this.#record(slot) + WEIGHT);
+    return this.#load(slot, WEIGHT);
   }
 
   setWeight(slot: number, weight: number): void {
-    Atomics.store(this.#words, this.#record(slot) + WEIGHT, weight);
+    this.#store(slot, WEIGHT, weight);
   }
 
-  /** Connections that all workers hold to this slot. */
+  /** Connections that may be open to this slot now, 0 for any number: its own limit, or less while it is saturated. */
+  limitOf(slot: number): number {
+    return lowerLimit(this.#load(slot, LIMIT), this.#load(slot, CAP));
+  }
+
+  /** The slot's own limit, whatever its saturation; 0: none. */
+  configuredLimitOf(slot: number): number {
+    return this.#load(slot, LIMIT);
+  }
+
+  /** Sets the slot's own limit; 0: none. */
+  setLimit(slot: number, limit: number): void {
+    this.#store(slot, LIMIT, limit);
+    this.#wakeWaiters();
+  }
+
+  /** Connections to this slot that are in use, over all workers. */
   activeOf(slot: number): number {
-    return this.#sum(this.#record(slot) + SLOT_WORDS);
+    return this.#sum(this.#slotRow(slot, ACTIVE));
+  }
+
+  /** Connections to this slot that are in use or idle, over all workers. */
+  openOf(slot: number): number {
+    return this.#sum(this.#slotRow(slot, OPEN));
+  }
+
+  /** Connections to this slot that are open and not in use, over all workers. */
+  idleOf(slot: number): number {
+    // The two sums are not of the same moment.
+    return Math.max(0, this.openOf(slot) - this.activeOf(slot));
+  }
+
+  /** Whether this worker has an idle connection to the slot. */
+  hasIdle(slot: number, worker: number): boolean {
+    const open = Atomics.load(this.#words, this.#cell(this.#slotRow(slot, OPEN), worker));
+    return open > Atomics.load(this.#words, this.#cell(this.#slotRow(slot, ACTIVE), worker));
   }
 
   /**
-   * Counts one more connection unless that makes more than `limit` (0: no limit). When two workers race for the last
-   * place both may be refused, never both let in.
+   * Counts one more connection in use unless that makes more than `limit` (0: no limit) open ones. When two workers race
+   * for the last place both may be refused, never both let in.
    */
   acquire(slot: number, limit: number, worker: number): boolean {
-    return this.#acquire(this.#record(slot) + SLOT_WORDS, limit, worker);
+    const row = this.#slotRow(slot, OPEN);
+    if (!this.#acquire(row, limit, worker)) {
+      // Somebody else may have been refused only because this attempt was counted, and would wait for nothing.
+      if (this.#sum(row) < limit) this.#wakeWaiters();
+      return false;
+    }
+    Atomics.add(this.#words, this.#cell(this.#slotRow(slot, ACTIVE), worker), 1);
+    return true;
   }
 
+  /** A connection in use has closed. */
   release(slot: number, worker: number): void {
-    this.#release(this.#record(slot) + SLOT_WORDS, worker);
+    this.#subtract(this.#slotRow(slot, ACTIVE), worker);
+    this.#subtract(this.#slotRow(slot, OPEN), worker);
+    this.#wakeWaiters();
+  }
+
+  /** An idle connection of this worker goes into use. */
+  takeIdle(slot: number, worker: number): void {
+    this.#requireIdle(slot, worker);
+    Atomics.add(this.#words, this.#cell(this.#slotRow(slot, ACTIVE), worker), 1);
+  }
+
+  /** A connection in use becomes idle; it goes on counting as open. */
+  giveIdle(slot: number, worker: number): void {
+    this.#subtract(this.#slotRow(slot, ACTIVE), worker);
+    this.#wakeWaiters();
+  }
+
+  /** An idle connection of this worker has closed. */
+  dropIdle(slot: number, worker: number): void {
+    this.#requireIdle(slot, worker);
+    this.#subtract(this.#slotRow(slot, OPEN), worker);
+    this.#wakeWaiters();
   }
 
   /** Connections that all workers hold to the whole service. */
   connections(): number {
-    return this.#sum(HEADER_WORDS);
+    return this.#sum(this.#headerRow(CONNECTIONS));
   }
 
-  /** As `acquire`, for the service's own limit. */
+  /** Counts one more connection to the service unless that makes more than `limit` (0: no limit). */
   acquireConnection(limit: number, worker: number): boolean {
-    return this.#acquire(HEADER_WORDS, limit, worker);
+    return this.#acquire(this.#headerRow(CONNECTIONS), limit, worker);
   }
 
   releaseConnection(worker: number): void {
-    this.#release(HEADER_WORDS, worker);
+    this.#subtract(this.#headerRow(CONNECTIONS), worker);
+  }
+
+  /**
+   * Counts one more that waits for a place, unless `limit` wait already; then none is let in, also for a limit of 0.
+   * Wakes the others, so that a worker with idle connections learns that somebody else is in want of them.
+   */
+  enqueue(limit: number, worker: number): boolean {
+    if (limit === 0 || !this.#acquire(this.#headerRow(WAITING), limit, worker)) return false;
+    this.wake();
+    return true;
+  }
+
+  /** One that waited got a place or gave up. */
+  dequeue(worker: number): void {
+    this.#subtract(this.#headerRow(WAITING), worker);
+  }
+
+  /** How many wait for a place, over all workers. */
+  queued(): number {
+    return this.#sum(this.#headerRow(WAITING));
+  }
+
+  /**
+   * Resolves when a place may have become free, in this worker or another, and now and then for nothing. Call it after
+   * `enqueue` and before the look for a place that may end in waiting, or a place that comes free in between is missed.
+   */
+  waitForChange(): Promise<void> {
+    return this.#changes.next();
+  }
+
+  /** Resolves all waits for a change. Whatever frees a place here does so by itself while anybody is queued. */
+  wake(): void {
+    this.#changes.raise();
   }
 
   /** Gives back all that a worker held. Only for a worker that has ended: it must not count any more. */
   releaseWorker(worker: number): void {
-    Atomics.store(this.#words, this.#cell(HEADER_WORDS, worker), 0);
-    for (let slot = 0; slot < this.slots; slot += 1) {
-      Atomics.store(this.#words, this.#cell(this.#record(slot) + SLOT_WORDS, worker), 0);
+    for (let row = 0; row < HEADER_ROWS; row += 1) {
+      Atomics.store(this.#words, this.#cell(this.#headerRow(row), worker), 0);
     }
+    for (let slot = 0; slot < this.slots; slot += 1) {
+      for (let row = 0; row < SLOT_ROWS; row += 1) {
+        Atomics.store(this.#words, this.#cell(this.#slotRow(slot, row), worker), 0);
+      }
+    }
+    this.#wakeWaiters();
   }
 
   /** Records a connection that could not be opened. Returns how many have failed in a row, over all workers. */
@@ -116,14 +244,57 @@ export class PoolState {
 
   /** Ends the run of failures. */
   recordSuccess(slot: number): void {
-    const failures = this.#record(slot) + FAILURES;
     // A plain read first: storing on every connection would pull the cache line from core to core for nothing.
-    if (Atomics.load(this.#words, failures) !== 0) Atomics.store(this.#words, failures, 0);
+    if (this.#load(slot, FAILURES) !== 0) this.#store(slot, FAILURES, 0);
   }
 
   /** How many connections in a row could not be opened. */
   failuresOf(slot: number): number {
-    return Atomics.load(this.#words, this.#record(slot) + FAILURES);
+    return this.#load(slot, FAILURES);
+  }
+
+  /**
+   * The member said that it is overloaded, the one that it said so to still counted as active. Lowers its limit and
+   * leaves it alone for `pauseMs`, where others can do the work. All threads must read `nowMs` from the same clock.
+   */
+  recordSaturation(slot: number, nowMs: number, pauseMs: number): void {
+    this.#store(slot, PAUSED_UNTIL, pauseEnd(this.#load(slot, PAUSED_UNTIL), nowMs, pauseMs));
+    const before = { cap: this.#load(slot, CAP), ceiling: this.#load(slot, CEILING) };
+    if (before.cap !== 0 && hasJustMoved(this.#load(slot, LOWERED_AT), nowMs)) return;
+    const { cap, ceiling } = lowered(before, this.activeOf(slot));
+    this.#store(slot, LOWERED_AT, stampOf(nowMs));
+    this.#store(slot, RAISED_AT, stampOf(nowMs));
+    this.#store(slot, CEILING, ceiling);
+    this.#store(slot, CAP, cap);
+  }
+
+  /** The member did its work: gives back a part of what its saturation took, once in a while. */
+  recordAnswer(slot: number, nowMs: number): void {
+    const cap = this.#load(slot, CAP);
+    if (cap === 0) return;
+    const raisedAt = this.#load(slot, RAISED_AT);
+    if (hasJustMoved(raisedAt, nowMs)) return;
+    const record = this.#record(slot);
+    // Of several threads that come to the same moment one makes the step.
+    if (Atomics.compareExchange(this.#words, record + RAISED_AT, raisedAt, stampOf(nowMs)) !== raisedAt) return;
+    const next = raised({ cap, ceiling: this.#load(slot, CEILING) }, this.#load(slot, LIMIT));
+    // Unless a saturation has come in between.
+    Atomics.compareExchange(this.#words, record + CAP, cap, next);
+    this.#wakeWaiters();
+  }
+
+  /** Whether the member is to be left alone after a saturation. */
+  isPaused(slot: number, nowMs: number): boolean {
+    return pauseLeftMs(this.#load(slot, PAUSED_UNTIL), nowMs) > 0;
+  }
+
+  #wakeWaiters(): void {
+    // Whoever waits has queued before its last look, so either it saw the place that is free now or it is seen here.
+    if (this.queued() > 0) this.wake();
+  }
+
+  #requireIdle(slot: number, worker: number): void {
+    if (!this.hasIdle(slot, worker)) throw new RangeError(`worker ${worker} has no idle connection to slot ${slot}`);
   }
 
   #acquire(row: number, limit: number, worker: number): boolean {
@@ -135,9 +306,9 @@ export class PoolState {
     return false;
   }
 
-  #release(row: number, worker: number): void {
+  #subtract(row: number, worker: number): void {
     const cell = this.#cell(row, worker);
-    if (Atomics.load(this.#words, cell) === 0) throw new RangeError('released a connection that was not acquired');
+    if (Atomics.load(this.#words, cell) === 0) throw new RangeError('gave back what was not taken');
     Atomics.sub(this.#words, cell, 1);
   }
 
@@ -147,9 +318,26 @@ export class PoolState {
     return sum;
   }
 
+  #load(slot: number, word: number): number {
+    return Atomics.load(this.#words, this.#record(slot) + word);
+  }
+
+  #store(slot: number, word: number, value: number): void {
+    Atomics.store(this.#words, this.#record(slot) + word, value);
+  }
+
   #record(slot: number): number {
     if (!(slot >= 0 && slot < this.slots)) throw new RangeError(`no slot ${slot} in a pool of ${this.slots}`);
-    return HEADER_WORDS + this.workers + slot * (SLOT_WORDS + this.workers);
+    const slotLength = SLOT_WORDS + SLOT_ROWS * this.workers;
+    return HEADER_WORDS + HEADER_ROWS * this.workers + slot * slotLength;
+  }
+
+  #headerRow(row: number): number {
+    return HEADER_WORDS + row * this.workers;
+  }
+
+  #slotRow(slot: number, row: number): number {
+    return this.#record(slot) + SLOT_WORDS + row * this.workers;
   }
 
   #cell(row: number, worker: number): number {
@@ -159,5 +347,5 @@ export class PoolState {
 }
 
 function wordCount(slots: number, workers: number): number {
-  return HEADER_WORDS + workers + slots * (SLOT_WORDS + workers);
+  return HEADER_WORDS + HEADER_ROWS * workers + slots * (SLOT_WORDS + SLOT_ROWS * workers);
 }

@@ -75,9 +75,14 @@ export class BackendSearch {
   #pick(): AddressedMember | undefined {
     const { selector, counters, index } = this.#service;
     const picked = selector.pick({ hashKey: this.#peer.address ?? '', tried: this.#tried, random: Math.random });
-    if (picked?.lastResort === true) counters.lastResort(index);
-    this.#held = picked?.member;
-    return picked?.member;
+    // A client of the tunnel does not wait for a place: it would keep a connection that says nothing.
+    if (picked === undefined || picked === 'full') {
+      this.#held = undefined;
+      return undefined;
+    }
+    if (picked.lastResort) counters.lastResort(index);
+    this.#held = picked.member;
+    return picked.member;
   }
 
   #dial(member: AddressedMember): void {
@@ -141,7 +146,7 @@ export class BackendSearch {
   }
 }
 
-function failureOf(error: UpstreamError): BackendFailure {
+export function failureOf(error: UpstreamError): BackendFailure {
   if (error.code === 'ICAPGW_UPSTREAM_CONNECT_TIMEOUT') return 'timeout';
   if (error.code === 'ICAPGW_UPSTREAM_HANDSHAKE') return 'tls';
   const { cause } = error;

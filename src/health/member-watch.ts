@@ -70,6 +70,7 @@ export class MemberWatch implements Disposable {
     this.#ejections = new EjectionRecord(settings.ejectMs);
     this.#visible = this.#due();
     state.recordSuccess(this.#slot);
+    state.setLimit(this.#slot, member.maxConnections);
     this.#setWeightPart(1);
     state.setState(this.#slot, this.#visible);
     this.#startLoop();
