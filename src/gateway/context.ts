@@ -29,6 +29,8 @@ export interface ServiceContext {
   tls: ClientTls | undefined;
   /** By index of the backend; undefined where it speaks in clear. */
   readonly identities: readonly (BackendIdentity | undefined)[];
+  /** Template of the page for what the gateway itself blocks; undefined: its own. */
+  readonly blockPage: string | undefined;
   readonly sources: SourceLimits;
   readonly counters: WorkerCounters;
   readonly events: EventPort;

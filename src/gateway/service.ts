@@ -6,9 +6,13 @@ import { type Listener, startListener } from '../net/listener.ts';
 import type { RejectReason } from '../observe/labels.ts';
 import { SourceList } from '../policy/source-list.ts';
 import { type Admission, admit, admitHolder, takePlace } from './admission.ts';
+import { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
+import { createIcapContext, type IcapContext } from './icap/icap-context.ts';
+import { IcapSession } from './icap/icap-session.ts';
 import { type Peer, peerOfEndpoints, peerOfSocket } from './peer.ts';
 import { readProxyHeader } from './proxied-client.ts';
+import type { Session } from './session.ts';
 import { TunnelSession } from './tunnel-session.ts';
 
 const LONGEST_SWEEP_MS = 1000;
@@ -17,11 +21,13 @@ const SHORTEST_SWEEP_MS = 5;
 /** One service in one worker: its listeners and its sessions. */
 export class Service implements AsyncDisposable {
   readonly #context: ServiceContext;
+  /** Undefined for a tunnel. */
+  readonly #icap: IcapContext | undefined;
   readonly #sourceList: SourceList;
   /** Who may send PROXY headers. */
   readonly #proxyList: SourceList;
   readonly #listeners: Listener[] = [];
-  readonly #sessions: Set<TunnelSession> = new Set();
+  readonly #sessions: Set<Session> = new Set();
   /** Accepted, and not yet known by their PROXY header. */
   readonly #anonymous: Set<Socket> = new Set();
   readonly #sweeper: NodeJS.Timeout;
@@ -30,6 +36,7 @@ export class Service implements AsyncDisposable {
   constructor(context: ServiceContext) {
     const { allowFrom, denyFrom, proxyProtocol, timeouts } = context.config;
     this.#context = context;
+    this.#icap = context.config.protocol === 'icap' ? createIcapContext(context) : undefined;
     this.#sourceList = SourceList.from({ allow: allowFrom, deny: denyFrom });
     this.#proxyList = SourceList.from({ allow: proxyProtocol.from, deny: [] });
     const intervalMs = Math.max(SHORTEST_SWEEP_MS, Math.min(LONGEST_SWEEP_MS, timeouts.idleMs / 4));
@@ -54,12 +61,15 @@ export class Service implements AsyncDisposable {
   }
 
   /** Replaces what is known of the backends' paths. */
-  setOptions(_paths: readonly PathOptions[]): void {}
+  setOptions(paths: readonly PathOptions[]): void {
+    this.#icap?.options.set(paths);
+  }
 
   /** Ends accepting. Resolves when the last session has ended by itself or was cut. */
   async drain(): Promise<void> {
     await Promise.all(this.#listeners.splice(0).map((listener) => listener[Symbol.asyncDispose]()));
     for (const socket of this.#anonymous) socket.destroy();
+    for (const session of [...this.#sessions]) session.drain();
     if (this.#sessions.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onEmpty = resolve;
@@ -142,13 +152,13 @@ export class Service implements AsyncDisposable {
       this.#reject(socket, peer, admission);
       return;
     }
-    const session = new TunnelSession({
-      service: this.#context,
-      socket,
-      peer,
-      admission,
-      onGone: (gone) => this.#gone(gone),
-    });
+    const service = this.#context;
+    const client = new Client({ service, socket, peer, admission });
+    const onGone = (gone: Session): void => this.#gone(gone);
+    const session =
+      this.#icap === undefined
+        ? new TunnelSession({ service, client, onGone })
+        : new IcapSession({ context: this.#icap, client, onGone });
     this.#sessions.add(session);
     session.start();
   }
@@ -162,7 +172,7 @@ export class Service implements AsyncDisposable {
     else socket.resetAndDestroy();
   }
 
-  #gone(session: TunnelSession): void {
+  #gone(session: Session): void {
     this.#sessions.delete(session);
     if (this.#sessions.size === 0) this.#onEmpty?.();
   }
@@ -170,6 +180,8 @@ export class Service implements AsyncDisposable {
   #sweep(): void {
     const nowMs = performance.now();
     for (const session of this.#sessions) session.sweep(nowMs);
+    this.#icap?.options.forgetTags();
+    this.#icap?.connections.sweep(nowMs);
   }
 }
 

@@ -1,35 +1,21 @@
-import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import type { AddressedMember } from '../health/membership.ts';
 import { Relay, type RelayEnd } from '../net/relay.ts';
-import type { CloseReason, HandshakeVersion } from '../observe/labels.ts';
-import { sha256Hex } from '../tls/certificate.ts';
-import { nameFromLines } from '../tls/distinguished-name.ts';
-import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
-import { beginHandshake, finishHandshake } from '../tls/server-handshake.ts';
-import type { Admission } from './admission.ts';
+import type { CloseReason } from '../observe/labels.ts';
+import type { HandshakeProblem } from '../tls/handshake-failure.ts';
 import { type BackendFailure, BackendSearch } from './backend-search.ts';
-import type { ClientTls, ServiceContext } from './context.ts';
-import type { Peer } from './peer.ts';
+import type { Client } from './client.ts';
+import type { ServiceContext } from './context.ts';
+import type { Session, SessionOptions } from './session.ts';
 
 /**
- * One admitted connection of a tunnel service, to its end: TLS handshake, judgement, search for a backend, relay. It owns
- * the socket and the admission, and tells counters and logs what became of them.
+ * One admitted connection of a tunnel service, to its end: the client's entry, search for a backend, relay. It tells
+ * counters and logs what became of them.
  */
-export class TunnelSession {
+export class TunnelSession implements Session {
   readonly #service: ServiceContext;
-  readonly #raw: Socket;
-  readonly #peer: Peer;
-  readonly #admission: Admission;
-  readonly #onGone: (session: TunnelSession) => void;
-  readonly #id: number;
-  readonly #startedMs: number = performance.now();
-  #deadline: NodeJS.Timeout | undefined;
-  /** The TLS socket, or the raw one where there is no TLS. */
-  #client: Socket;
-  #version: HandshakeVersion | undefined;
-  #certificate: X509Certificate | undefined;
+  readonly #client: Client;
+  readonly #onGone: (session: Session) => void;
   #search: BackendSearch | undefined;
   #member: AddressedMember | undefined;
   #relay: Relay | undefined;
@@ -38,34 +24,19 @@ export class TunnelSession {
   #activeMs = 0;
   #isOver = false;
 
-  constructor(options: {
-    readonly service: ServiceContext;
-    readonly socket: Socket;
-    readonly peer: Peer;
-    readonly admission: Admission;
-    readonly onGone: (session: TunnelSession) => void;
-  }) {
-    this.#service = options.service;
-    this.#raw = options.socket;
-    this.#client = options.socket;
-    this.#peer = options.peer;
-    this.#admission = options.admission;
-    this.#onGone = options.onGone;
-    this.#id = options.service.nextConnectionId();
+  constructor({ service, client, onGone }: SessionOptions) {
+    this.#service = service;
+    this.#client = client;
+    this.#onGone = onGone;
   }
 
   start(): void {
-    const { config, index, counters, events, tls } = this.#service;
-    counters.connectionAccepted(index);
-    if (events.isEnabled('connection-accepted')) events.log('connection-accepted', this.#names());
-    if (tls === undefined) {
-      this.#raw.on('close', this.#clientGone);
-      this.#findBackend();
-      return;
-    }
-    const { handshakeMs } = config.timeouts;
-    if (Number.isFinite(handshakeMs)) this.#deadline = setTimeout(this.#handshakeLate, handshakeMs);
-    this.#shakeHands(tls);
+    this.#client.open({
+      onReady: () => this.#findBackend(),
+      onRefused: (reason) => {
+        if (!this.#isOver) this.#over(`tls-${reason}`);
+      },
+    });
   }
 
   /** Ends an idle relay and tells the counters what moved since the last call. */
@@ -77,96 +48,38 @@ export class TunnelSession {
     if (nowMs - this.#activeMs >= this.#service.config.timeouts.idleMs) relay.cut('idle-timeout');
   }
 
+  /** A tunnel does not know where a message ends: it waits for one of its sides to finish. */
+  drain(): void {}
+
   /** Ends the session now, whatever it is doing: the drain's deadline is over. */
   cut(): void {
     if (this.#relay !== undefined) this.#relay.cut('drain');
     else this.#close('drain');
   }
 
-  #shakeHands(tls: ClientTls): void {
-    const isAsked = tls.auth.isAsking;
-    const isRequired = this.#service.config.tls?.clientAuth.mode === 'require';
-    const client = beginHandshake(this.#raw, tls.context, { isAsked, isRequired });
-    this.#client = client;
-    client.on('error', this.#handshakeError);
-    client.on('end', this.#handshakeEnd);
-    client.on('close', this.#handshakeEnd);
-    client.once('secure', () => this.#handshakeDone(client, tls));
-  }
-
-  #handshakeDone(client: TLSSocket, tls: ClientTls): void {
-    clearTimeout(this.#deadline);
-    client.off('error', this.#handshakeError);
-    client.off('end', this.#handshakeEnd);
-    client.off('close', this.#handshakeEnd);
-    client.on('error', ignore);
-    const verifyCode = finishHandshake(client);
-    this.#version = client.getProtocol() as HandshakeVersion;
-    const { counters, index, events } = this.#service;
-    const resumed = client.isSessionReused();
-    const isSettled = tls.auth.isSettled(verifyCode, resumed);
-    const isTold = events.accessEnabled || events.isEnabled('handshake-done');
-    if (tls.auth.isAsking && (isTold || !isSettled)) this.#certificate = client.getPeerX509Certificate();
-    const evidence = { verifyCode, certificate: this.#certificate };
-    const problem = isSettled ? undefined : tls.auth.judge(evidence, Date.now());
-    if (problem !== undefined) {
-      this.#handshakeFailed(problem);
-      return;
-    }
-    const seconds = (performance.now() - this.#startedMs) / 1000;
-    counters.handshakeDone(index, this.#version, resumed, seconds);
-    if (events.isEnabled('handshake-done')) {
-      const cipher = client.getCipher().name;
-      events.log('handshake-done', { ...this.#names(), version: this.#version, cipher, resumed, ...this.#identity() });
-    }
-    client.on('close', this.#clientGone);
-    this.#findBackend();
-  }
-
-  readonly #handshakeLate = (): void => {
-    const { handshakeMs } = this.#service.config.timeouts;
-    this.#handshakeFailed({ reason: 'timeout', detail: `not finished within ${handshakeMs} ms` });
-  };
-
-  readonly #handshakeError = (error: Error): void => this.#handshakeFailed(problemOfError(error));
-
-  readonly #handshakeEnd = (): void =>
-    this.#handshakeFailed({ reason: 'closed', detail: 'the client closed the connection during the handshake' });
-
-  #handshakeFailed({ reason, detail }: HandshakeProblem): void {
-    if (this.#isOver) return;
-    // Cutting the client tells its listeners at once, who must not end the session a second time.
-    this.#isOver = true;
-    const { counters, index, events } = this.#service;
-    counters.handshakeFailed(index, reason);
-    events.log('handshake-failed', { ...this.#names(), reason, detail, ...this.#identity() });
-    if (reason === 'timeout') this.#cutClient();
-    else this.#discardClient();
-    this.#over(`tls-${reason}`);
-  }
-
   #findBackend(): void {
-    const clientCopies = this.#client !== this.#raw;
+    const { socket, copiesWrites, peer } = this.#client;
+    socket.on('close', this.#clientGone);
     const relay = new Relay({
-      client: this.#client,
-      clientCopies,
+      client: socket,
+      clientCopies: copiesWrites,
       closeMs: this.#service.config.timeouts.closeMs,
-      cutClient: () => this.#cutClient(),
+      cutClient: () => this.#client.cut(),
       onEnd: (end: RelayEnd) => this.#closed(end),
     });
-    this.#search = new BackendSearch(this.#service, this.#peer, {
-      onConnect: (socket, member) => this.#connected(relay, socket, member),
+    this.#search = new BackendSearch(this.#service, peer, {
+      onConnect: (backend, member) => this.#connected(relay, backend, member),
       onFailure: (member, reason, detail, next) => this.#backendFailed(member, reason, detail, next),
       onNobody: () => this.#nobody(),
       // A socket in clear may keep what it is given to write, so each of its chunks needs memory of its own.
-      onData: clientCopies ? (chunk) => relay.fromBackend(chunk) : undefined,
+      onData: copiesWrites ? (chunk) => relay.fromBackend(chunk) : undefined,
     });
     this.#search.start();
   }
 
   #connected(relay: Relay, socket: Socket, member: AddressedMember): void {
     const { events, identities } = this.#service;
-    this.#client.off('close', this.#clientGone);
+    this.#client.socket.off('close', this.#clientGone);
     this.#search = undefined;
     this.#member = member;
     this.#relay = relay;
@@ -174,19 +87,19 @@ export class TunnelSession {
     if (events.isEnabled('backend-connected')) {
       const local = `${socket.localAddress ?? 'unix'}:${socket.localPort ?? 0}`;
       const { backendName: backend, addressText: address } = member;
-      events.log('backend-connected', { ...this.#names(), backend, address, local });
+      events.log('backend-connected', { ...this.#client.names(), backend, address, local });
     }
-    const hasOwnReader = this.#client === this.#raw || identities[member.backend] !== undefined;
+    const hasOwnReader = !this.#client.copiesWrites || identities[member.backend] !== undefined;
     relay.start(socket, hasOwnReader ? 'events' : 'callback');
   }
 
   #backendFailed(member: AddressedMember, reason: BackendFailure, detail: string, next: boolean): void {
     const { backendName: backend, addressText: address } = member;
-    this.#service.events.log('backend-failed', { ...this.#names(), backend, address, reason, detail, next });
+    this.#service.events.log('backend-failed', { ...this.#client.names(), backend, address, reason, detail, next });
   }
 
   #nobody(): void {
-    this.#service.events.log('no-backend', this.#names());
+    this.#service.events.log('no-backend', this.#client.names());
     this.#close('no-backend');
   }
 
@@ -196,9 +109,9 @@ export class TunnelSession {
   #close(reason: CloseReason): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#client.off('close', this.#clientGone);
+    this.#client.socket.off('close', this.#clientGone);
     this.#search?.abandon();
-    this.#cutClient();
+    this.#client.cut();
     this.#closed(reason);
   }
 
@@ -210,27 +123,28 @@ export class TunnelSession {
     if (events.isEnabled('connection-closed')) {
       const { bytesIn = 0, bytesOut = 0 } = this.#relay ?? {};
       const backend = this.#member?.backendName;
-      events.log('connection-closed', { ...this.#names(), backend, reason, bytesIn, bytesOut, ms: this.#ms() });
+      const { ms } = this.#client;
+      events.log('connection-closed', { ...this.#client.names(), backend, reason, bytesIn, bytesOut, ms });
     }
     this.#over(reason);
   }
 
   #over(reason: CloseReason | `tls-${HandshakeProblem['reason']}`): void {
     this.#isOver = true;
-    clearTimeout(this.#deadline);
-    this.#admission.release();
+    this.#client.release();
     const { events, config } = this.#service;
     if (events.accessEnabled) {
       events.access({
+        kind: 'tunnel',
         timeMs: Date.now(),
         service: config.name,
-        client: this.#peer.text,
-        tls: this.#version,
-        subject: this.#identity().subject,
+        client: this.#client.peer.text,
+        tls: this.#client.version,
+        subject: this.#client.identity().subject,
         backend: this.#member?.backendName,
         bytesIn: this.#relay?.bytesIn ?? 0,
         bytesOut: this.#relay?.bytesOut ?? 0,
-        ms: this.#ms(),
+        ms: this.#client.ms,
         reason,
       });
     }
@@ -246,35 +160,4 @@ export class TunnelSession {
     this.#bytesOutTold = bytesOut;
     return true;
   }
-
-  /** With RST, so that the client cannot take it for an orderly end. */
-  #cutClient(): void {
-    const { writableEnded, writableFinished } = this.#client;
-    // libuv refuses to reset while its FIN is on the way, and Node then never closes the socket (seen with 26.10).
-    const isFinishing = writableEnded && !writableFinished;
-    const { reset } = this.#service.config.sockets;
-    if (reset && !isFinishing && this.#peer.address !== undefined) this.#raw.resetAndDestroy();
-    this.#discardClient();
-  }
-
-  #discardClient(): void {
-    this.#client.on('error', ignore);
-    this.#client.destroy();
-  }
-
-  #names(): { readonly service: string; readonly connection: number; readonly client: string } {
-    return { service: this.#service.config.name, connection: this.#id, client: this.#peer.text };
-  }
-
-  #identity(): { readonly subject?: string; readonly fingerprint?: string } {
-    if (this.#certificate === undefined) return {};
-    return { subject: nameFromLines(this.#certificate.subject), fingerprint: sha256Hex(this.#certificate.raw) };
-  }
-
-  #ms(): number {
-    return Math.round(performance.now() - this.#startedMs);
-  }
 }
-
-/** What breaks after the end was told, or is told by `close` anyway. */
-function ignore(): void {}

@@ -49,6 +49,18 @@ export class ByteInput {
     return true;
   }
 
+  /** Copies what is unread, so that the buffers it came in may be used again. */
+  keep(): void {
+    if (this.unreadBytes === 0) return;
+    if (this.#at < this.#chunk.length) {
+      const unread = Buffer.from(this.#chunk.subarray(this.#at));
+      this.#base += this.#at;
+      this.#chunk = unread;
+      this.#at = 0;
+    }
+    for (const [index, queued] of this.#queue.entries()) this.#queue[index] = Buffer.from(queued);
+  }
+
   /** Moves the position to `at`, which lies inside `chunk` or right behind it. */
   moveTo(at: number): void {
     this.#at = at;

@@ -77,6 +77,11 @@ export class MessageReader<Head extends MessageHead> {
     return this.#input.unreadBytes;
   }
 
+  /** Copies what was not read yet, so that the buffers it came in may be used again. */
+  keepUnread(): void {
+    this.#input.keep();
+  }
+
   /** Whether no byte of the next message has been read. */
   get isBetweenMessages(): boolean {
     return this.#state === 'start' && this.#strayLineEnds === 0 && !this.#sawCr;

@@ -1,0 +1,175 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { HandshakeVersion } from '../observe/labels.ts';
+import { sha256Hex } from '../tls/certificate.ts';
+import { nameFromLines } from '../tls/distinguished-name.ts';
+import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
+import { beginHandshake, finishHandshake } from '../tls/server-handshake.ts';
+import type { Admission } from './admission.ts';
+import type { ClientTls, ServiceContext } from './context.ts';
+import type { Peer } from './peer.ts';
+
+export interface ClientOptions {
+  readonly service: ServiceContext;
+  readonly socket: Socket;
+  readonly peer: Peer;
+  readonly admission: Admission;
+}
+
+export interface ClientHandlers {
+  /** The client is who it should be. Its socket has an error listener and is paused. */
+  readonly onReady: () => void;
+  /** Told once, instead; it is counted and logged, and the socket is gone. */
+  readonly onRefused: (reason: HandshakeProblem['reason']) => void;
+}
+
+/**
+ * One admitted connection of a client: TLS handshake, judgement, and who it is. It owns the socket and the admission
+ * until `release`; what is said over the socket is the session's business.
+ */
+export class Client {
+  readonly peer: Peer;
+  readonly id: number;
+  /** Whether `socket.write` copies what it is given before it returns, as TLS does when nothing waits before it. */
+  readonly copiesWrites: boolean;
+  /** The TLS socket, or the raw one where there is no TLS. */
+  socket: Socket;
+  version: HandshakeVersion | undefined;
+  readonly #service: ServiceContext;
+  readonly #raw: Socket;
+  readonly #admission: Admission;
+  readonly #startedMs: number = performance.now();
+  #handlers: ClientHandlers | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+  #certificate: X509Certificate | undefined;
+
+  constructor({ service, socket, peer, admission }: ClientOptions) {
+    this.#service = service;
+    this.#raw = socket;
+    this.#admission = admission;
+    this.socket = socket;
+    this.peer = peer;
+    this.id = service.nextConnectionId();
+    this.copiesWrites = service.tls !== undefined;
+  }
+
+  /** Begins. In clear there is nothing to wait for, and `onReady` is called before it returns. */
+  open(handlers: ClientHandlers): void {
+    const { config, index, counters, events, tls } = this.#service;
+    counters.connectionAccepted(index);
+    if (events.isEnabled('connection-accepted')) events.log('connection-accepted', this.names());
+    this.#handlers = handlers;
+    if (tls === undefined) {
+      handlers.onReady();
+      return;
+    }
+    const { handshakeMs } = config.timeouts;
+    if (Number.isFinite(handshakeMs)) this.#deadline = setTimeout(this.#handshakeLate, handshakeMs);
+    this.#shakeHands(tls);
+  }
+
+  /** Milliseconds since it was admitted. */
+  get ms(): number {
+    return Math.round(performance.now() - this.#startedMs);
+  }
+
+  /** For events of the log. */
+  names(): { readonly service: string; readonly connection: number; readonly client: string } {
+    return { service: this.#service.config.name, connection: this.id, client: this.peer.text };
+  }
+
+  /** Who the certificate says it is; nothing where none was shown, or nobody asked for it. */
+  identity(): { readonly subject?: string; readonly fingerprint?: string } {
+    if (this.#certificate === undefined) return {};
+    return { subject: nameFromLines(this.#certificate.subject), fingerprint: sha256Hex(this.#certificate.raw) };
+  }
+
+  /** Ends the connection with RST, so that the client cannot take it for an orderly end. */
+  cut(): void {
+    this.#handlers = undefined;
+    const { writableEnded, writableFinished } = this.socket;
+    // libuv refuses to reset while its FIN is on the way, and Node then never closes the socket (seen with 26.10).
+    const isFinishing = writableEnded && !writableFinished;
+    const { reset } = this.#service.config.sockets;
+    if (reset && !isFinishing && this.peer.address !== undefined) this.#raw.resetAndDestroy();
+    this.#discard();
+  }
+
+  /** Gives the admission back. Exactly once, when the connection is over. */
+  release(): void {
+    clearTimeout(this.#deadline);
+    this.#handlers = undefined;
+    this.#admission.release();
+  }
+
+  #shakeHands(tls: ClientTls): void {
+    const isAsked = tls.auth.isAsking;
+    const isRequired = this.#service.config.tls?.clientAuth.mode === 'require';
+    const socket = beginHandshake(this.#raw, tls.context, { isAsked, isRequired });
+    this.socket = socket;
+    socket.on('error', this.#handshakeError);
+    socket.on('end', this.#handshakeEnd);
+    socket.on('close', this.#handshakeEnd);
+    socket.once('secure', () => this.#handshakeDone(socket, tls));
+  }
+
+  #handshakeDone(socket: TLSSocket, tls: ClientTls): void {
+    clearTimeout(this.#deadline);
+    socket.off('error', this.#handshakeError);
+    socket.off('end', this.#handshakeEnd);
+    socket.off('close', this.#handshakeEnd);
+    socket.on('error', ignore);
+    const verifyCode = finishHandshake(socket);
+    const { counters, index, events } = this.#service;
+    const version = socket.getProtocol() as HandshakeVersion;
+    const resumed = socket.isSessionReused();
+    const isSettled = tls.auth.isSettled(verifyCode, resumed);
+    const isTold = events.accessEnabled || events.isEnabled('handshake-done');
+    if (tls.auth.isAsking && (isTold || !isSettled)) this.#certificate = socket.getPeerX509Certificate();
+    const evidence = { verifyCode, certificate: this.#certificate };
+    const problem = isSettled ? undefined : tls.auth.judge(evidence, Date.now());
+    if (problem !== undefined) {
+      this.#refuse(problem);
+      return;
+    }
+    this.version = version;
+    counters.handshakeDone(index, version, resumed, (performance.now() - this.#startedMs) / 1000);
+    if (events.isEnabled('handshake-done')) {
+      const cipher = socket.getCipher().name;
+      events.log('handshake-done', { ...this.names(), version, cipher, resumed, ...this.identity() });
+    }
+    this.#handlers?.onReady();
+  }
+
+  readonly #handshakeLate = (): void => {
+    const { handshakeMs } = this.#service.config.timeouts;
+    this.#refuse({ reason: 'timeout', detail: `not finished within ${handshakeMs} ms` });
+  };
+
+  readonly #handshakeError = (error: Error): void => this.#refuse(problemOfError(error));
+
+  readonly #handshakeEnd = (): void =>
+    this.#refuse({ reason: 'closed', detail: 'the client closed the connection during the handshake' });
+
+  #refuse({ reason, detail }: HandshakeProblem): void {
+    const handlers = this.#handlers;
+    if (handlers === undefined) return;
+    // Cutting the client tells its listeners at once, who must not refuse it a second time.
+    this.#handlers = undefined;
+    const { counters, index, events } = this.#service;
+    counters.handshakeFailed(index, reason);
+    events.log('handshake-failed', { ...this.names(), reason, detail, ...this.identity() });
+    if (reason === 'timeout') this.cut();
+    else this.#discard();
+    handlers.onRefused(reason);
+  }
+
+  #discard(): void {
+    this.socket.on('error', ignore);
+    this.socket.destroy();
+  }
+}
+
+/** What breaks after the end was told, or is told by `close` anyway. */
+function ignore(): void {}

@@ -1,0 +1,79 @@
+import { LAST_CHUNK, lastChunkUseOriginalBody } from '../../icap/chunk-encoder.ts';
+import { formatEncapsulated, type Section } from '../../icap/encapsulated.ts';
+import { responseFields } from '../../icap/response-fields.ts';
+import type { ResponseHead } from '../../icap/response-head.ts';
+import { statusLine } from '../../icap/serialize.ts';
+import { reasonPhrase } from '../../icap/status.ts';
+import type { WireWriter } from '../../net/wire-writer.ts';
+
+/** What the gateway puts in place of what the backend said. */
+export interface AnswerEdits {
+  /** Undefined passes the backend's on. */
+  readonly istag: string | undefined;
+  readonly close: boolean;
+}
+
+/** Writes one final answer of a backend to the client, newly serialised. */
+export class AnswerRelay {
+  readonly head: ResponseHead;
+  /** As it was told to the client. */
+  readonly status: number;
+  sections: readonly Section[] = [];
+  bodyBytes = 0;
+  readonly #writer: WireWriter;
+  readonly #edits: AnswerEdits;
+  #hasBegun = false;
+
+  constructor(writer: WireWriter, head: ResponseHead, edits: AnswerEdits) {
+    this.#writer = writer;
+    this.#edits = edits;
+    this.head = head;
+    // RFC 3507 knows 200, 204 and 206; clients take another 2xx (Symantec's 201) for an error.
+    this.status = isOther2xx(head.status) ? 200 : head.status;
+    if (head.encapsulated.headers.length === 0) this.#begin();
+  }
+
+  addSections(sections: readonly Section[]): void {
+    this.sections = sections.filter(({ bytes }) => bytes.length > 0);
+    this.#begin();
+  }
+
+  /** The piece is copied at the next flush. */
+  addBody(piece: Buffer): void {
+    this.bodyBytes += piece.length;
+    this.#writer.add(`${piece.length.toString(16)}\r\n`);
+    this.#writer.add(piece);
+    this.#writer.add('\r\n');
+  }
+
+  end(useOriginalBody: number | undefined): void {
+    if (this.hasBody) {
+      const isPartial = this.status === 206 && useOriginalBody !== undefined;
+      this.#writer.add(isPartial ? lastChunkUseOriginalBody(useOriginalBody) : LAST_CHUNK);
+    }
+  }
+
+  /** Whether the client has been given its beginning. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  get hasBody(): boolean {
+    return this.head.encapsulated.body !== 'null-body' && this.status !== 204;
+  }
+
+  #begin(): void {
+    this.#hasBegun = true;
+    const { head } = this;
+    const reason = head.reason === '' || this.status !== head.status ? reasonPhrase(this.status) : head.reason;
+    const parts = formatEncapsulated(this.sections, this.hasBody ? head.encapsulated.body : 'null-body');
+    this.#writer.add(
+      `${statusLine(this.status, reason)}${responseFields(head, this.#edits)}Encapsulated: ${parts}\r\n\r\n`,
+    );
+    for (const { bytes } of this.sections) this.#writer.add(bytes);
+  }
+}
+
+function isOther2xx(status: number): boolean {
+  return status >= 200 && status < 300 && status !== 204 && status !== 206;
+}

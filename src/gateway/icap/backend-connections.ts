@@ -1,0 +1,156 @@
+import type { Socket } from 'node:net';
+import type { UpstreamError } from '../../errors.ts';
+import type { AddressedMember } from '../../health/membership.ts';
+import type { IcapLimits } from '../../icap/limits.ts';
+import { dial } from '../../net/dialer.ts';
+import type { ServiceContext } from '../context.ts';
+import { BackendConnection } from './backend-connection.ts';
+
+/** Below the 100 after which c-icap closes, so that a connection ends when we say so. */
+const MAX_REQUESTS = 90;
+/** An idle connection holds a thread of a c-icap; more than these help nobody. */
+const MAX_IDLE = 32;
+/** Below the keep-alive of any known backend. */
+const MAX_IDLE_MS = 30_000;
+
+/** One buffer for the reads of all backend connections of this thread; as large as what libuv asks the kernel for. */
+const SHARED_BUFFER: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
+
+export interface ConnectHandlers {
+  readonly onConnect: (connection: BackendConnection) => void;
+  readonly onFail: (error: UpstreamError) => void;
+}
+
+/**
+ * The connections of one worker to the backends of one service. Each holds a place of its slot in the pool state: an
+ * `active` one while a transaction uses it, an `idle` one while it waits here.
+ */
+export class BackendConnections {
+  readonly #service: ServiceContext;
+  readonly #limits: IcapLimits;
+  /** By slot; the last one was used last, and is taken first. */
+  readonly #idle: Map<number, BackendConnection[]> = new Map();
+
+  constructor(service: ServiceContext, limits: IcapLimits) {
+    this.#service = service;
+    this.#limits = limits;
+  }
+
+  /** Takes an idle connection to the member, for whom the pool state has just made its idle place an active one. */
+  takeIdle({ slot, addressText }: AddressedMember): BackendConnection | undefined {
+    const connection = this.#idle.get(slot)?.pop();
+    if (connection === undefined || connection.member.addressText === addressText) return connection;
+    // The name leads elsewhere by now, and the slot with it.
+    connection.close();
+    return undefined;
+  }
+
+  /** Opens a connection for an active place that the caller holds and keeps. Returns a function that gives up. */
+  open(member: AddressedMember, handlers: ConnectHandlers): () => void {
+    const { config, identities } = this.#service;
+    const identity = identities[member.backend];
+    let connection: BackendConnection | undefined;
+    return dial(
+      {
+        address: member.address,
+        addressText: member.addressText,
+        timeoutMs: config.timeouts.connectMs,
+        noDelay: config.sockets.backendNoDelay,
+        keepAliveMs: config.sockets.keepAliveMs,
+        localAddress: config.sockets.localAddress,
+        preamble: undefined,
+        identity,
+        onread: {
+          buffer: SHARED_BUFFER,
+          callback: (count) => connection?.receive(SHARED_BUFFER.subarray(0, count)) ?? false,
+        },
+      },
+      {
+        onConnect: (socket: Socket) => {
+          const isTls = identity !== undefined;
+          connection = new BackendConnection({
+            ...{ socket, member, isTls, limits: this.#limits },
+            onIdleLoss: (lost) => this.#idleLost(lost),
+          });
+          handlers.onConnect(connection);
+        },
+        onFail: handlers.onFail,
+      },
+    );
+  }
+
+  /** Ends a transaction's use of a connection, and with it the active place: the connection is kept, or closed. */
+  release(connection: BackendConnection): void {
+    const { pool, worker } = this.#service;
+    const { slot } = connection.member;
+    if (!connection.endRequest()) {
+      connection.destroy();
+      pool.release(slot, worker);
+      return;
+    }
+    const idle = this.#idle.get(slot) ?? [];
+    if (connection.requestCount >= MAX_REQUESTS || idle.length >= MAX_IDLE || pool.stateOf(slot) !== 'up') {
+      connection.close();
+      pool.release(slot, worker);
+      return;
+    }
+    connection.idleSinceMs = performance.now();
+    idle.push(connection);
+    this.#idle.set(slot, idle);
+    pool.giveIdle(slot, worker);
+  }
+
+  /** Ends a connection that failed, and the active place. */
+  discard(connection: BackendConnection): void {
+    connection.destroy();
+    this.#service.pool.release(connection.member.slot, this.#service.worker);
+  }
+
+  /** Closes what has been idle for too long, or leads to a slot that takes no traffic any more. */
+  sweep(nowMs: number): void {
+    const { pool } = this.#service;
+    for (const [slot, connections] of this.#idle) {
+      const isUp = pool.stateOf(slot) === 'up';
+      // The oldest come first.
+      while (connections[0] !== undefined && (!isUp || nowMs - connections[0].idleSinceMs > MAX_IDLE_MS)) {
+        this.#closeIdle(slot, connections.shift());
+      }
+    }
+  }
+
+  /** Somebody waits for a place at a backend that is full: one that only holds a place for later gives way. */
+  yieldPlaces(): void {
+    const { pool } = this.#service;
+    for (const [slot, connections] of this.#idle) {
+      const limit = pool.limitOf(slot);
+      if (limit > 0 && pool.activeOf(slot) + pool.idleOf(slot) >= limit) this.#closeIdle(slot, connections.shift());
+    }
+  }
+
+  get idleCount(): number {
+    let count = 0;
+    for (const connections of this.#idle.values()) count += connections.length;
+    return count;
+  }
+
+  [Symbol.dispose](): void {
+    for (const [slot, connections] of this.#idle) {
+      for (const connection of connections.splice(0)) this.#closeIdle(slot, connection);
+    }
+  }
+
+  #closeIdle(slot: number, connection: BackendConnection | undefined): void {
+    if (connection === undefined) return;
+    connection.close();
+    this.#service.pool.dropIdle(slot, this.#service.worker);
+  }
+
+  #idleLost(lost: BackendConnection): void {
+    const { slot } = lost.member;
+    const connections = this.#idle.get(slot);
+    const index = connections?.indexOf(lost) ?? -1;
+    if (index === -1) return;
+    connections?.splice(index, 1);
+    this.#service.pool.dropIdle(slot, this.#service.worker);
+  }
+}

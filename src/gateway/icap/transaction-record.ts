@@ -1,0 +1,117 @@
+import type { AddressedMember } from '../../health/membership.ts';
+import type { Section } from '../../icap/encapsulated.ts';
+import { fieldValue } from '../../icap/field.ts';
+import { httpRequestLine } from '../../icap/http-head.ts';
+import type { RequestHead } from '../../icap/request-head.ts';
+import { decodeUser } from '../../icap/user.ts';
+import {
+  type BypassRuleLabel,
+  type ContentMethod,
+  icapMethodOf,
+  type RetryReason,
+  type VerdictLabel,
+} from '../../observe/labels.ts';
+import type { Client } from '../client.ts';
+import type { ServiceContext } from '../context.ts';
+
+/** How a transaction ended, as metrics and the access log tell it. */
+export interface Outcome {
+  readonly verdict: VerdictLabel | undefined;
+  /** Why it was answered as it was: `backend`, a rule, a policy, what went wrong. */
+  readonly reason: string;
+  readonly httpStatus?: number | undefined;
+  readonly threat?: string | undefined;
+  readonly rule?: BypassRuleLabel | undefined;
+}
+
+/** Collects what is told of one request once it is over. */
+export class TransactionRecord {
+  readonly startedMs: number = performance.now();
+  member: AddressedMember | undefined;
+  attempts = 0;
+  retryReason: RetryReason | undefined;
+  status: number | undefined;
+  istag: string | undefined;
+  bytesIn = 0;
+  readonly #service: ServiceContext;
+  readonly #client: Client;
+  readonly #head: RequestHead;
+  readonly #bytesOutBefore: number;
+  #firstByteMs: number | undefined;
+  #isTold = false;
+
+  constructor(service: ServiceContext, client: Client, head: RequestHead, bytesOutBefore: number) {
+    this.#service = service;
+    this.#client = client;
+    this.#head = head;
+    this.#bytesOutBefore = bytesOutBefore;
+  }
+
+  /** A final answer begins. `member` is undefined where the gateway gives it. */
+  answered(status: number, member: AddressedMember | undefined, istag: string | undefined): void {
+    const { counters, index } = this.#service;
+    this.status = status;
+    this.istag = istag;
+    this.member = member;
+    this.#firstByteMs = performance.now() - this.startedMs;
+    counters.icapAnswered(index, icapMethodOf(this.#head.method), member?.backend, status);
+  }
+
+  retried(reason: RetryReason): void {
+    this.retryReason = reason;
+    this.#service.counters.icapRetried(this.#service.index, reason);
+  }
+
+  /** Tells counters and access log; only the first call counts. */
+  over(outcome: Outcome, sections: readonly Section[], bytesOut: number): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const { counters, index, events } = this.#service;
+    const ms = performance.now() - this.startedMs;
+    const { method } = this.#head;
+    if (outcome.verdict !== undefined && isContentMethod(method)) {
+      counters.icapFinished(index, method, outcome.verdict, ms / 1000);
+    }
+    if (outcome.rule !== undefined) counters.icapBypassed(index, outcome.rule);
+    if (events.accessEnabled) this.#tellAccess(outcome, sections, bytesOut, ms);
+  }
+
+  #tellAccess(outcome: Outcome, sections: readonly Section[], bytesOut: number, ms: number): void {
+    const { events, config } = this.#service;
+    const { method, uri, fields, preview } = this.#head;
+    const request = sections.find(({ part }) => part === 'req-hdr')?.bytes;
+    const line = request === undefined ? undefined : httpRequestLine(request);
+    events.access({
+      kind: 'icap',
+      timeMs: Date.now(),
+      service: config.name,
+      client: this.#client.peer.text,
+      tls: this.#client.version,
+      subject: this.#client.identity().subject,
+      backend: this.member?.backendName,
+      bytesIn: this.bytesIn,
+      bytesOut: bytesOut - this.#bytesOutBefore,
+      ms: Math.round(ms),
+      reason: outcome.reason,
+      method,
+      path: `${uri.path}${uri.query}`,
+      http: line === undefined ? undefined : `${line.method} ${line.target}`,
+      status: this.status,
+      httpStatus: outcome.httpStatus,
+      verdict: outcome.verdict,
+      threat: outcome.threat,
+      user: decodeUser(fields),
+      clientIp: fieldValue(fields, 'x-client-ip'),
+      attempt: this.attempts,
+      retryReason: this.retryReason,
+      preview,
+      msToFirstByte: this.#firstByteMs === undefined ? undefined : Math.round(this.#firstByteMs),
+      istag: this.istag,
+      squid: undefined,
+    });
+  }
+}
+
+function isContentMethod(method: string): method is ContentMethod {
+  return method === 'REQMOD' || method === 'RESPMOD';
+}

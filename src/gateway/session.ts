@@ -1,0 +1,20 @@
+import type { Client } from './client.ts';
+import type { ServiceContext } from './context.ts';
+
+/** One admitted connection of a service, to its end. */
+export interface Session {
+  start(): void;
+  /** Called about once a second: ends what has been idle for too long. */
+  sweep(nowMs: number): void;
+  /** Ends as soon as nothing is lost by it. */
+  drain(): void;
+  /** Ends now. */
+  cut(): void;
+}
+
+export interface SessionOptions {
+  readonly service: ServiceContext;
+  readonly client: Client;
+  /** Called once, when everything it held is given back. */
+  readonly onGone: (session: Session) => void;
+}
