@@ -21,7 +21,7 @@ export interface CatalogEntry {
   readonly options: ServiceOptions | undefined;
   /** Epoch milliseconds. */
   readonly fetchedAtMs: number;
-  /** Whether it was asked for at least once, with or without success. */
+  /** Whether the first answer has come, or nobody need wait for it. */
   readonly isSettled: boolean;
 }
 
@@ -45,6 +45,8 @@ export class MemberCatalog implements Disposable {
   #stop: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isHeld = false;
+  /** Whether it failed to answer when it was asked last. */
+  #isFailing = false;
 
   constructor(options: MemberCatalogOptions) {
     this.#options = options;
@@ -52,8 +54,10 @@ export class MemberCatalog implements Disposable {
 
   /** Asks for another path at once, and from then on. */
   add(path: string): void {
+    // One that hangs would make the clients of the others wait.
+    const isSettled = this.#isHeld || this.#isFailing;
     const dueAtMs = Number.NEGATIVE_INFINITY;
-    this.#entries.set(path, { status: 0, options: undefined, fetchedAtMs: 0, isSettled: this.#isHeld, dueAtMs });
+    this.#entries.set(path, { status: 0, options: undefined, fetchedAtMs: 0, isSettled, dueAtMs });
     this.#schedule();
   }
 
@@ -109,6 +113,7 @@ export class MemberCatalog implements Disposable {
       (answer) => {
         if (this.#stop !== stop) return;
         this.#stop = undefined;
+        this.#isFailing = isProblem(answer);
         if (isProblem(answer)) this.#postpone();
         else this.#accept(path, answer);
         this.#schedule();

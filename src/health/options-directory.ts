@@ -36,7 +36,7 @@ interface Seat {
 
 /**
  * What the backends of one service say of their paths. A path is told from the moment when each of its members has
- * answered for it or failed to. Runs from the first `setMembers` until it is disposed.
+ * answered for it or is known to fail. Runs from the first `setMembers` until it is disposed.
  */
 export class OptionsDirectory implements Disposable {
   readonly #options: OptionsDirectoryOptions;

@@ -95,6 +95,19 @@ describe('a member that fails', () => {
     expect(member.asked).toHaveLength(1);
   });
 
+  test('keeps nobody waiting for a path that is new', async () => {
+    const member = scriptMember('silent');
+    using catalog = setUp(member).catalog;
+    catalog.add('/scan');
+    await tick(2_000);
+    catalog.add('/new');
+    expect(catalog.entryOf('/new')).toMatchObject({ status: 0, isSettled: true });
+    member.answer = 200;
+    await tick(10_000);
+    catalog.add('/newer');
+    expect(catalog.entryOf('/newer')).toMatchObject({ isSettled: false });
+  });
+
   test('is asked at once for a path that is new', async () => {
     const member = scriptMember('refused');
     using catalog = setUp(member).catalog;

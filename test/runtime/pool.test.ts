@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
 import { startIcapServer } from '../../src/demo/icap-server.ts';
 import type { PathOptions } from '../../src/health/path-options.ts';
@@ -34,6 +35,7 @@ async function startPool({ port, protocol, service, backend }: Wishes) {
   await pool.start();
   return {
     pool,
+    logged: () => readFileSync(folder.file('log'), 'utf8'),
     told,
     checks,
     async [Symbol.asyncDispose]() {
@@ -58,6 +60,14 @@ describe('the backends of an ICAP service', () => {
       { path: '/avscan', members: [expect.objectContaining({ options: expect.objectContaining({ allow204: true }) })] },
     ]);
   });
+});
+
+test('a client that invents paths is told of once', async () => {
+  await using server = await startIcapServer({ host: '127.0.0.1', port: 0 });
+  await using started = await startPool({ port: server.port, protocol: 'icap' });
+  for (let path = 1; path <= 70; path += 1) started.pool.learn(`/${path}`);
+  await vi.waitFor(() => expect(started.logged().match(/\/65/g)).toHaveLength(1));
+  expect(started.logged()).not.toContain('/66');
 });
 
 describe('the limit of a backend', () => {
