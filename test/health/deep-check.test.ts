@@ -100,6 +100,12 @@ describe('a server', () => {
     expect(await probePort('icap', server.port, { deep })).toMatchObject({ reason: 'verdict', detail: /pass/ });
   });
 
+  test('that answers the test file with other fields has let it pass', async () => {
+    const marked = (text: string): string => echoed(text.replace('POST', 'PUT'));
+    await using server = await startProbedServer(judging(UNMODIFIED, marked).onConnection);
+    expect(await probePort('icap', server.port, { deep })).toMatchObject({ reason: 'verdict' });
+  });
+
   test('that puts another body in the place of the test file has stopped it', async () => {
     const replaced = (text: string): string => echoed(text).replace(EICAR, 'X'.repeat(EICAR.length));
     await using server = await startProbedServer(judging(echoed, replaced).onConnection);

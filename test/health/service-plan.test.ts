@@ -63,6 +63,10 @@ describe('the methods that routes need', () => {
     expect(neededMethods(serviceWith({ routes: SPLIT }), backend, path)).toEqual(methods);
   });
 
+  test('are none in a tunnel, where nobody reads paths', () => {
+    expect(neededMethods(serviceWith({ protocol: 'tunnel', routes: SPLIT }), 'up', '/reqmod')).toEqual([]);
+  });
+
   test('are none of a route that names none', () => {
     expect(neededMethods(serviceWith({ routes: [{ path: '/scan' }] }), 'up', '/scan')).toEqual([]);
   });
