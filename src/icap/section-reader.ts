@@ -3,8 +3,10 @@ import type { ByteInput } from './byte-input.ts';
 import type { HeaderPart, Section } from './encapsulated.ts';
 import { GatherBuffer } from './gather-buffer.ts';
 
-const BLANK_LINE = Buffer.from('\r\n\r\n');
-const BLANK_LINES = [Buffer.from('\n\r\n'), Buffer.from('\n\n')];
+const CR = 0x0d;
+const LF = 0x0a;
+const BLANK_LINES: readonly Buffer[] = [Buffer.from('\r\n\r\n')];
+const LENIENT_BLANK_LINES: readonly Buffer[] = [Buffer.from('\n\r\n'), Buffer.from('\n\n')];
 
 /** Reads the encapsulated header blocks of one message. What is in them is the business of HTTP, not of ICAP. */
 export class SectionReader {
@@ -41,16 +43,24 @@ export class SectionReader {
 
   /**
    * A block ends with its only blank line. With an earlier one, the offsets and the bytes would disagree on where the
-   * body begins, and some servers believe the one, some the other.
+   * body begins, and some peers believe the one, some the other.
    */
   #checkEnd(block: Buffer, at: number): void {
-    const isWhole = this.#bareLf
-      ? BLANK_LINES.some((end) => block.subarray(-end.length).equals(end))
-      : block.indexOf(BLANK_LINE) === block.length - BLANK_LINE.length;
-    if (isWhole) return;
+    if (headerEnd(block, this.#bareLf ? LENIENT_BLANK_LINES : BLANK_LINES) === block.length) return;
     throw new IcapProtocolError('ICAPGW_ICAP_BAD_ENCAPSULATED', {
       offset: this.#base + at,
       detail: 'an offset does not point behind the blank line of a header block',
     });
   }
+}
+
+/** Behind the first blank line; 0 where the block begins with one, and infinite where it holds none. */
+function headerEnd(block: Buffer, blankLines: readonly Buffer[]): number {
+  if (block[0] === LF || (block[0] === CR && block[1] === LF)) return 0;
+  let end = Number.POSITIVE_INFINITY;
+  for (const blankLine of blankLines) {
+    const at = block.indexOf(blankLine);
+    if (at !== -1) end = Math.min(end, at + blankLine.length);
+  }
+  return end;
 }

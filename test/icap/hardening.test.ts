@@ -77,6 +77,11 @@ describe('the request line', () => {
     { line: 'OPTIONS  icap://h/ ICAP/1.0', outcome: 'ICAP_BAD_START_LINE at 0' },
     { line: 'OPTIONS\ticap://h/\tICAP/1.0', outcome: 'ICAP_BAD_START_LINE at 0' },
     { line: 'OPTIONS icap://h/', outcome: 'ICAP_BAD_START_LINE at 0' },
+    { line: 'OPTIONS', outcome: 'ICAP_BAD_START_LINE at 0' },
+    { line: 'OPTIONS icap://h/ ', outcome: 'ICAP_BAD_START_LINE at 18' },
+    { line: 'OPTIONS icap://h/ ICAP/1.0 ', outcome: 'ICAP_BAD_START_LINE at 0' },
+    { line: 'OPTIONS icap://h/ x ICAP/1.0', outcome: 'ICAP_BAD_START_LINE at 0' },
+    { line: 'reqmod icap://h/ ICAP/1.0', outcome: '1 read' },
     { line: 'OPT(IONS icap://h/ ICAP/1.0', outcome: 'ICAP_BAD_START_LINE at 0' },
     { line: 'OPTIONS icap://h/ ICAP/2.0', outcome: 'ICAP_BAD_VERSION at 18' },
     { line: 'OPTIONS icap://h/ ICAP/1.', outcome: 'ICAP_BAD_VERSION at 18' },
@@ -90,6 +95,22 @@ describe('the request line', () => {
     { line: 'OPTIONS icap://h:0/ ICAP/1.0', outcome: 'ICAP_BAD_START_LINE at 8' },
   ])('$line: $outcome', ({ line, outcome }) => {
     expect(outcomeOf(options(line))).toBe(outcome);
+  });
+});
+
+describe('lists that come in several fields', () => {
+  const headOf = (...fields: readonly string[]) =>
+    transcribe(createRequestReader(DEFAULT_ICAP_LIMITS), [Buffer.from(options(OPTIONS, ...fields))]).messages[0]?.head;
+
+  test('Allow is what all of them say (c-icap-client sends two)', () => {
+    expect(headOf('Allow: 204, 206', 'Allow: 206')).toMatchObject({ allow204: true, allow206: true });
+    expect(headOf('allow: 206', 'ALLOW:204')).toMatchObject({ allow204: true, allow206: true });
+    expect(headOf('Allow: 2040, x204')).toMatchObject({ allow204: false, allow206: false });
+  });
+
+  test('close is heard in any of them', () => {
+    expect(headOf('Connection: keep-alive', 'connection: TE,\tClose ,x')?.close).toBe(true);
+    expect(headOf('Connection: not-close, closed')?.close).toBe(false);
   });
 });
 
@@ -201,6 +222,11 @@ describe('Encapsulated', () => {
     ['REQMOD', 'req-hdr=0; null-body=18'],
     ['REQMOD', 'req-hdr=0, null-body=00000000018'],
     ['REQMOD', 'req-hdr=0, null-body=0'],
+    ['REQMOD', 'req-hdr=0, null-body=18,'],
+    ['REQMOD', 'req-hdr=0, , null-body=18'],
+    ['REQMOD', 'req-hdr=0, null-body='],
+    ['REQMOD', 'req-hdr null-body=0'],
+    ['REQMOD', '=0, null-body=18'],
     ['RESPMOD', 'req-hdr=0, res-hdr=18, null-body=18'],
     ['RESPMOD', 'req-hdr=0, res-hdr=18, null-body=9'],
     ['RESPMOD', 'res-hdr=0, req-hdr=18, null-body=36'],
@@ -225,9 +251,12 @@ describe('Encapsulated', () => {
     { name: 'ends one byte early', http: 'GET / HTTP/1.1\r\n\r' },
     { name: 'ends in bare line feeds', http: 'GET / HTTP/1.1\n\n' },
     { name: 'holds a blank line earlier', http: 'GET / HTTP/1.1\r\n\r\nX: y\r\n\r\n' },
+    { name: 'is too short for a blank line', http: 'GET' },
+    { name: 'begins with a blank line', http: '\r\nGET / HTTP/1.1\r\n\r\n' },
+    { name: 'is nothing but blank lines', http: '\r\n\r\n' },
   ])('a header block that $name is refused', ({ http }) => {
     const bytes = message('REQMOD', `req-hdr=0, null-body=${http.length}`, http);
-    expect(outcomeOf(bytes)).toBe(`ICAP_BAD_ENCAPSULATED at ${bytes.indexOf(http)}`);
+    expect(outcomeOf(bytes)).toBe(`ICAP_BAD_ENCAPSULATED at ${bytes.lastIndexOf(http)}`);
   });
 
   test('bytes after null-body are the next request', () => {
@@ -367,6 +396,29 @@ describe('backends are read leniently, but not blindly', () => {
     { name: 'a status of two digits', text: 'ICAP/1.0 20 OK\r\n\r\n', code: 'ICAPGW_ICAP_BAD_START_LINE' },
   ])('$name: $code', ({ text, code }) => {
     expect(read('RESPMOD', text)).toBe(code);
+  });
+
+  test.each([
+    { name: '204 without Encapsulated', text: 'ICAP/1.0 204 Unmodified\r\nISTag: x\r\n\r\n' },
+    { name: '204 with it', text: 'ICAP/1.0 204 OK\r\nEncapsulated: null-body=0\r\n\r\n' },
+    { name: '100 of three words', text: 'ICAP/1.0 100 Continue\r\n\r\n' },
+    { name: 'an error without it', text: 'ICAP/1.0 404 Service not found\r\nConnection: close\r\n\r\n' },
+    { name: 'an error with it', text: 'ICAP/1.0 503 Overloaded\r\nEncapsulated: null-body=0\r\n\r\n' },
+    { name: 'a status RFC 3507 does not have', text: 'ICAP/1.0 418 Bad composition\r\n\r\n' },
+  ])('$name is a message without a body', ({ text }) => {
+    expect(read('REQMOD', text)).toBe('');
+    expect(read('RESPMOD', `${text}${text}`)).toBe(',');
+  });
+
+  test('a header block with an earlier blank line is refused: the client might end it there', () => {
+    const block = (http: string) =>
+      `ICAP/1.0 200 x\r\nEncapsulated: res-hdr=0, null-body=${http.length}\r\n\r\n${http}`;
+    for (const http of ['HTTP/1.1 200 OK\r\n\r\nX: y\r\n\r\n', 'HTTP/1.1 200 OK\n\nX: y\r\n\r\n', '\r\n', 'x', 'xy']) {
+      expect(read('RESPMOD', block(http))).toBe('ICAPGW_ICAP_BAD_ENCAPSULATED');
+    }
+    for (const http of ['HTTP/1.1 200 OK\n\n', 'HTTP/1.1 200 OK\n\r\n', 'HTTP/1.1 200 OK\r\n\n']) {
+      expect(read('RESPMOD', block(http))).toBe('');
+    }
   });
 
   test('a 200 that holds nothing is read', () => {
