@@ -1,4 +1,5 @@
 import { IcapProtocolError } from '../errors.ts';
+import { isBlank } from './field.ts';
 
 export type HeaderPart = 'req-hdr' | 'res-hdr';
 export type BodyPart = 'req-body' | 'res-body' | 'opt-body' | 'null-body';
@@ -21,28 +22,40 @@ export type EncapsulatedPlace = `${'request' | 'response'} ${'REQMOD' | 'RESPMOD
 /** For a message whose head has no Encapsulated field: nothing follows. */
 export const NO_ENCAPSULATED: Encapsulated = { headers: [], body: 'null-body' };
 
+/** One bit for each part, in the order that parts come in: the sum of a list's bits says which list it is. */
+const BITS: ReadonlyMap<string, number> = new Map(
+  ['req-hdr', 'res-hdr', 'req-body', 'res-body', 'opt-body', 'null-body'].map((part, index) => [part, 1 << index]),
+);
+
 const REQUEST_LISTS = ['req-hdr req-body', 'req-hdr null-body', 'req-body', 'null-body'];
 const RESPONSE_LISTS = ['res-hdr res-body', 'res-hdr null-body', 'res-body', 'null-body'];
-const OPTIONS_LISTS = new Set(['opt-body', 'null-body']);
-const ANY_LISTS = new Set(
+const OPTIONS_LISTS = sums(['opt-body', 'null-body']);
+const ANY_LISTS = sums(
   ['', 'req-hdr ', 'res-hdr ', 'req-hdr res-hdr '].flatMap((headers) =>
     ['req-body', 'res-body', 'null-body'].map((body) => headers + body),
   ),
 );
 
-const LEGAL: Readonly<Record<EncapsulatedPlace, ReadonlySet<string>>> = {
-  'request REQMOD': new Set(REQUEST_LISTS),
-  'request RESPMOD': new Set([...RESPONSE_LISTS, ...RESPONSE_LISTS.map((list) => `req-hdr ${list}`)]),
+const LEGAL: Readonly<Record<EncapsulatedPlace, ReadonlySet<number>>> = {
+  'request REQMOD': sums(REQUEST_LISTS),
+  'request RESPMOD': sums([...RESPONSE_LISTS, ...RESPONSE_LISTS.map((list) => `req-hdr ${list}`)]),
   'request OPTIONS': OPTIONS_LISTS,
   'request other': ANY_LISTS,
-  'response REQMOD': new Set([...REQUEST_LISTS, ...RESPONSE_LISTS]),
-  'response RESPMOD': new Set(RESPONSE_LISTS),
+  'response REQMOD': sums([...REQUEST_LISTS, ...RESPONSE_LISTS]),
+  'response RESPMOD': sums(RESPONSE_LISTS),
   'response OPTIONS': OPTIONS_LISTS,
   'response other': ANY_LISTS,
 };
 
-const PARTS: ReadonlySet<string> = new Set(['req-hdr', 'res-hdr', 'req-body', 'res-body', 'opt-body', 'null-body']);
+function sums(lists: readonly string[]): ReadonlySet<number> {
+  return new Set(lists.map((list) => list.split(' ').reduce((sum, part) => sum + (BITS.get(part) ?? 0), 0)));
+}
+
 const MAX_DIGITS = 10;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COMMA = 0x2c;
+const NO_LIST = 'not a list of name=offset';
 
 /** What an Encapsulated value may look like besides the list itself. */
 export interface EncapsulatedRules {
@@ -56,46 +69,49 @@ export interface EncapsulatedRules {
 
 /** The parts of a message and their sizes. Anything that two readers could take differently is an error. */
 export function parseEncapsulated(value: string, rules: EncapsulatedRules): Encapsulated {
-  const fail = (detail: string): IcapProtocolError =>
-    new IcapProtocolError('ICAPGW_ICAP_BAD_ENCAPSULATED', { offset: rules.offset, detail });
-
   const headers: { part: HeaderPart; bytes: number }[] = [];
-  let list = '';
+  let sum = 0;
   let part = '';
   let start = 0;
   for (let at = 0; ; ) {
     const equals = value.indexOf('=', at);
-    const end = digitsEnd(value, equals + 1);
-    if (equals === -1 || end === equals + 1 || end > equals + 1 + MAX_DIGITS) throw fail('not a list of name=offset');
-    const offset = Number(value.slice(equals + 1, end));
-    if (part === '') {
-      if (offset !== 0) throw fail('the first part does not begin at 0');
-    } else {
-      const bytes = offset - start;
-      if (bytes < 0 || (bytes === 0 && !rules.emptySections)) throw fail('the offsets do not ascend');
-      if (bytes > rules.maxSectionBytes) {
-        throw new IcapProtocolError('ICAPGW_ICAP_HEAD_TOO_LARGE', { offset: rules.offset, detail: part });
-      }
-      headers.push({ part: part as HeaderPart, bytes });
-      list += ' ';
+    const name = value.slice(at, equals);
+    const bit = BITS.get(name);
+    if (equals === -1 || bit === undefined) throw bad(rules, NO_LIST);
+    let end = equals + 1;
+    let offset = 0;
+    for (let code = value.charCodeAt(end); code >= ZERO && code <= NINE; code = value.charCodeAt(end)) {
+      offset = offset * 10 + code - ZERO;
+      end += 1;
     }
-    part = value.slice(at, equals);
-    if (!PARTS.has(part)) throw fail('not a list of name=offset');
-    list += part;
+    if (end === equals + 1 || end > equals + 1 + MAX_DIGITS) throw bad(rules, NO_LIST);
+    if (sum === 0) {
+      if (offset !== 0) throw bad(rules, 'the first part does not begin at 0');
+    } else {
+      headers.push({ part: part as HeaderPart, bytes: sectionBytes(offset - start, part, rules) });
+    }
+    // The bits of what came before sum up to less than this one's, unless the order is wrong or a part comes twice.
+    if (bit <= sum) throw bad(rules, 'the parts are not in their order');
+    sum += bit;
+    part = name;
     start = offset;
     if (end === value.length) break;
-    if (value[end] !== ',') throw fail('not a list of name=offset');
+    if (value.charCodeAt(end) !== COMMA) throw bad(rules, NO_LIST);
     at = end + 1;
-    while (value[at] === ' ' || value[at] === '\t') at += 1;
+    while (isBlank(value.charCodeAt(at))) at += 1;
   }
-  if (!LEGAL[rules.place].has(list)) throw fail(`these parts do not make a ${rules.place}`);
+  if (!LEGAL[rules.place].has(sum)) throw bad(rules, `these parts do not make a ${rules.place}`);
   return { headers, body: part as BodyPart };
 }
 
-function digitsEnd(text: string, at: number): number {
-  let end = at;
-  for (let code = text.charCodeAt(end); code >= 0x30 && code <= 0x39; code = text.charCodeAt(end)) end += 1;
-  return end;
+function sectionBytes(bytes: number, part: string, rules: EncapsulatedRules): number {
+  if (bytes < 0 || (bytes === 0 && !rules.emptySections)) throw bad(rules, 'the offsets do not ascend');
+  if (bytes <= rules.maxSectionBytes) return bytes;
+  throw new IcapProtocolError('ICAPGW_ICAP_HEAD_TOO_LARGE', { offset: rules.offset, detail: part });
+}
+
+function bad(rules: EncapsulatedRules, detail: string): IcapProtocolError {
+  return new IcapProtocolError('ICAPGW_ICAP_BAD_ENCAPSULATED', { offset: rules.offset, detail });
 }
 
 /** The value for the blocks that follow. Comma and space: some servers split on exactly that. */

@@ -128,7 +128,8 @@ function trimmed(text: string, at: number, end: number): string {
   return text.slice(from, to);
 }
 
-function isBlank(code: number): boolean {
+/** Whether this is the code of a space or a tab. */
+export function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 

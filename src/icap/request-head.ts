@@ -86,7 +86,16 @@ function encapsulatedOf(
 }
 
 function requestPlace(method: string): EncapsulatedPlace {
-  return method === 'REQMOD' || method === 'RESPMOD' || method === 'OPTIONS' ? `request ${method}` : 'request other';
+  switch (method) {
+    case 'REQMOD':
+      return 'request REQMOD';
+    case 'RESPMOD':
+      return 'request RESPMOD';
+    case 'OPTIONS':
+      return 'request OPTIONS';
+    default:
+      return 'request other';
+  }
 }
 
 function previewOf(fields: readonly ParsedField[]): number | undefined {

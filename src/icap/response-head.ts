@@ -67,5 +67,6 @@ function encapsulatedOf(
 
 function responsePlace(method: string, carriesMessage: boolean): EncapsulatedPlace {
   if (method === 'OPTIONS') return 'response OPTIONS';
-  return carriesMessage && (method === 'REQMOD' || method === 'RESPMOD') ? `response ${method}` : 'response other';
+  if (carriesMessage && method === 'REQMOD') return 'response REQMOD';
+  return carriesMessage && method === 'RESPMOD' ? 'response RESPMOD' : 'response other';
 }
