@@ -2,11 +2,12 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { EICAR } from '../../src/demo/eicar.ts';
 import type { LabIdentity } from './certificate-lab.ts';
 import { type CIcap, hasCIcap, startCIcap } from './icap-c-icap.ts';
 import { converse, type ServerProcess, startServerProcess } from './server-process.ts';
 
-/** What the one signature of the database finds. */
+/** What the database has a signature for, besides the EICAR test file. */
 export const MARKER = 'icapgw-test-marker-6f1c2d';
 
 const SIGNATURE = 'Own.Test.Marker';
@@ -23,14 +24,14 @@ export const hasClamAv: boolean =
       `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/c_icap/clamd_mod.so`,
     ].every(existsSync));
 
-/** A clamd with a database of one line. Disposing ends it. */
+/** A clamd with a database of two lines. Disposing ends it. */
 interface Clamd extends AsyncDisposable {
   readonly socket: string;
   kill(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** A c-icap that scans with a clamd of its own: services `virus_scan` and `echo`. */
+/** A c-icap that scans with a clamd of its own: services `virus_scan`, `echo` and `ex206`. */
 export interface ScanningServer extends CIcap {
   /** The scanner behind it, which may die while c-icap still says that all is well. */
   readonly clamd: Pick<Clamd, 'kill' | 'start'>;
@@ -38,9 +39,11 @@ export interface ScanningServer extends CIcap {
 
 const SERVICES = [
   'Service echo srv_echo.so',
+  'Service ex206 srv_ex206.so',
   'Service virus_scan virus_scan.so',
   'virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE',
-  'virus_scan.SendPercentData 0',
+  // Nothing of a document leaves before it is judged.
+  'virus_scan.StartSendPercentDataAfter 20M',
   'virus_scan.MaxObjectSize 20M',
   'Module common clamd_mod.so',
 ];
@@ -69,7 +72,8 @@ async function startClamd(): Promise<Clamd> {
   const dir = mkdtempSync(join(tmpdir(), 'icapgw-clamd-'));
   chmodSync(dir, 0o755);
   mkdirSync(join(dir, 'db'));
-  writeFileSync(join(dir, 'db/own.ndb'), `${SIGNATURE}:0:*:${Buffer.from(MARKER).toString('hex')}\n`);
+  const signature = (name: string, content: string): string => `${name}:0:*:${Buffer.from(content).toString('hex')}\n`;
+  writeFileSync(join(dir, 'db/own.ndb'), signature(SIGNATURE, MARKER) + signature('Own.Test.Eicar', EICAR));
   const socket = join(dir, 'clamd.sock');
   const file = join(dir, 'clamd.conf');
   const lines = [

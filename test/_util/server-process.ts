@@ -14,6 +14,12 @@ export interface ServerProcess {
   kill(): Promise<void>;
 }
 
+/** What is still running when this process ends, because a test ran out of time: nothing may outlive it. */
+const leftovers: Set<() => void> = new Set();
+process.once('exit', () => {
+  for (const kill of leftovers) kill();
+});
+
 /** Starts a program in the foreground. `detached` makes it the head of a process group, which `kill` then ends as a whole. */
 export function startServerProcess(
   command: string,
@@ -28,16 +34,22 @@ export function startServerProcess(
     });
   }
   let isRunning = true;
+  const signal = (name: NodeJS.Signals): void => {
+    const { pid } = child;
+    if (pid !== undefined && isRunning) process.kill(detached && name === 'SIGKILL' ? -pid : pid, name);
+  };
+  const leftover = (): void => signal('SIGKILL');
+  leftovers.add(leftover);
   const exited = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(`${code ?? signal}`));
   }).then((end) => {
     isRunning = false;
+    leftovers.delete(leftover);
     return end;
   });
   const end = async (name: NodeJS.Signals): Promise<void> => {
-    const { pid } = child;
-    if (pid !== undefined && isRunning) process.kill(detached && name === 'SIGKILL' ? -pid : pid, name);
+    signal(name);
     await exited;
   };
   return {
