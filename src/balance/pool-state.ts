@@ -1,5 +1,7 @@
 import { ChangeSignal } from './change-signal.ts';
-import { hasJustMoved, lowered, lowerLimit, pauseEnd, pauseLeftMs, raised, stampOf } from './saturation.ts';
+import { lowerLimit } from './saturation.ts';
+import { SATURATION_WORDS, SaturationWords } from './saturation-words.ts';
+import { WorkerCounts } from './worker-counts.ts';
 
 const STATES = ['unused', 'up', 'down', 'ejected', 'drain', 'maint'] as const;
 
@@ -24,12 +26,8 @@ const STATE = 0;
 const WEIGHT = 1;
 const FAILURES = 2;
 const LIMIT = 3;
-const CAP = 4;
-const CEILING = 5;
-const LOWERED_AT = 6;
-const RAISED_AT = 7;
-const PAUSED_UNTIL = 8;
-const SLOT_WORDS = 9;
+const SATURATION = 4;
+const SLOT_WORDS = SATURATION + SATURATION_WORDS;
 
 /** Rows of one cell per worker that follow the words of a slot. `open` counts those in use and those that are idle. */
 const OPEN = 0;
@@ -39,15 +37,14 @@ const SLOT_ROWS = 2;
 /**
  * The part of one service's pool that must be exact in every thread, over one SharedArrayBuffer. The main thread writes
  * states, weights and limits, workers count connections, waiters and failures; both construct it over the same buffer.
- *
- * A count is kept as one cell per worker and read as their sum. A worker touches only its own cells, so what a worker
- * held when it died is known exactly, wherever it was cut off.
  */
 export class PoolState {
   readonly buffer: SharedArrayBuffer;
   readonly slots: number;
   readonly workers: number;
   readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #counts: WorkerCounts;
+  readonly #saturation: SaturationWords;
   readonly #changes: ChangeSignal;
 
   constructor(buffer: SharedArrayBuffer) {
@@ -58,6 +55,8 @@ export class PoolState {
     if (this.slots < 1 || this.workers < 1 || this.#words.length !== wordCount(this.slots, this.workers)) {
       throw new RangeError('this buffer was not made by PoolState.create');
     }
+    this.#counts = new WorkerCounts(this.#words, this.workers);
+    this.#saturation = new SaturationWords(this.#words);
     this.#changes = new ChangeSignal(this.#words, VERSION);
   }
 
@@ -82,10 +81,7 @@ export class PoolState {
   /** A slot that is not up forgets its saturation: what comes back may be another machine. */
   setState(slot: number, state: MemberState): void {
     this.#store(slot, STATE, STATES.indexOf(state));
-    if (state !== 'up') {
-      this.#store(slot, CAP, 0);
-      this.#store(slot, PAUSED_UNTIL, 0);
-    }
+    if (state !== 'up') this.#saturation.clear(this.#record(slot) + SATURATION);
     this.#wakeWaiters();
   }
 
@@ -100,7 +96,7 @@ export class PoolState {
 
   /** Connections that may be open to this slot now, 0 for any number: its own limit, or less while it is saturated. */
   limitOf(slot: number): number {
-    return lowerLimit(this.#load(slot, LIMIT), this.#load(slot, CAP));
+    return lowerLimit(this.#load(slot, LIMIT), this.#saturation.capOf(this.#record(slot) + SATURATION));
   }
 
   /** The slot's own limit, whatever its saturation; 0: none. */
@@ -116,12 +112,12 @@ export class PoolState {
 
   /** Connections to this slot that are in use, over all workers. */
   activeOf(slot: number): number {
-    return this.#sum(this.#slotRow(slot, ACTIVE));
+    return this.#counts.sum(this.#slotRow(slot, ACTIVE));
   }
 
   /** Connections to this slot that are in use or idle, over all workers. */
   openOf(slot: number): number {
-    return this.#sum(this.#slotRow(slot, OPEN));
+    return this.#counts.sum(this.#slotRow(slot, OPEN));
   }
 
   /** Connections to this slot that are open and not in use, over all workers. */
@@ -132,8 +128,7 @@ export class PoolState {
 
   /** Whether this worker has an idle connection to the slot. */
   hasIdle(slot: number, worker: number): boolean {
-    const open = Atomics.load(this.#words, this.#cell(this.#slotRow(slot, OPEN), worker));
-    return open > Atomics.load(this.#words, this.#cell(this.#slotRow(slot, ACTIVE), worker));
+    return this.#counts.of(this.#slotRow(slot, OPEN), worker) > this.#counts.of(this.#slotRow(slot, ACTIVE), worker);
   }
 
   /**
@@ -142,53 +137,53 @@ export class PoolState {
    */
   acquire(slot: number, limit: number, worker: number): boolean {
     const row = this.#slotRow(slot, OPEN);
-    if (!this.#acquire(row, limit, worker)) {
+    if (!this.#counts.tryAdd(row, worker, limit)) {
       // Somebody else may have been refused only because this attempt was counted, and would wait for nothing.
-      if (this.#sum(row) < limit) this.#wakeWaiters();
+      if (this.#counts.sum(row) < limit) this.#wakeWaiters();
       return false;
     }
-    Atomics.add(this.#words, this.#cell(this.#slotRow(slot, ACTIVE), worker), 1);
+    this.#counts.add(this.#slotRow(slot, ACTIVE), worker);
     return true;
   }
 
   /** A connection in use has closed. */
   release(slot: number, worker: number): void {
-    this.#subtract(this.#slotRow(slot, ACTIVE), worker);
-    this.#subtract(this.#slotRow(slot, OPEN), worker);
+    this.#counts.subtract(this.#slotRow(slot, ACTIVE), worker);
+    this.#counts.subtract(this.#slotRow(slot, OPEN), worker);
     this.#wakeWaiters();
   }
 
   /** An idle connection of this worker goes into use. */
   takeIdle(slot: number, worker: number): void {
     this.#requireIdle(slot, worker);
-    Atomics.add(this.#words, this.#cell(this.#slotRow(slot, ACTIVE), worker), 1);
+    this.#counts.add(this.#slotRow(slot, ACTIVE), worker);
   }
 
   /** A connection in use becomes idle; it goes on counting as open. */
   giveIdle(slot: number, worker: number): void {
-    this.#subtract(this.#slotRow(slot, ACTIVE), worker);
+    this.#counts.subtract(this.#slotRow(slot, ACTIVE), worker);
     this.#wakeWaiters();
   }
 
   /** An idle connection of this worker has closed. */
   dropIdle(slot: number, worker: number): void {
     this.#requireIdle(slot, worker);
-    this.#subtract(this.#slotRow(slot, OPEN), worker);
+    this.#counts.subtract(this.#slotRow(slot, OPEN), worker);
     this.#wakeWaiters();
   }
 
   /** Connections that all workers hold to the whole service. */
   connections(): number {
-    return this.#sum(this.#headerRow(CONNECTIONS));
+    return this.#counts.sum(this.#headerRow(CONNECTIONS));
   }
 
   /** Counts one more connection to the service unless that makes more than `limit` (0: no limit). */
   acquireConnection(limit: number, worker: number): boolean {
-    return this.#acquire(this.#headerRow(CONNECTIONS), limit, worker);
+    return this.#counts.tryAdd(this.#headerRow(CONNECTIONS), worker, limit);
   }
 
   releaseConnection(worker: number): void {
-    this.#subtract(this.#headerRow(CONNECTIONS), worker);
+    this.#counts.subtract(this.#headerRow(CONNECTIONS), worker);
   }
 
   /**
@@ -196,19 +191,19 @@ export class PoolState {
    * Wakes the others, so that a worker with idle connections learns that somebody else is in want of them.
    */
   enqueue(limit: number, worker: number): boolean {
-    if (limit === 0 || !this.#acquire(this.#headerRow(WAITING), limit, worker)) return false;
+    if (limit === 0 || !this.#counts.tryAdd(this.#headerRow(WAITING), worker, limit)) return false;
     this.wake();
     return true;
   }
 
   /** One that waited got a place or gave up. */
   dequeue(worker: number): void {
-    this.#subtract(this.#headerRow(WAITING), worker);
+    this.#counts.subtract(this.#headerRow(WAITING), worker);
   }
 
   /** How many wait for a place, over all workers. */
   queued(): number {
-    return this.#sum(this.#headerRow(WAITING));
+    return this.#counts.sum(this.#headerRow(WAITING));
   }
 
   /**
@@ -226,13 +221,9 @@ export class PoolState {
 
   /** Gives back all that a worker held. Only for a worker that has ended: it must not count any more. */
   releaseWorker(worker: number): void {
-    for (let row = 0; row < HEADER_ROWS; row += 1) {
-      Atomics.store(this.#words, this.#cell(this.#headerRow(row), worker), 0);
-    }
+    for (let row = 0; row < HEADER_ROWS; row += 1) this.#counts.clear(this.#headerRow(row), worker);
     for (let slot = 0; slot < this.slots; slot += 1) {
-      for (let row = 0; row < SLOT_ROWS; row += 1) {
-        Atomics.store(this.#words, this.#cell(this.#slotRow(slot, row), worker), 0);
-      }
+      for (let row = 0; row < SLOT_ROWS; row += 1) this.#counts.clear(this.#slotRow(slot, row), worker);
     }
     this.#wakeWaiters();
   }
@@ -258,34 +249,20 @@ export class PoolState {
    * leaves it alone for `pauseMs`, where others can do the work. All threads must read `nowMs` from the same clock.
    */
   recordSaturation(slot: number, nowMs: number, pauseMs: number): void {
-    this.#store(slot, PAUSED_UNTIL, pauseEnd(this.#load(slot, PAUSED_UNTIL), nowMs, pauseMs));
-    const before = { cap: this.#load(slot, CAP), ceiling: this.#load(slot, CEILING) };
-    if (before.cap !== 0 && hasJustMoved(this.#load(slot, LOWERED_AT), nowMs)) return;
-    const { cap, ceiling } = lowered(before, this.activeOf(slot));
-    this.#store(slot, LOWERED_AT, stampOf(nowMs));
-    this.#store(slot, RAISED_AT, stampOf(nowMs));
-    this.#store(slot, CEILING, ceiling);
-    this.#store(slot, CAP, cap);
+    const at = this.#record(slot) + SATURATION;
+    this.#saturation.pause(at, nowMs, pauseMs);
+    this.#saturation.lower(at, nowMs, this.activeOf(slot));
   }
 
-  /** The member did its work: gives back a part of what its saturation took, once in a while. */
+  /** The member did its work: gives back a part of what its saturation took, at most once a second. */
   recordAnswer(slot: number, nowMs: number): void {
-    const cap = this.#load(slot, CAP);
-    if (cap === 0) return;
-    const raisedAt = this.#load(slot, RAISED_AT);
-    if (hasJustMoved(raisedAt, nowMs)) return;
-    const record = this.#record(slot);
-    // Of several threads that come to the same moment one makes the step.
-    if (Atomics.compareExchange(this.#words, record + RAISED_AT, raisedAt, stampOf(nowMs)) !== raisedAt) return;
-    const next = raised({ cap, ceiling: this.#load(slot, CEILING) }, this.#load(slot, LIMIT));
-    // Unless a saturation has come in between.
-    Atomics.compareExchange(this.#words, record + CAP, cap, next);
-    this.#wakeWaiters();
+    const at = this.#record(slot) + SATURATION;
+    if (this.#saturation.raise(at, nowMs, this.#load(slot, LIMIT))) this.#wakeWaiters();
   }
 
   /** Whether the member is to be left alone after a saturation. */
   isPaused(slot: number, nowMs: number): boolean {
-    return pauseLeftMs(this.#load(slot, PAUSED_UNTIL), nowMs) > 0;
+    return this.#saturation.isPaused(this.#record(slot) + SATURATION, nowMs);
   }
 
   #wakeWaiters(): void {
@@ -295,27 +272,6 @@ export class PoolState {
 
   #requireIdle(slot: number, worker: number): void {
     if (!this.hasIdle(slot, worker)) throw new RangeError(`worker ${worker} has no idle connection to slot ${slot}`);
-  }
-
-  #acquire(row: number, limit: number, worker: number): boolean {
-    const cell = this.#cell(row, worker);
-    Atomics.add(this.#words, cell, 1);
-    // Whoever counts last sees everybody who counted before and still holds, so the sum cannot hide an excess.
-    if (limit === 0 || this.#sum(row) <= limit) return true;
-    Atomics.sub(this.#words, cell, 1);
-    return false;
-  }
-
-  #subtract(row: number, worker: number): void {
-    const cell = this.#cell(row, worker);
-    if (Atomics.load(this.#words, cell) === 0) throw new RangeError('gave back what was not taken');
-    Atomics.sub(this.#words, cell, 1);
-  }
-
-  #sum(row: number): number {
-    let sum = 0;
-    for (let worker = 0; worker < this.workers; worker += 1) sum += Atomics.load(this.#words, row + worker);
-    return sum;
   }
 
   #load(slot: number, word: number): number {
@@ -338,11 +294,6 @@ export class PoolState {
 
   #slotRow(slot: number, row: number): number {
     return this.#record(slot) + SLOT_WORDS + row * this.workers;
-  }
-
-  #cell(row: number, worker: number): number {
-    if (!(worker >= 0 && worker < this.workers)) throw new RangeError(`no worker ${worker} of ${this.workers}`);
-    return row + worker;
   }
 }
 

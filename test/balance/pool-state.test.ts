@@ -74,9 +74,13 @@ describe('the shared state of a pool', () => {
       state.acquireConnection(0, worker);
       state.acquire(0, 0, worker);
       state.acquire(1, 0, worker);
+      state.acquire(1, 0, worker);
+      state.giveIdle(1, worker);
+      state.enqueue(9, worker);
     }
     state.releaseWorker(1);
-    expect([state.connections(), state.activeOf(0), state.activeOf(1)]).toEqual([1, 1, 1]);
+    expect([state.connections(), state.queued()]).toEqual([1, 1]);
+    expect([state.activeOf(0), state.activeOf(1), state.idleOf(1)]).toEqual([1, 1, 1]);
     state.release(0, 0);
     expect(state.activeOf(0)).toBe(0);
   });
@@ -94,36 +98,144 @@ describe('the shared state of a pool', () => {
     expect([main.nextTicket(), worker.nextTicket(), main.nextTicket()]).toEqual([0, 1, 2]);
   });
 
-  test('whatever is acquired and released, the counts are those of a simple model', () => {
+  test('an idle connection counts against the limit, but not as one in use', () => {
+    const state = PoolState.create(1, 2);
+    state.acquire(0, 2, 0);
+    state.acquire(0, 2, 0);
+    state.giveIdle(0, 0);
+    expect([state.activeOf(0), state.idleOf(0), state.openOf(0)]).toEqual([1, 1, 2]);
+    expect([state.hasIdle(0, 0), state.hasIdle(0, 1)]).toEqual([true, false]);
+    expect(state.acquire(0, 2, 1)).toBe(false);
+    state.dropIdle(0, 0);
+    expect(state.acquire(0, 2, 1)).toBe(true);
+  });
+
+  test('only the worker that has an idle connection can take or close it', () => {
+    const state = PoolState.create(1, 2);
+    state.acquire(0, 0, 0);
+    state.giveIdle(0, 0);
+    expect(() => state.takeIdle(0, 1)).toThrow(RangeError);
+    expect(() => state.dropIdle(0, 1)).toThrow(RangeError);
+    expect(() => state.release(0, 0)).toThrow(RangeError);
+    expect(() => state.giveIdle(0, 0)).toThrow(RangeError);
+    state.takeIdle(0, 0);
+    expect([state.activeOf(0), state.idleOf(0)]).toEqual([1, 0]);
+  });
+
+  test('whatever is done with connections, the counts are those of a simple model', () => {
     const step = fc.record({
-      isAcquire: fc.boolean(),
+      kind: fc.constantFrom('acquire', 'release', 'takeIdle', 'giveIdle', 'dropIdle'),
       slot: fc.nat(2),
       worker: fc.nat(2),
       limit: fc.nat(4),
     });
+    const sum = (row: readonly number[]) => row.reduce((total, count) => total + count, 0);
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const state = PoolState.create(3, 3);
-        const held = [0, 1, 2].map(() => [0, 0, 0]);
-        for (const { isAcquire, slot, worker, limit } of steps) {
-          const row = held[slot] ?? [];
-          const total = row.reduce((sum, count) => sum + count, 0);
-          if (isAcquire) {
-            const fits = limit === 0 || total < limit;
+        const model = [0, 1, 2].map(() => ({ active: [0, 0, 0], idle: [0, 0, 0] }));
+        for (const { kind, slot, worker, limit } of steps) {
+          const { active, idle } = model[slot] ?? { active: [], idle: [] };
+          const [ownActive, ownIdle] = [active[worker] ?? 0, idle[worker] ?? 0];
+          const isFit = (kind === 'takeIdle' || kind === 'dropIdle' ? ownIdle : ownActive) > 0;
+          if (kind === 'acquire') {
+            const fits = limit === 0 || sum(active) + sum(idle) < limit;
             expect(state.acquire(slot, limit, worker)).toBe(fits);
-            if (fits) row[worker] = (row[worker] ?? 0) + 1;
-          } else if ((row[worker] ?? 0) > 0) {
-            state.release(slot, worker);
-            row[worker] = (row[worker] ?? 0) - 1;
+            if (fits) active[worker] = ownActive + 1;
+          } else if (!isFit) {
+            expect(() => state[kind](slot, worker)).toThrow(RangeError);
           } else {
-            expect(() => state.release(slot, worker)).toThrow(RangeError);
+            state[kind](slot, worker);
+            active[worker] = ownActive + { release: -1, takeIdle: 1, giveIdle: -1, dropIdle: 0 }[kind];
+            idle[worker] = ownIdle + { release: 0, takeIdle: -1, giveIdle: 1, dropIdle: -1 }[kind];
           }
-          expect(state.activeOf(slot)).toBe(row.reduce((sum, count) => sum + count, 0));
+          expect([state.activeOf(slot), state.idleOf(slot)]).toEqual([sum(active), sum(idle)]);
+          expect(state.hasIdle(slot, worker)).toBe((idle[worker] ?? 0) > 0);
         }
       }),
       { seed: 3, numRuns: 100 },
     );
   });
+
+  test('the queue takes in as many as its limit says, over all workers', () => {
+    const state = PoolState.create(1, 2);
+    expect([state.enqueue(2, 0), state.enqueue(2, 1), state.enqueue(2, 0)]).toEqual([true, true, false]);
+    expect(state.queued()).toBe(2);
+    state.dequeue(1);
+    expect([state.queued(), state.enqueue(2, 0)]).toEqual([1, true]);
+    expect(() => state.dequeue(1)).toThrow(RangeError);
+  });
+
+  test('a queue of 0 takes nobody in', () => {
+    expect(PoolState.create(1, 1).enqueue(0, 0)).toBe(false);
+  });
+
+  test('the limit in force is the lower one of the configured limit and the cap of a saturation', () => {
+    const state = PoolState.create(1, 1);
+    for (let i = 0; i < 10; i += 1) state.acquire(0, 0, 0);
+    expect(state.limitOf(0)).toBe(0);
+    state.recordSaturation(0, 0, 0);
+    expect([state.limitOf(0), state.configuredLimitOf(0)]).toEqual([5, 0]);
+    state.setLimit(0, 3);
+    expect(state.limitOf(0)).toBe(3);
+    state.setLimit(0, 100);
+    expect([state.limitOf(0), state.configuredLimitOf(0)]).toEqual([5, 100]);
+  });
+
+  test('one overload is told by many answers and halves once; one that goes on halves again', () => {
+    const state = PoolState.create(1, 1);
+    for (let i = 0; i < 20; i += 1) state.acquire(0, 0, 0);
+    for (let ms = 0; ms < 1_000; ms += 100) {
+      state.recordSaturation(0, 7_000 + ms, 1_000);
+      state.release(0, 0);
+    }
+    expect(state.limitOf(0)).toBe(10);
+    state.recordSaturation(0, 8_000, 1_000);
+    expect(state.limitOf(0)).toBe(5);
+  });
+
+  test('answers raise the limit once a second, in any number, until it is what it was', () => {
+    const state = PoolState.create(1, 1);
+    for (let i = 0; i < 6; i += 1) state.acquire(0, 0, 0);
+    state.recordSaturation(0, 7_000, 1_000);
+    const limits = [0, 500, 999, 1_000, 1_500, 1_999, 2_000, 3_000, 4_000].map((ms) => {
+      state.recordAnswer(0, 7_000 + ms);
+      state.recordAnswer(0, 7_000 + ms);
+      return state.limitOf(0);
+    });
+    expect(limits).toEqual([3, 3, 3, 4, 4, 4, 5, 0, 0]);
+  });
+
+  test('a saturation right after a raise lowers the limit at once', () => {
+    const state = PoolState.create(1, 1);
+    for (let i = 0; i < 6; i += 1) state.acquire(0, 0, 0);
+    state.recordSaturation(0, 7_000, 0);
+    state.recordAnswer(0, 8_500);
+    for (let i = 0; i < 2; i += 1) state.release(0, 0);
+    state.recordSaturation(0, 8_600, 0);
+    expect(state.limitOf(0)).toBe(2);
+  });
+
+  test('a member rests for its pause', () => {
+    const state = PoolState.create(2, 1);
+    state.recordSaturation(0, 7_000, 2_000);
+    expect([7_000, 8_999, 9_000].map((nowMs) => state.isPaused(0, nowMs))).toEqual([true, true, false]);
+    expect(state.isPaused(1, 7_000)).toBe(false);
+  });
+
+  test.each(['down', 'ejected', 'maint', 'drain', 'unused'] as const)(
+    'a slot that is %s forgets its saturation',
+    (gone) => {
+      const state = PoolState.create(1, 1);
+      state.setState(0, 'up');
+      state.recordSaturation(0, 7_000, 2_000);
+      state.setState(0, 'up');
+      expect([state.limitOf(0), state.isPaused(0, 7_000)]).toEqual([1, true]);
+      state.setState(0, gone);
+      state.setState(0, 'up');
+      expect([state.limitOf(0), state.isPaused(0, 7_000)]).toEqual([0, false]);
+    },
+  );
 
   test('four threads that race for three places never hold four, and lose no count', async () => {
     const state = PoolState.create(3, 4);
@@ -133,8 +245,10 @@ describe('the shared state of a pool', () => {
       [0, 1, 2, 3].map(async (worker): Promise<RaceReport> => {
         const order: RaceOrder = { buffer: state.buffer, witness, worker, limit: 3, rounds };
         const thread = new Worker(new URL('../_util/health-acquire-worker.ts', import.meta.url), { workerData: order });
+        // A last message and the end may be told in the same turn.
+        const end = once(thread, 'exit');
         const [report] = (await once(thread, 'message')) as [RaceReport];
-        await once(thread, 'exit');
+        await end;
         return report;
       }),
     );
