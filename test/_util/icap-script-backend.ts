@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { messageOf } from '../../src/errors.ts';
-import { ConnectionGone, ScriptedConnection, type ScriptedExchange } from './icap-script-connection.ts';
+import { ScriptedConnection, type ScriptedExchange } from './icap-script-connection.ts';
 import { answer } from './icap-script-message.ts';
 
 /** What a backend does about one request, from its head on. What it sent at its end stands as the answer. */
@@ -81,7 +81,8 @@ export async function startScriptBackend(script: ExchangeScript = unmodified): P
     try {
       await (isOptions ? backend.optionsScript : backend.script)(exchange);
     } catch (error) {
-      if (!(error instanceof ConnectionGone)) problems.push(messageOf(error));
+      // What a script could not do because its client left is no fault of anybody.
+      if (exchange.connection.isOpen) problems.push(messageOf(error));
     } finally {
       if (!isOptions) running -= 1;
     }

@@ -15,7 +15,9 @@ export interface Answer {
   readonly head: ResponseHead;
   readonly fields: readonly ParsedField[];
   sections: readonly Section[];
-  body: Buffer;
+  /** In the pieces it came in. */
+  readonly data: Buffer[];
+  readonly body: Buffer;
   useOriginalBody: number | undefined;
   isComplete: boolean;
   field(name: string): string | undefined;
@@ -166,7 +168,6 @@ function advance(
   isEnough: (answer: Answer) => boolean,
 ): Answer | undefined {
   let current = answer;
-  const data: Buffer[] = [];
   while (current === undefined || !isEnough(current)) {
     const event = reader.read();
     if (event === undefined) break;
@@ -174,14 +175,13 @@ function advance(
       current = createAnswer(event.head);
     } else if (current !== undefined) {
       if (event.type === 'sections') current.sections = event.sections;
-      if (event.type === 'data') data.push(event.data);
+      if (event.type === 'data') current.data.push(event.data);
       if (event.type === 'end') {
         current.isComplete = true;
         current.useOriginalBody = event.useOriginalBody;
       }
     }
   }
-  if (current !== undefined && data.length > 0) current.body = Buffer.concat([current.body, ...data]);
   return current;
 }
 
@@ -191,7 +191,10 @@ function createAnswer(head: ResponseHead): Answer {
     head,
     fields: head.fields,
     sections: [],
-    body: Buffer.alloc(0),
+    data: [],
+    get body() {
+      return Buffer.concat(this.data);
+    },
     useOriginalBody: undefined,
     isComplete: false,
     field: (name) => fieldValue(head.fields, name.toLowerCase()),

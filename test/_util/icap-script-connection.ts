@@ -11,8 +11,12 @@ import { type Bytes, bytesOf } from './icap-script-message.ts';
 /** How the other side left: in good order, or by a reset or a cut. */
 export type Departure = 'fin' | 'reset';
 
-/** The connection ended while a script waited for more of its request. That is no fault of the script. */
-export class ConnectionGone extends Error {}
+/** The connection ended while somebody waited for more of its request. */
+export class ConnectionGone extends Error {
+  constructor() {
+    super('the connection ended before the request did');
+  }
+}
 
 type Play = (exchange: ScriptedExchange) => Promise<void>;
 
