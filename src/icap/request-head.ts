@@ -58,7 +58,7 @@ function splitRequestLine(
   const second = text.indexOf(' ', first + 1);
   const method = text.slice(0, first);
   const version = text.slice(second + 1, end);
-  if (first < 0 || second <= first + 1 || second >= end || version.includes(' ') || !TOKEN.test(method)) {
+  if (second < 0 || second >= end || version.includes(' ') || !TOKEN.test(method)) {
     throw new IcapProtocolError('ICAPGW_ICAP_BAD_START_LINE', { offset: base });
   }
   return { method, uriText: text.slice(first + 1, second), version };

@@ -42,6 +42,7 @@ describe('lines and fields of a client', () => {
     { name: 'a head that ends in bare line feeds', head: `${OPTIONS}\r\n\n`, outcome: 'ICAP_BAD_HEADER at 28' },
     { name: 'a bare carriage return', head: options(OPTIONS, 'X-A: a\rb'), outcome: 'ICAP_BAD_HEADER at 34' },
     { name: 'a NUL', head: options(OPTIONS, 'X-A: a\0b'), outcome: 'ICAP_BAD_HEADER at 34' },
+    { name: 'a DEL', head: options(OPTIONS, 'X-A: a\x7fb'), outcome: 'ICAP_BAD_HEADER at 34' },
     { name: 'a control character', head: options(OPTIONS, 'X-A: a\x1bb'), outcome: 'ICAP_BAD_HEADER at 34' },
     {
       name: 'a DEL in the start line',
@@ -380,6 +381,8 @@ describe('backends are read leniently, but not blindly', () => {
 
   test.each([
     { name: 'a NUL', text: 'ICAP/1.0 204 x\r\nX: \0\r\n\r\n', code: 'ICAPGW_ICAP_BAD_HEADER' },
+    { name: 'a NUL in the reason phrase', text: 'ICAP/1.0 204 \0\r\n\r\n', code: 'ICAPGW_ICAP_BAD_HEADER' },
+    { name: 'a bare CR in the reason phrase', text: 'ICAP/1.0 204 a\rb\r\n\r\n', code: 'ICAPGW_ICAP_BAD_HEADER' },
     {
       name: 'two Encapsulated',
       text: 'ICAP/1.0 200 x\r\nEncapsulated: res-body=0\r\nEncapsulated: res-body=0\r\n\r\n',
@@ -413,7 +416,14 @@ describe('backends are read leniently, but not blindly', () => {
   test('a header block with an earlier blank line is refused: the client might end it there', () => {
     const block = (http: string) =>
       `ICAP/1.0 200 x\r\nEncapsulated: res-hdr=0, null-body=${http.length}\r\n\r\n${http}`;
-    for (const http of ['HTTP/1.1 200 OK\r\n\r\nX: y\r\n\r\n', 'HTTP/1.1 200 OK\n\nX: y\r\n\r\n', '\r\n', 'x', 'xy']) {
+    for (const http of [
+      'HTTP/1.1 200 OK\r\n\r\nX: y\r\n\r\n',
+      'HTTP/1.1 200 OK\n\nX: y\r\n\r\n',
+      'HTTP/1.1 200 OK\r\n\r\nX: y\n\n',
+      '\r\n',
+      'x',
+      'xy',
+    ]) {
       expect(read('RESPMOD', block(http))).toBe('ICAPGW_ICAP_BAD_ENCAPSULATED');
     }
     for (const http of ['HTTP/1.1 200 OK\n\n', 'HTTP/1.1 200 OK\n\r\n', 'HTTP/1.1 200 OK\r\n\n']) {

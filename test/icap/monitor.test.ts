@@ -54,6 +54,8 @@ describe('a request of a monitor', () => {
     const head = (bytes: number) => Buffer.from(`GET / HTTP/1.1\r\nX: ${'a'.repeat(bytes - 23)}\r\n\r\n`);
     expect(read([head(8192)])).toBe('GET after 8192');
     expect(() => read([head(8193)])).toThrow(expect.objectContaining({ code: 'ICAPGW_ICAP_HEAD_TOO_LARGE' }));
+    const unfinished = Buffer.from(`GET / HTTP/1.1\r\nX: ${'a'.repeat(8173)}`);
+    expect(() => read([unfinished])).toThrow(expect.objectContaining({ code: 'ICAPGW_ICAP_HEAD_TOO_LARGE' }));
     const bytewise = Array.from(head(10_000), (byte) => Buffer.of(byte));
     expect(() => read(bytewise)).toThrow(expect.objectContaining({ code: 'ICAPGW_ICAP_HEAD_TOO_LARGE' }));
   });
