@@ -5,6 +5,7 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { bodyBytesOf, type IcapExchange, icapExchange } from './icap-message.ts';
+import { MessageEnd } from './message-end.ts';
 
 const MAX_LINE_BYTES = 200;
 
@@ -17,26 +18,28 @@ function exchangeFor(requestLine: string): IcapExchange {
   return exchange;
 }
 
-/** A load generator sends one request and waits for its reply, so a request begins where a reply has ended. */
+/**
+ * A load generator sends one request and waits for its reply, so a request begins where a reply has ended. It ends with
+ * its last chunk: its length is not known, because a peer that understands ICAP writes the head anew.
+ */
 function serve(socket: Socket): void {
-  let received = 0;
+  const end = new MessageEnd();
   let start = '';
   let current: IcapExchange | undefined;
   socket.setNoDelay();
   socket.on('error', () => socket.destroy());
-  socket.on('data', (chunk) => {
-    received += chunk.length;
+  socket.on('data', (chunk: Buffer) => {
     if (current === undefined) {
       start += chunk.toString('latin1', 0, MAX_LINE_BYTES);
       const lineEnd = start.indexOf('\r\n');
       if (lineEnd < 0) return;
       current = exchangeFor(start.slice(0, lineEnd));
       start = '';
+      end.begin(current.hasBody);
     }
-    if (received < current.request.length) return;
+    if (!end.isReachedBy(chunk)) return;
     socket.write(current.reply);
     current = undefined;
-    received = 0;
   });
 }
 

@@ -1,7 +1,9 @@
-/** One request and its reply, byte for byte the same for every peer, built once. */
+/** One request and its reply, built once. A peer that understands ICAP may write the heads anew. */
 export interface IcapExchange {
   readonly request: Buffer;
   readonly reply: Buffer;
+  /** In both directions. */
+  readonly hasBody: boolean;
 }
 
 const CHUNK_BYTES = 64 * 1_024;
@@ -23,6 +25,7 @@ function optionsExchange(): IcapExchange {
       'ICAP/1.0 200 OK\r\nMethods: REQMOD\r\nISTag: "bench-1"\r\nMax-Connections: 10000\r\nOptions-TTL: 3600\r\n' +
         'Allow: 204\r\nEncapsulated: null-body=0\r\n\r\n',
     ),
+    hasBody: false,
   };
 }
 
@@ -38,6 +41,7 @@ function reqmodExchange(bodyBytes: number): IcapExchange {
   return {
     request: Buffer.concat([Buffer.from(requestHead), http, body]),
     reply: Buffer.concat([Buffer.from(replyHead), http, body]),
+    hasBody: true,
   };
 }
 

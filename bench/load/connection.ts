@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { SocketConstructorOpts } from 'node:net';
 import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls';
 import type { IcapExchange } from '../icap-message.ts';
+import { MessageEnd } from '../message-end.ts';
 
 export interface LoadConnectionOptions {
   readonly port: number;
@@ -13,7 +14,7 @@ export interface LoadConnectionOptions {
 const READ_BUFFER = Buffer.allocUnsafe(64 * 1_024);
 
 interface Pending {
-  missing: number;
+  readonly end: MessageEnd;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -46,10 +47,12 @@ export class LoadConnection {
     await once(this.#socket, 'secureConnect');
   }
 
-  /** Sends the request; resolves after the last byte of a reply that is as long as the expected one. */
-  exchange({ request, reply }: IcapExchange): Promise<void> {
+  /** Sends the request; resolves after the last byte of the reply. */
+  exchange({ request, hasBody }: IcapExchange): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#pending = { missing: reply.length, done };
+    const end = new MessageEnd();
+    end.begin(hasBody);
+    this.#pending = { end, done };
     this.#socket.write(request);
     return done.promise;
   }
@@ -77,11 +80,9 @@ export class LoadConnection {
       this.#socket.destroy(new Error('bytes came that nobody asked for'));
       return false;
     }
-    pending.missing -= byteCount;
-    if (pending.missing > 0) return true;
+    if (!pending.end.isReachedBy(READ_BUFFER.subarray(0, byteCount))) return true;
     this.#pending = undefined;
-    if (pending.missing < 0) pending.done.reject(new Error('the reply is too long'));
-    else pending.done.resolve();
+    pending.done.resolve();
     return true;
   }
 

@@ -47,7 +47,7 @@ export function startMembership(options: MembershipOptions): Membership {
   const membersOf = new Map<BackendConfig, readonly AddressedMember[]>();
   const discoveries: Discovery[] = [];
   const tell = (): void => onMembers(backends.flatMap((backend) => membersOf.get(backend) ?? []));
-  const isBusy = (slot: number): boolean => state.activeOf(slot) > 0;
+  const isBusy = (slot: number): boolean => state.openOf(slot) > 0;
 
   const follow = (backend: BackendConfig, index: number, host: string, range: SlotRange): Discovery =>
     startDiscovery({

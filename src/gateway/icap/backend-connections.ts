@@ -79,25 +79,29 @@ export class BackendConnections {
     );
   }
 
-  /** Ends a transaction's use of a connection, and with it the active place: the connection is kept, or closed. */
-  release(connection: BackendConnection): void {
+  /**
+   * Ends a transaction's use of a connection, and with it the active place. Returns whether the connection was kept,
+   * with an idle place.
+   */
+  release(connection: BackendConnection): boolean {
     const { pool, worker } = this.#service;
     const { slot } = connection.member;
     if (!connection.endRequest()) {
       connection.destroy();
       pool.release(slot, worker);
-      return;
+      return false;
     }
     const idle = this.#idle.get(slot) ?? [];
     if (connection.requestCount >= MAX_REQUESTS || idle.length >= MAX_IDLE || pool.stateOf(slot) !== 'up') {
       connection.close();
       pool.release(slot, worker);
-      return;
+      return false;
     }
     connection.idleSinceMs = performance.now();
     idle.push(connection);
     this.#idle.set(slot, idle);
     pool.giveIdle(slot, worker);
+    return true;
   }
 
   /** Ends a connection that failed, and the active place. */

@@ -262,7 +262,7 @@ export class BackendExchange {
     const { connection } = this.#attempt as Attempt;
     if (this.#attempt?.isSent !== true) connection.taint();
     this.#attempt = undefined;
-    this.#context.connections.release(connection);
+    if (this.#context.connections.release(connection)) this.#context.queue.keptIdle();
     this.#handlers.onAnswered(answer);
   }
 

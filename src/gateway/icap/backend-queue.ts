@@ -39,6 +39,11 @@ export class BackendQueue {
     this.#connections = connections;
   }
 
+  /** Whether somebody waits here already, whom nobody may overtake. */
+  get isWaiting(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   /** Milliseconds on a clock that all threads share. */
   nowMs(): number {
     return Number(process.hrtime.bigint() / 1_000_000n);
@@ -69,16 +74,28 @@ export class BackendQueue {
     return waiter;
   }
 
-  /** Listens for changes from now on. Called once there are connections that may have to give way. */
+  /** Listens for changes from now on, until there is nobody to serve and nothing to give up. */
   listen(): void {
     if (this.#isListening) return;
     this.#isListening = true;
     this.#service.pool.waitForChange().then(() => {
       this.#isListening = false;
-      this.#serve();
-      if (this.#service.pool.queued() > this.#waiters.size) this.#connections.yieldPlaces();
+      // Before the look, so that no change falls between the two.
       if (this.#waiters.size > 0 || this.#connections.idleCount > 0) this.listen();
+      this.#serve();
+      if (this.#isWantedElsewhere) this.#connections.yieldPlaces();
     }, crash);
+  }
+
+  /** Whether another worker has waiters. */
+  get #isWantedElsewhere(): boolean {
+    return this.#service.pool.queued() > this.#waiters.size;
+  }
+
+  /** A connection has just become idle: it is heard of when somebody else needs its place. */
+  keptIdle(): void {
+    this.listen();
+    if (this.#isWantedElsewhere) this.#connections.yieldPlaces();
   }
 
   #serve(): void {

@@ -126,7 +126,7 @@ export class IcapSession implements Session, TransactionHost {
   done(close: boolean): void {
     this.#exchange = undefined;
     if (this.#isOver) return;
-    if (close) {
+    if (close || this.isClosing) {
       this.#close(this.#isDraining ? 'drain' : 'client');
       return;
     }

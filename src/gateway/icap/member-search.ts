@@ -37,7 +37,7 @@ export class MemberSearch {
   /** Looks for a member that was not tried, waiting for a place where all are full. */
   next(): void {
     const { queue } = this.#context;
-    const picked = this.#pick();
+    const picked = queue.isWaiting ? 'full' : this.#pick();
     if (picked === undefined) this.#handlers.onNobody('down');
     else if (picked !== 'full') this.#use(picked);
     else {

@@ -105,7 +105,7 @@ function statusReply(status: number, close: boolean): OptionsReply {
 function placesOf({ service }: IcapContext, members: readonly MemberOptions[]): number | undefined {
   let sum = 0;
   for (const slot of new Set(members.map((member) => member.slot))) {
-    const limit = service.pool.limitOf(slot);
+    const limit = service.pool.configuredLimitOf(slot);
     if (limit === 0) return undefined;
     sum += limit;
   }

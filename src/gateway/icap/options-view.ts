@@ -29,7 +29,7 @@ export class OptionsView {
 
   /** Whether every member was asked and has answered or failed. */
   isSettled(path: string): boolean {
-    return this.#paths.get(path)?.some(({ status }) => status !== 0) === true;
+    return this.#paths.has(path);
   }
 
   isUp({ slot }: MemberOptions): boolean {

@@ -371,7 +371,7 @@ export class Transaction {
 
   #done(close: boolean): void {
     this.#stage = 'over';
-    this.#host.done(close || this.#host.isClosing);
+    this.#host.done(close);
   }
 
   #tell(outcome: Outcome): void {
