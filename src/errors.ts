@@ -16,6 +16,7 @@ const MESSAGES = {
   ICAPGW_LOG_FILE: 'the log file cannot be opened',
   ICAPGW_FILE_WRITE: 'a file cannot be written',
   ICAPGW_PROXY_HEADER: 'the PROXY protocol header is missing or malformed',
+  ICAPGW_CLIENT_TIMEOUT: 'the client did not send its request in time',
   ICAPGW_UPSTREAM_CONNECT: 'the backend cannot be connected',
   ICAPGW_UPSTREAM_CONNECT_TIMEOUT: 'the backend did not accept the connection in time',
   ICAPGW_UPSTREAM_HANDSHAKE: 'the TLS handshake with the backend failed',

@@ -21,7 +21,7 @@ export interface ClientHandlers {
   /** The client is who it should be. Its socket has an error listener and is paused. */
   readonly onReady: () => void;
   /** Told once, instead; it is counted and logged, and the socket is gone. */
-  readonly onRefused: (reason: HandshakeProblem['reason']) => void;
+  readonly onRefused: () => void;
 }
 
 /**
@@ -162,7 +162,25 @@ export class Client {
     events.log('handshake-failed', { ...this.names(), reason, detail, ...this.identity() });
     if (reason === 'timeout') this.cut();
     else this.#discard();
-    handlers.onRefused(reason);
+    if (events.accessEnabled) this.#tellAccess(reason);
+    handlers.onRefused();
+  }
+
+  #tellAccess(reason: HandshakeProblem['reason']): void {
+    const { config, events } = this.#service;
+    events.access({
+      kind: 'tunnel',
+      timeMs: Date.now(),
+      service: config.name,
+      client: this.peer.text,
+      tls: undefined,
+      subject: this.identity().subject,
+      backend: undefined,
+      bytesIn: 0,
+      bytesOut: 0,
+      ms: this.ms,
+      reason: `tls-${reason}`,
+    });
   }
 
   #discard(): void {

@@ -39,7 +39,9 @@ export class Service implements AsyncDisposable {
     this.#icap = context.config.protocol === 'icap' ? createIcapContext(context) : undefined;
     this.#sourceList = SourceList.from({ allow: allowFrom, deny: denyFrom });
     this.#proxyList = SourceList.from({ allow: proxyProtocol.from, deny: [] });
-    const intervalMs = Math.max(SHORTEST_SWEEP_MS, Math.min(LONGEST_SWEEP_MS, timeouts.idleMs / 4));
+    const { idleMs, requestHeaderMs, bodyIdleMs, responseMs, totalMs } = timeouts;
+    const limits = this.#icap === undefined ? [idleMs] : [idleMs, requestHeaderMs, bodyIdleMs, responseMs, totalMs];
+    const intervalMs = Math.max(SHORTEST_SWEEP_MS, Math.min(LONGEST_SWEEP_MS, Math.min(...limits) / 4));
     this.#sweeper = setInterval(() => this.#sweep(), intervalMs);
   }
 

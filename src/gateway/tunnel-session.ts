@@ -2,7 +2,6 @@ import type { Socket } from 'node:net';
 import type { AddressedMember } from '../health/membership.ts';
 import { Relay, type RelayEnd } from '../net/relay.ts';
 import type { CloseReason } from '../observe/labels.ts';
-import type { HandshakeProblem } from '../tls/handshake-failure.ts';
 import { type BackendFailure, BackendSearch } from './backend-search.ts';
 import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
@@ -33,9 +32,7 @@ export class TunnelSession implements Session {
   start(): void {
     this.#client.open({
       onReady: () => this.#findBackend(),
-      onRefused: (reason) => {
-        if (!this.#isOver) this.#over(`tls-${reason}`);
-      },
+      onRefused: () => this.#refused(),
     });
   }
 
@@ -55,6 +52,12 @@ export class TunnelSession implements Session {
   cut(): void {
     if (this.#relay !== undefined) this.#relay.cut('drain');
     else this.#close('drain');
+  }
+
+  #refused(): void {
+    this.#isOver = true;
+    this.#client.release();
+    this.#onGone(this);
   }
 
   #findBackend(): void {
@@ -129,7 +132,7 @@ export class TunnelSession implements Session {
     this.#over(reason);
   }
 
-  #over(reason: CloseReason | `tls-${HandshakeProblem['reason']}`): void {
+  #over(reason: CloseReason): void {
     this.#isOver = true;
     this.#client.release();
     const { events, config } = this.#service;

@@ -3,15 +3,17 @@ import { fieldValue } from '../../icap/field.ts';
 import { may204 } from '../../icap/legality.ts';
 import type { MessageEvent } from '../../icap/message-reader.ts';
 import type { ResponseHead } from '../../icap/response-head.ts';
-import { requestLine } from '../../icap/serialize.ts';
-import { type AttemptFailure, decideRetry } from '../../policy/retry-rule.ts';
+import { type AttemptFailure, decideRetry, type RetryDecision } from '../../policy/retry-rule.ts';
 import type { BackendFailure } from '../backend-search.ts';
 import { AnswerRelay } from './answer-relay.ts';
-import { Attempt, type OutgoingMessage } from './attempt.ts';
+import { failureOfStatus, isUnmodified, retryAfterMs } from './answer-rule.ts';
+import { Attempt } from './attempt.ts';
 import type { BackendConnection, ConnectionLoss } from './backend-connection.ts';
+import type { FailedAttempt } from './backend-ledger.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { IcapContext } from './icap-context.ts';
 import { MemberSearch, type SearchEnd } from './member-search.ts';
+import { outgoingMessage } from './outgoing-message.ts';
 import type { TransactionHost } from './transaction-host.ts';
 import type { TransactionRecord } from './transaction-record.ts';
 
@@ -30,9 +32,6 @@ export interface ExchangeHandlers {
 }
 
 const CONTINUE = 'ICAP/1.0 100 Continue\r\n\r\n';
-/** How long a backend that answers 503 is left alone when it does not say itself. */
-const SATURATED_MS = 1_000;
-const LONGEST_SATURATED_MS = 5_000;
 
 /**
  * The backends' side of one transaction: finds one, sends it the request, passes its answer on, and does so again with
@@ -92,7 +91,11 @@ export class BackendExchange {
   }
 
   endBody(): void {
-    this.#attempt?.endBody();
+    const attempt = this.#attempt;
+    attempt?.endBody();
+    if (attempt === undefined || !this.#isOver) return;
+    attempt.flush();
+    this.#releaseAttempt(attempt);
   }
 
   /** Returns false when the backend wants to drain before it takes more. */
@@ -137,41 +140,24 @@ export class BackendExchange {
 
   #ask(connection: BackendConnection): void {
     const { head, store } = this.#request;
+    const clientIp = this.#host.client.peer.address;
     this.#record.attempts += 1;
     this.#record.member = connection.member;
     this.#hasReceived = false;
     this.#isPreviewSent = this.#request.isPreview;
-    this.#attempt = new Attempt(connection, this.#message(connection.member), {
-      onEvent: (event) => this.#received(event),
-      onPause: () => this.#passOn(),
-      onLost: (loss, detail) => this.#lost(loss, detail),
-      onDrain: () => this.#host.resumeReading(),
-    });
+    this.#attempt = new Attempt(
+      connection,
+      outgoingMessage(this.#context, this.#request, connection.member, clientIp),
+      {
+        onEvent: (event) => this.#received(event),
+        onPause: () => this.#passOn(),
+        onLost: (loss, detail) => this.#lost(loss, detail),
+        onDrain: () => this.#host.resumeReading(),
+      },
+    );
     const isTooMuch = store.receivedBytes > this.#context.service.config.icap.retainBytes;
     if (isTooMuch && head.preview === undefined) store.forget();
     this.#host.resumeReading();
-  }
-
-  #message({ backend }: AddressedMember): OutgoingMessage {
-    const { requestFields, authorities } = this.#context;
-    const { head, method, route, sections, store, isPreview, ending } = this.#request;
-    const authority = authorities[backend] ?? '';
-    const fields = requestFields(head, {
-      authority,
-      preview: isPreview ? head.preview : undefined,
-      allow204: head.allow204,
-      allow206: this.#request.may206,
-      clientIp: this.#host.client.peer.address,
-    });
-    return {
-      method,
-      lines: `${requestLine(method, `icap://${authority}${route.path}${head.uri.query}`)}${fields}`,
-      sections,
-      body: head.encapsulated.body,
-      store,
-      // Without its preview the request is one body, however the client began it.
-      ending: isPreview || ending === undefined ? ending : 'complete',
-    };
   }
 
   #received(event: MessageEvent<ResponseHead>): void {
@@ -224,7 +210,7 @@ export class BackendExchange {
         return;
       }
     } else if (failure === undefined) {
-      this.#succeeded(attempt.connection.member);
+      this.#context.ledger.succeeded(attempt.connection.member);
     }
     if (isUnmodified(head) && !(head.status === 204 && may204(this.#request.phase))) {
       this.#dropAttempt();
@@ -237,16 +223,10 @@ export class BackendExchange {
       return;
     }
     // RFC 3507 allows it, but c-icap takes the rest of the body for the next request then.
-    if (!attempt.isSent) attempt.connection.taint();
+    if (!attempt.isSent || head.close) attempt.connection.taint();
     const istag = this.#context.options.istag(this.#request.route.path);
     this.#answer = new AnswerRelay(this.#host.writer, head, { istag, close: this.#host.isClosing });
     this.#record.answered(this.#answer.status, attempt.connection.member, istag ?? fieldValue(head.fields, 'istag'));
-  }
-
-  #succeeded({ slot }: AddressedMember): void {
-    const { pool } = this.#context.service;
-    pool.recordSuccess(slot);
-    pool.recordAnswer(slot, this.#context.queue.nowMs());
   }
 
   /** Everything that has arrived was told. */
@@ -259,17 +239,21 @@ export class BackendExchange {
       return;
     }
     this.#isOver = true;
-    const { connection } = this.#attempt as Attempt;
-    if (this.#attempt?.isSent !== true) connection.taint();
+    const attempt = this.#attempt as Attempt;
+    // A server may want the rest of the body all the same: c-icap reads it before it looks at anything else.
+    if (attempt.isSent || answer.head.close) this.#releaseAttempt(attempt);
+    this.#handlers.onAnswered(answer);
+  }
+
+  #releaseAttempt({ connection }: Attempt): void {
     this.#attempt = undefined;
     if (this.#context.connections.release(connection)) this.#context.queue.keptIdle();
-    this.#handlers.onAnswered(answer);
   }
 
   #lost(loss: ConnectionLoss, detail: string): void {
     if (this.#isOver) return;
     if (this.hasAnswered) {
-      this.#fail();
+      if (this.#attempt !== undefined) this.#context.ledger.blame(this.#attempt.connection.member);
       this.drop();
       this.#handlers.onAborted(detail);
       return;
@@ -280,33 +264,25 @@ export class BackendExchange {
   }
 
   #connectFailed(member: AddressedMember, reason: BackendFailure, detail: string): boolean {
-    const { pool, events } = this.#context.service;
+    this.#record.attempts += 1;
     // This machine ran out of something: no backend is to blame, and none will do better.
-    if (reason !== 'local') this.#blame(member.slot, pool.recordFailure(member.slot));
-    const mayRetry = decideRetry(this.#policy, 'connect', this.#facts) === 'other';
-    const next = reason !== 'local' && mayRetry && this.#search.hasOther();
-    events.log('icap-attempt-failed', { ...this.#names(member), reason: 'connect', detail, next });
-    if (next) this.#record.retried('connect');
-    else this.#giveUp('down', detail);
+    const failure = reason === 'local' ? 'local' : 'connect';
+    const mayRetry = failure === 'connect' && this.#decide(failure) === 'other';
+    const next = mayRetry && this.#search.hasOther();
+    this.#tellFailure(member, { failure, detail, next });
+    if (!next) this.#giveUp('down', detail);
     return next;
   }
 
   /** Ends the attempt and begins another one, if that is safe and there is somebody to ask. */
-  #isRetried(failure: AttemptFailure, detail: string, saturatedMs = SATURATED_MS): boolean {
+  #isRetried(failure: AttemptFailure, detail: string, pauseMs?: number): boolean {
     const attempt = this.#attempt as Attempt;
     const { member } = attempt.connection;
-    const decision = this.hasAnswered ? 'no' : decideRetry(this.#policy, failure, this.#facts);
-    if (failure === 'saturated') {
-      this.#context.service.pool.recordSaturation(member.slot, this.#context.queue.nowMs(), saturatedMs);
-    } else if (failure !== 'stale' && failure !== 'path') {
-      this.#fail();
-    }
+    const decision = this.hasAnswered ? 'no' : this.#decide(failure);
     if (decision === 'other') this.#search.exclude(member);
     const next = decision === 'same' || (decision === 'other' && this.#search.hasOther());
-    const reason = failure === 'preview-timeout' ? 'timeout' : failure;
-    this.#context.service.events.log('icap-attempt-failed', { ...this.#names(member), reason, detail, next });
+    this.#tellFailure(member, { failure, detail, next, pauseMs });
     if (!next) return false;
-    this.#record.retried(reason);
     this.#answer = undefined;
     if (decision === 'same') {
       this.#attempt = undefined;
@@ -319,24 +295,17 @@ export class BackendExchange {
     return true;
   }
 
-  get #policy() {
-    return this.#context.service.config.icap.retry;
+  #decide(failure: AttemptFailure): RetryDecision {
+    const facts = { isRetained: this.#request.store.isWhole, errorCount: this.#errorCount };
+    return decideRetry(this.#context.service.config.icap.retry, failure, facts);
   }
 
-  get #facts() {
-    return { isRetained: this.#request.store.isWhole, errorCount: this.#errorCount };
-  }
-
-  /** The backend of this attempt has failed its client. */
-  #fail(): void {
-    const slot = this.#attempt?.connection.member.slot;
-    if (slot !== undefined) this.#blame(slot, this.#context.service.pool.recordFailure(slot));
-  }
-
-  #blame(slot: number, streak: number): void {
-    const { config, onFailures } = this.#context.service;
-    const { consecutiveFailures } = config.outliers;
-    if (consecutiveFailures > 0 && streak >= consecutiveFailures) onFailures(slot);
+  #tellFailure(member: AddressedMember, failed: Omit<FailedAttempt, 'names'>): void {
+    const { service, connection } = this.#host.client.names();
+    const { method, route } = this.#request;
+    const names = { service, connection, method, path: route.path };
+    const reason = this.#context.ledger.failed(member, { ...failed, names });
+    if (failed.next) this.#record.retried(reason);
   }
 
   #giveUp(cause: GivenUp, detail: string): void {
@@ -350,39 +319,4 @@ export class BackendExchange {
     this.#attempt = undefined;
     if (attempt !== undefined) this.#context.connections.discard(attempt.connection);
   }
-
-  #names(member: AddressedMember) {
-    const { service, connection } = this.#host.client.names();
-    const { backendName: backend, addressText: address } = member;
-    return { service, connection, backend, address, method: this.#request.method, path: this.#request.route.path };
-  }
-}
-
-/** What an answer's status says against its backend; undefined: nothing, or nothing that another one would do better. */
-function failureOfStatus(status: number, isReused: boolean): AttemptFailure | undefined {
-  switch (status) {
-    case 404:
-    case 405:
-      return 'path';
-    case 408:
-      return isReused ? 'stale' : undefined;
-    case 501:
-    case 505:
-      return undefined;
-    case 503:
-      return 'saturated';
-    default:
-      return status >= 500 ? '5xx' : undefined;
-  }
-}
-
-/** A 204, or c-icap's 200 that holds nothing. */
-function isUnmodified({ status, encapsulated }: ResponseHead): boolean {
-  if (status === 204) return true;
-  return status === 200 && encapsulated.body === 'null-body' && encapsulated.headers.every(({ bytes }) => bytes === 0);
-}
-
-function retryAfterMs({ fields }: ResponseHead): number {
-  const seconds = Number.parseInt(fieldValue(fields, 'retry-after') ?? '', 10);
-  return Number.isNaN(seconds) ? SATURATED_MS : Math.min(LONGEST_SATURATED_MS, Math.max(SATURATED_MS, seconds * 1000));
 }

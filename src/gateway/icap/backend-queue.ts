@@ -44,11 +44,6 @@ export class BackendQueue {
     return this.#waiters.size > 0;
   }
 
-  /** Milliseconds on a clock that all threads share. */
-  nowMs(): number {
-    return Number(process.hrtime.bigint() / 1_000_000n);
-  }
-
   /** Waits until `pick` finds a place. Ends at once where the queue is full already. */
   wait(pick: Waiter['pick'], handlers: QueueHandlers): QueueTicket {
     const { pool, worker, config } = this.#service;

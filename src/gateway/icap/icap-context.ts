@@ -7,6 +7,7 @@ import { type BypassRules, createBypassRules } from '../../policy/bypass-rules.t
 import { createRouter, type Router } from '../../policy/route.ts';
 import type { ServiceContext } from '../context.ts';
 import { BackendConnections } from './backend-connections.ts';
+import { BackendLedger } from './backend-ledger.ts';
 import { BackendQueue } from './backend-queue.ts';
 import { OptionsView } from './options-view.ts';
 
@@ -16,6 +17,7 @@ export interface IcapContext {
   readonly limits: IcapLimits;
   readonly connections: BackendConnections;
   readonly queue: BackendQueue;
+  readonly ledger: BackendLedger;
   readonly options: OptionsView;
   readonly route: Router;
   readonly bypass: BypassRules | undefined;
@@ -35,6 +37,7 @@ export function createIcapContext(service: ServiceContext): IcapContext {
     limits: icapLimits,
     connections,
     queue: new BackendQueue(service, connections),
+    ledger: new BackendLedger(service),
     options: new OptionsView(service),
     route: createRouter(
       icap.routes,

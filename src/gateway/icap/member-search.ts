@@ -93,7 +93,7 @@ export class MemberSearch {
       tried: this.#tried,
       random: Math.random,
       allows: this.#allows,
-      nowMs: this.#context.queue.nowMs(),
+      nowMs: this.#context.ledger.nowMs(),
       lastResort: false,
     });
   }

@@ -29,9 +29,7 @@ export class OptionsTransaction {
 
   begin(): void {}
 
-  addBody(piece: Buffer): void {
-    this.#record.bytesIn += piece.length;
-  }
+  addBody(): void {}
 
   endBody(): void {
     this.#isWhole = true;
@@ -44,6 +42,7 @@ export class OptionsTransaction {
       this.#record.answered(status, undefined, istag);
       this.#host.writer.add(text);
       this.#host.flush();
+      this.#record.bytesIn = this.#host.requestBytes;
       this.#record.over({ verdict: undefined, reason: 'options' }, [], this.#host.writer.bytesWritten);
       this.#host.done(false);
     });

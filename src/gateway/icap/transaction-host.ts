@@ -7,6 +7,8 @@ export interface TransactionHost {
   readonly client: Client;
   /** Whatever is added is sent at the next `flush`. */
   readonly writer: WireWriter;
+  /** What the client has sent of the present request, head and framing included. */
+  readonly requestBytes: number;
   /** Whether the connection closes after this transaction whatever becomes of it. */
   readonly isClosing: boolean;
   /** Returns false when the client wants to drain first. */

@@ -4,25 +4,10 @@ import { fieldValue } from '../../icap/field.ts';
 import { httpRequestLine } from '../../icap/http-head.ts';
 import type { RequestHead } from '../../icap/request-head.ts';
 import { decodeUser } from '../../icap/user.ts';
-import {
-  type BypassRuleLabel,
-  type ContentMethod,
-  icapMethodOf,
-  type RetryReason,
-  type VerdictLabel,
-} from '../../observe/labels.ts';
+import { type ContentMethod, icapMethodOf, type RetryReason } from '../../observe/labels.ts';
 import type { Client } from '../client.ts';
 import type { ServiceContext } from '../context.ts';
-
-/** How a transaction ended, as metrics and the access log tell it. */
-export interface Outcome {
-  readonly verdict: VerdictLabel | undefined;
-  /** Why it was answered as it was: `backend`, a rule, a policy, what went wrong. */
-  readonly reason: string;
-  readonly httpStatus?: number | undefined;
-  readonly threat?: string | undefined;
-  readonly rule?: BypassRuleLabel | undefined;
-}
+import type { Outcome } from './outcome.ts';
 
 /** Collects what is told of one request once it is over. */
 export class TransactionRecord {

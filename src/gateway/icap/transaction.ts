@@ -1,34 +1,30 @@
 import type { FailPolicy } from '../../config/config.ts';
-import { LAST_CHUNK } from '../../icap/chunk-encoder.ts';
 import type { Section } from '../../icap/encapsulated.ts';
 import { may204 } from '../../icap/legality.ts';
 import type { BodyEnding } from '../../icap/message-reader.ts';
 import type { RequestHead } from '../../icap/request-head.ts';
-import { judge } from '../../icap/verdict.ts';
 import type { BypassRuleLabel, CloseReason, ContentMethod } from '../../observe/labels.ts';
-import { FILE_TYPE_BYTES } from '../../policy/bypass-rules.ts';
-import { announcedBytes } from './announced-size.ts';
 import type { AnswerRelay } from './answer-relay.ts';
 import { BackendExchange, type GivenUp } from './backend-exchange.ts';
 import { ClientRequest } from './client-request.ts';
+import { type ClientSink, Drain, Echo } from './client-sink.ts';
+import { Deadlines } from './deadlines.ts';
 import type { IcapContext } from './icap-context.ts';
-import { blockAnswer, echoStart, statusAnswer } from './local-answer.ts';
+import { LocalReply } from './local-reply.ts';
+import { type Outcome, outcomeOf } from './outcome.ts';
+import { type Decision, Screening } from './screening.ts';
 import type { TransactionHost } from './transaction-host.ts';
-import { type Outcome, TransactionRecord } from './transaction-record.ts';
+import { TransactionRecord } from './transaction-record.ts';
 
 /** A preview is kept whole in memory; no known client offers more. */
 const MAX_PREVIEW_BYTES = 64 * 1024;
 /** Body bytes that wait while no backend takes them. */
 const HOLD_BYTES = 64 * 1024;
-/** What a client may still send after its answer before the connection is closed instead. */
-const DRAIN_BYTES = 8 * 1024 * 1024;
-
 /**
  * `gathering`: not enough is known to ask a backend. `asking`: a backend is looked for, has the request, or answers it.
- * `echoing`: the client gets its own message back. `draining`: it has its answer and still sends, or gets it when it has
- * sent all.
+ * `closing`: what the client still sends goes to a sink.
  */
-type Stage = 'gathering' | 'asking' | 'echoing' | 'draining' | 'over';
+type Stage = 'gathering' | 'asking' | 'closing' | 'over';
 
 /** Which policy answers when no backend does. */
 type PolicyCause = 'when-down' | 'on-timeout' | 'on-oversize';
@@ -42,23 +38,21 @@ export class Transaction {
   readonly #host: TransactionHost;
   readonly #request: ClientRequest;
   readonly #record: TransactionRecord;
+  readonly #screening: Screening;
+  readonly #reply: LocalReply;
   #stage: Stage = 'gathering';
   #exchange: BackendExchange | undefined;
-  /** What the request's head has decided already. */
-  #act: (() => void) | undefined;
-  #isTyped = false;
-  #drainedBytes = 0;
-  /** Given once the client has sent all. */
-  #lateAnswer: (() => void) | undefined;
-  #progress = 0;
-  #progressMs: number;
+  #sink: ClientSink | undefined;
+  readonly #deadlines: Deadlines;
 
   constructor(context: IcapContext, host: TransactionHost, head: RequestHead, method: ContentMethod) {
     this.#context = context;
     this.#host = host;
     this.#request = new ClientRequest(head, method);
+    this.#screening = new Screening(context, this.#request);
     this.#record = new TransactionRecord(context.service, host.client, head, host.writer.bytesWritten);
-    this.#progressMs = this.#record.startedMs;
+    this.#reply = new LocalReply(context, host, this.#request, this.#record);
+    this.#deadlines = new Deadlines(context.service.config.timeouts, this.#record.startedMs);
   }
 
   /** Whether the client has seen a byte of its answer. */
@@ -73,84 +67,59 @@ export class Transaction {
 
   /** The header blocks are known; the body follows as `addBody` and `endBody`. */
   begin(sections: readonly Section[]): void {
-    const { route, bypass, options, service } = this.#context;
-    const { head, method } = this.#request;
     this.#request.sections = sections;
-    const found = route(method, head.uri.path);
-    if (typeof found === 'string') {
-      this.#act = () => this.#answerStatus(found === 'no-path' ? 404 : 405, { verdict: 'error', reason: found });
-      return;
-    }
-    this.#request.route = found;
-    options.learn(found.path);
-    const rule = bypass?.byHead(method, sections, head.encapsulated.body);
-    const { bodyBytes } = service.config.limits;
-    if (rule !== undefined) this.#act = () => this.#pass(rule, rule);
-    else if (bodyBytes > 0 && announcedBytes(method, sections) > bodyBytes) this.#act = () => this.#oversized();
+    this.#screening.begin();
   }
 
   /** The piece is only read during the call. */
   addBody(piece: Buffer): void {
     const { store } = this.#request;
     store.append(piece);
-    switch (this.#stage) {
-      case 'draining':
-        this.#drainedBytes += piece.length;
-        break;
-      case 'echoing':
-        this.#addChunk(piece);
-        break;
-      case 'gathering':
-      case 'asking':
-        this.#addForBackend(piece);
-        break;
-    }
+    if (this.#sink !== undefined) this.#sink.addBody(piece);
+    else if (this.#stage !== 'over') this.#addForBackend(piece);
   }
 
   endBody(ending: BodyEnding): void {
     this.#request.ending = ending;
-    if (this.#stage === 'echoing') this.#endEcho();
-    else if (this.#stage === 'asking') this.#exchange?.endBody();
-    else if (this.#stage === 'draining') {
-      if (this.#lateAnswer === undefined) this.#done(false);
-      else this.#lateAnswer();
-    }
+    if (this.#sink !== undefined) this.#sink.endBody();
+    else this.#exchange?.endBody();
   }
 
   /** All that the client has sent for now was added. */
   settle(): void {
-    if (this.#stage === 'gathering') this.#startWhenReady();
-    else if (this.#stage === 'asking') {
-      if (this.#exchange?.flush() === false) this.#host.pauseReading();
-    } else if (this.#stage === 'echoing') {
-      if (!this.#host.flush()) this.#host.pauseReading();
-    } else if (this.#lateAnswer === undefined && this.#drainedBytes > DRAIN_BYTES) this.#done(true);
+    if (this.#sink !== undefined) this.#sink.settle();
+    else if (this.#stage === 'gathering') this.#screen();
+    else if (this.#exchange?.flush() === false) this.#host.pauseReading();
   }
 
   /** The client takes bytes again. */
   clientDrained(): void {
-    if (this.#stage === 'echoing') this.#host.resumeReading();
+    if (this.#sink !== undefined) this.#sink.clientDrained();
     else this.#exchange?.resumeAnswer();
   }
 
   /** The connection to the client is over: gives everything back. */
   cancel(reason: CloseReason): void {
     if (this.#stage === 'over') return;
+    this.#stage = 'over';
     this.#exchange?.drop();
     this.#tell({ verdict: 'aborted', reason });
   }
 
   /** Ends what takes too long. */
   sweep(nowMs: number): void {
+    const { writer, client } = this.#host;
+    const exchange = this.#exchange;
     const { totalMs, responseMs } = this.#context.service.config.timeouts;
-    const waitingSinceMs = this.#exchange?.waitingSinceMs;
-    if (nowMs - this.#record.startedMs >= totalMs) {
-      this.#late(`not finished within ${totalMs} ms`);
-    } else if (waitingSinceMs !== undefined) {
-      if (nowMs - waitingSinceMs >= responseMs) this.#exchange?.timeOut(`no answer within ${responseMs} ms`);
-    } else if (this.#isStalled(nowMs)) {
-      this.#stalled();
-    }
+    const expired = this.#deadlines.check(nowMs, {
+      waitingSinceMs: exchange?.waitingSinceMs,
+      // Whoever looks for a backend has deadlines of its own.
+      isSearching: this.#stage === 'asking' && exchange?.isSending !== true,
+      movedBytes: this.#request.store.receivedBytes + writer.bytesWritten - client.socket.writableLength,
+    });
+    if (expired === 'total') this.#late(`not finished within ${totalMs} ms`);
+    else if (expired === 'response') exchange?.timeOut(`no answer within ${responseMs} ms`);
+    else if (expired === 'body-idle') this.#stalled();
   }
 
   #addForBackend(piece: Buffer): void {
@@ -169,33 +138,26 @@ export class Transaction {
     }
   }
 
-  #startWhenReady(): void {
-    const { ending, isPreview, store, head } = this.#request;
-    if (ending === undefined && (isPreview || head.encapsulated.body === 'null-body')) return;
-    const { bypass } = this.#context;
-    if (this.#act !== undefined) {
-      this.#act();
-    } else if (bypass?.needsBody !== true || this.#isTyped) {
-      this.#ask();
-    } else if (ending !== undefined || store.receivedBytes >= FILE_TYPE_BYTES) {
-      this.#stage = 'asking';
-      const first = Buffer.concat(store.piecesFrom(0)).subarray(0, FILE_TYPE_BYTES);
-      bypass.byBody(first).then((rule) => this.#typed(rule), crash);
-    }
+  #screen(): void {
+    const decision = this.#screening.decide();
+    if (decision === undefined) return;
+    this.#stage = 'asking';
+    if (decision instanceof Promise) decision.then((late) => this.#decided(late), crash);
+    else this.#decided(decision);
   }
 
-  #typed(rule: BypassRuleLabel | undefined): void {
+  #decided(decision: Decision): void {
     if (this.#stage !== 'asking') return;
-    this.#isTyped = true;
-    if (rule === undefined) this.#ask();
-    else this.#pass(rule, rule);
+    if (decision.kind === 'ask') this.#ask();
+    else if (decision.kind === 'pass') this.#pass(decision.rule, decision.rule);
+    else if (decision.kind === 'oversized') this.#oversized();
+    else this.#answerStatus(decision.status, { verdict: 'error', reason: decision.reason });
   }
 
   #ask(): void {
-    this.#stage = 'asking';
     this.#exchange = new BackendExchange(this.#context, this.#host, this.#request, this.#record, {
       onAnswered: (answer) => this.#answered(answer),
-      onUnmodified: () => this.#letPass(204, { verdict: 'allowed', reason: 'backend' }),
+      onUnmodified: () => this.#letPass({ verdict: 'allowed', reason: 'backend' }),
       onGivenUp: (cause, detail) => this.#givenUp(cause, detail),
       onAborted: (detail) => this.#aborted(detail),
     });
@@ -203,30 +165,19 @@ export class Transaction {
   }
 
   #answered(answer: AnswerRelay): void {
-    const { method, sections, store, ending } = this.#request;
-    const isKnown = ending !== undefined && answer.hasBody && answer.status !== 206;
-    const judgement = judge({
-      method,
-      sent: sections,
-      status: answer.head.status,
-      fields: answer.head.fields,
-      received: answer.sections,
-      bodyChanged: isKnown && answer.bodyBytes !== store.receivedBytes ? true : undefined,
-    });
-    this.#tell({ ...judgement, reason: 'backend' });
+    this.#tell(outcomeOf(this.#request, answer));
     this.#finish();
   }
 
   #givenUp(cause: GivenUp, detail: string): void {
     const { icap } = this.#context.service.config;
-    if (cause === 'timeout') this.#apply('on-timeout', icap.onTimeout, 502, detail);
-    else
-      this.#apply(
-        'when-down',
-        icap.whenDown,
-        cause === 'queue' ? 503 : this.#record.attempts === 0 ? 503 : 502,
-        detail,
-      );
+    if (cause === 'timeout') {
+      this.#apply('on-timeout', icap.onTimeout, 502, detail);
+      return;
+    }
+    // 502: somebody was asked. RFC 3507 4.3.3 has 503 for a server that could take no more.
+    const status = cause === 'queue' || this.#record.attempts === 0 ? 503 : 502;
+    this.#apply('when-down', icap.whenDown, status, detail);
   }
 
   #aborted(detail: string): void {
@@ -270,62 +221,38 @@ export class Transaction {
 
   /** Lets the content pass although no backend has seen it. */
   #pass(rule: BypassRuleLabel, reason: string): void {
-    this.#letPass(204, { verdict: 'bypassed', reason, rule });
+    this.#letPass({ verdict: 'bypassed', reason, rule });
   }
 
   /** Tells the client to use what it has: with a 204 where it permits that, else by giving it back. */
-  #letPass(status: 204, outcome: Outcome): void {
-    const { phase, ending, store, isPreview, method, sections, head } = this.#request;
+  #letPass(outcome: Outcome): void {
+    const { phase, ending, store, isPreview } = this.#request;
     if (may204(phase)) {
+      const answer = (): void => this.#answerStatus(204, outcome);
       // squid does not survive a 204 while it sends.
-      if (ending === undefined && !isPreview) this.#answerLater(() => this.#answerStatus(status, outcome));
-      else this.#answerStatus(status, outcome);
-      return;
-    }
-    if (!store.isWhole) {
+      if (ending === undefined && !isPreview) this.#drain(false, answer);
+      else answer();
+    } else if (store.isWhole) {
+      this.#echo(outcome);
+    } else {
       // What a backend swallowed and nobody kept cannot be given back.
       this.#answerStatus(502, { verdict: 'error', reason: outcome.reason });
-      return;
     }
-    this.#stage = 'echoing';
-    this.#begin(200);
-    for (const piece of echoStart(method, sections, head.encapsulated.body, this.#fields(false))) {
-      this.#host.writer.add(piece);
-    }
-    for (const piece of store.piecesFrom(0)) this.#addChunk(piece);
-    store.forget();
-    this.#echoOutcome = outcome;
-    if (ending !== undefined) this.#endEcho();
+  }
+
+  #echo(outcome: Outcome): void {
+    this.#reply.startEcho();
+    const sink = new Echo(this.#host, this.#reply, () => {
+      this.#tell(outcome);
+      this.#done(false);
+    });
+    this.#close(sink);
+    if (this.#request.ending !== undefined) sink.endBody();
     else if (this.#host.flush()) this.#host.resumeReading();
   }
 
-  #echoOutcome: Outcome | undefined;
-
-  #addChunk(piece: Buffer): void {
-    const { writer } = this.#host;
-    writer.add(`${piece.length.toString(16)}\r\n`);
-    writer.add(piece);
-    writer.add('\r\n');
-  }
-
-  #endEcho(): void {
-    if (this.#request.head.encapsulated.body !== 'null-body') this.#host.writer.add(LAST_CHUNK);
-    this.#host.flush();
-    if (this.#echoOutcome !== undefined) this.#tell(this.#echoOutcome);
-    this.#done(false);
-  }
-
   #block(reason: string, detail: string): void {
-    const { service, blockPage } = this.#context;
-    const page = blockPage({
-      service: service.config.name,
-      reason: detail,
-      connection: String(this.#host.client.id),
-      time: new Date().toISOString(),
-    });
-    this.#begin(200);
-    for (const piece of blockAnswer(page, this.#fields(false))) this.#host.writer.add(piece);
-    this.#host.flush();
+    this.#reply.block(detail);
     this.#tell({ verdict: 'blocked', reason, httpStatus: 403 });
     this.#finish();
   }
@@ -333,62 +260,37 @@ export class Transaction {
   /** Answers with a status alone. An error ends the connection where the client is still sending. */
   #answerStatus(status: number, outcome: Outcome): void {
     const isSending = this.#request.ending === undefined;
-    this.#begin(status);
-    this.#host.writer.add(statusAnswer(status, this.#fields(isSending)));
-    this.#host.flush();
+    this.#reply.status(status, isSending);
     this.#tell(outcome);
     this.#done(isSending);
   }
 
-  #answerLater(answer: () => void): void {
-    this.#stage = 'draining';
-    this.#lateAnswer = answer;
-    this.#host.resumeReading();
-  }
-
-  #begin(status: number): void {
-    const isBackends = status === 204 && this.#record.attempts > 0;
-    this.#record.answered(status, isBackends ? this.#record.member : undefined, this.#istag);
-  }
-
-  #fields(close: boolean) {
-    return { istag: this.#istag, close: close || this.#host.isClosing };
-  }
-
-  get #istag(): string | undefined {
-    return this.#context.options.istag(this.#request.route.path);
-  }
-
   /** The client has its answer. One that still sends may finish, within bounds. */
   #finish(): void {
-    if (this.#request.ending !== undefined) {
-      this.#done(false);
-      return;
-    }
-    this.#stage = 'draining';
+    if (this.#request.ending !== undefined) this.#done(false);
+    else this.#drain(true, (isTooMuch) => this.#done(isTooMuch));
+  }
+
+  #drain(isAnswered: boolean, onEnd: (isTooMuch: boolean) => void): void {
+    this.#close(new Drain(this.#host, this.#exchange, isAnswered, onEnd));
     this.#host.resumeReading();
+  }
+
+  #close(sink: ClientSink): void {
+    this.#stage = 'closing';
+    this.#sink = sink;
   }
 
   #done(close: boolean): void {
     this.#stage = 'over';
+    // A backend that still takes the rest of a body has answered already.
+    this.#exchange?.drop();
     this.#host.done(close);
   }
 
   #tell(outcome: Outcome): void {
-    this.#record.bytesIn = this.#request.store.receivedBytes;
+    this.#record.bytesIn = this.#host.requestBytes;
     this.#record.over(outcome, this.#request.sections, this.#host.writer.bytesWritten);
-  }
-
-  #isStalled(nowMs: number): boolean {
-    const { bodyIdleMs } = this.#context.service.config.timeouts;
-    const { writer, client } = this.#host;
-    const progress = this.#request.store.receivedBytes + writer.bytesWritten - client.socket.writableLength;
-    // Whoever looks for a backend has deadlines of its own.
-    const isSearching = this.#stage === 'asking' && this.#exchange?.isSending !== true;
-    if (progress === this.#progress && !isSearching) return nowMs - this.#progressMs >= bodyIdleMs;
-    this.#progress = progress;
-    this.#progressMs = nowMs;
-    return false;
   }
 
   #stalled(): void {
@@ -401,7 +303,7 @@ export class Transaction {
       else this.#aborted(detail);
     } else if (this.#exchange?.isBlocked === true) {
       this.#exchange.timeOut(detail);
-    } else if (this.#stage === 'echoing' || this.#stage === 'draining') {
+    } else if (this.#sink !== undefined) {
       this.#expire();
     } else {
       this.#exchange?.drop();
