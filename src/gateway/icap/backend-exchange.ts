@@ -11,25 +11,12 @@ import { Attempt } from './attempt.ts';
 import type { BackendConnection, ConnectionLoss } from './backend-connection.ts';
 import type { FailedAttempt } from './backend-ledger.ts';
 import type { ClientRequest } from './client-request.ts';
+import type { ExchangeHandlers, GivenUp } from './exchange-handlers.ts';
 import type { IcapContext } from './icap-context.ts';
-import { MemberSearch, type SearchEnd } from './member-search.ts';
+import { MemberSearch } from './member-search.ts';
 import { outgoingMessage } from './outgoing-message.ts';
 import type { TransactionHost } from './transaction-host.ts';
 import type { TransactionRecord } from './transaction-record.ts';
-
-/** Why no backend has answered. */
-export type GivenUp = SearchEnd | 'timeout';
-
-export interface ExchangeHandlers {
-  /** The whole answer is on its way to the client. */
-  readonly onAnswered: (answer: AnswerRelay) => void;
-  /** The backend lets the content pass with a 204 that this client does not take. */
-  readonly onUnmodified: () => void;
-  /** Nobody is left to ask, or it is of no use. The client has not seen anything of an answer. */
-  readonly onGivenUp: (cause: GivenUp, detail: string) => void;
-  /** The answer broke off after the client had its beginning. */
-  readonly onAborted: (detail: string) => void;
-}
 
 const CONTINUE = 'ICAP/1.0 100 Continue\r\n\r\n';
 
@@ -64,7 +51,7 @@ export class BackendExchange {
     this.#request = request;
     this.#record = record;
     this.#handlers = handlers;
-    this.#search = new MemberSearch(context, request.route, this.#hashKey(), {
+    this.#search = new MemberSearch(context, request, host.client.peer.address, {
       onConnection: (connection) => this.#ask(connection),
       onConnectFailure: (member, reason, detail) => this.#connectFailed(member, reason, detail),
       onNobody: (end) => this.#giveUp(end, end === 'down' ? 'no backend is up' : 'no backend had a place in time'),
@@ -132,12 +119,6 @@ export class BackendExchange {
     this.#dropAttempt();
   }
 
-  #hashKey(): string {
-    const { header } = this.#context.service.config.balance;
-    const value = header === undefined ? undefined : fieldValue(this.#request.head.fields, header.toLowerCase());
-    return value ?? this.#host.client.peer.address ?? '';
-  }
-
   #ask(connection: BackendConnection): void {
     const { head, store } = this.#request;
     const clientIp = this.#host.client.peer.address;
@@ -155,8 +136,8 @@ export class BackendExchange {
         onDrain: () => this.#host.resumeReading(),
       },
     );
-    const isTooMuch = store.receivedBytes > this.#context.service.config.icap.retainBytes;
-    if (isTooMuch && head.preview === undefined) store.forget();
+    const { retainBytes } = this.#context.service.config.icap;
+    if (store.receivedBytes > retainBytes && head.preview === undefined) store.forget();
     this.#host.resumeReading();
   }
 
@@ -174,12 +155,9 @@ export class BackendExchange {
         this.#answer?.addBody(event.data);
         break;
       case 'end':
-        if (this.#answer === undefined) {
-          this.#continued();
-        } else {
-          this.#answer.end(event.useOriginalBody);
-          this.#isAnswerWhole = true;
-        }
+        if (this.#answer === undefined) this.#continued();
+        else this.#answer.end(event.useOriginalBody);
+        this.#isAnswerWhole = this.#answer !== undefined;
     }
   }
 
@@ -267,8 +245,7 @@ export class BackendExchange {
     this.#record.attempts += 1;
     // This machine ran out of something: no backend is to blame, and none will do better.
     const failure = reason === 'local' ? 'local' : 'connect';
-    const mayRetry = failure === 'connect' && this.#decide(failure) === 'other';
-    const next = mayRetry && this.#search.hasOther();
+    const next = failure === 'connect' && this.#decide(failure) === 'other' && this.#search.hasOther();
     this.#tellFailure(member, { failure, detail, next });
     if (!next) this.#giveUp('down', detail);
     return next;

@@ -1,9 +1,11 @@
 import type { UpstreamError } from '../../errors.ts';
 import type { AddressedMember } from '../../health/membership.ts';
+import { fieldValue } from '../../icap/field.ts';
 import type { Route } from '../../policy/route.ts';
 import { type BackendFailure, failureOf } from '../backend-search.ts';
 import type { BackendConnection } from './backend-connection.ts';
 import type { Place, QueueTicket } from './backend-queue.ts';
+import type { ClientRequest } from './client-request.ts';
 import type { IcapContext } from './icap-context.ts';
 
 /** Why no backend could be asked. `down`: nobody is fit; `queue`: those who are have no place, and waiting did not help. */
@@ -27,10 +29,17 @@ export class MemberSearch {
   #ticket: QueueTicket | undefined;
   #dialled: { readonly member: AddressedMember; readonly abandon: () => void } | undefined;
 
-  constructor(context: IcapContext, route: Route, hashKey: string, handlers: MemberSearchHandlers) {
+  constructor(
+    context: IcapContext,
+    { route, head }: ClientRequest,
+    address: string | undefined,
+    handlers: MemberSearchHandlers,
+  ) {
+    const { header } = context.service.config.balance;
+    const value = header === undefined ? undefined : fieldValue(head.fields, header.toLowerCase());
     this.#context = context;
     this.#route = route;
-    this.#hashKey = hashKey;
+    this.#hashKey = value ?? address ?? '';
     this.#handlers = handlers;
   }
 
