@@ -1,12 +1,8 @@
 import { ChangeSignal } from './change-signal.ts';
+import { type MemberState, STATES } from './member-state.ts';
 import { lowerLimit } from './saturation.ts';
 import { SATURATION_WORDS, SaturationWords } from './saturation-words.ts';
 import { WorkerCounts } from './worker-counts.ts';
-
-const STATES = ['unused', 'up', 'down', 'ejected', 'drain', 'maint'] as const;
-
-/** What a slot of the pool is fit for. Only `up` takes new connections in the ordinary course of things. */
-export type MemberState = (typeof STATES)[number];
 
 /** Weights are kept in 256ths, so that a slow start has steps even for a weight of 1. */
 export const WEIGHT_UNIT = 256;

@@ -184,6 +184,7 @@ export class Service implements AsyncDisposable {
     for (const session of this.#sessions) session.sweep(nowMs);
     this.#icap?.options.forgetTags();
     this.#icap?.connections.sweep(nowMs);
+    this.#icap?.ledger.recover();
   }
 }
 

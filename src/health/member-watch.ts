@@ -1,7 +1,8 @@
 import { EjectionRecord } from '../balance/ejection.ts';
 import { HealthState } from '../balance/health-state.ts';
+import type { MemberState } from '../balance/member-state.ts';
 import type { Member } from '../balance/policy.ts';
-import type { MemberState, PoolState } from '../balance/pool-state.ts';
+import type { PoolState } from '../balance/pool-state.ts';
 import { effectiveWeight } from '../balance/slow-start.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 import { startProbeLoop } from './probe-loop.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createPolicy, type PolicyName } from '../../src/balance/create-policy.ts';
+import type { MemberState } from '../../src/balance/member-state.ts';
 import type { Member, Policy } from '../../src/balance/policy.ts';
-import { type MemberState, PoolState, WEIGHT_UNIT } from '../../src/balance/pool-state.ts';
+import { PoolState, WEIGHT_UNIT } from '../../src/balance/pool-state.ts';
 import { type PickRequest, Selector } from '../../src/balance/selector.ts';
 import { slotOf } from '../_util/balance-slot.ts';
 import { seededRandom } from '../_util/health-random.ts';

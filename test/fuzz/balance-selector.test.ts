@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createPolicy, type PolicyName } from '../../src/balance/create-policy.ts';
+import type { MemberState } from '../../src/balance/member-state.ts';
 import type { Member } from '../../src/balance/policy.ts';
-import { type MemberState, PoolState } from '../../src/balance/pool-state.ts';
+import { PoolState } from '../../src/balance/pool-state.ts';
 import { Selector } from '../../src/balance/selector.ts';
 import { slotOf } from '../_util/balance-slot.ts';
 import { seededRandom } from '../_util/health-random.ts';

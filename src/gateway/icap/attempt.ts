@@ -78,7 +78,7 @@ export class Attempt {
     writer.add(`${lines}Encapsulated: ${formatEncapsulated(sections, body)}\r\n\r\n`);
     for (const { bytes } of sections) writer.add(bytes);
     if (body !== 'null-body') {
-      for (const piece of store.piecesFrom(0)) this.addBody(piece);
+      for (const piece of store.pieces()) this.addBody(piece);
       if (ending !== undefined) writer.add(ending === 'ieof' ? LAST_CHUNK_IEOF : LAST_CHUNK);
     }
     if (ending !== undefined) this.sentAtMs = performance.now();

@@ -47,7 +47,16 @@ export class BackendLedger {
 
   /** Milliseconds on a clock that all threads share. */
   nowMs(): number {
-    return Number(process.hrtime.bigint() / 1_000_000n);
+    return performance.timeOrigin + performance.now();
+  }
+
+  /** Gives lowered limits back by and by, also where one slow answer keeps all others waiting. Call it now and then. */
+  recover(): void {
+    const { pool } = this.#service;
+    const nowMs = this.nowMs();
+    for (let slot = 0; slot < pool.slots; slot += 1) {
+      if (pool.stateOf(slot) === 'up' && !pool.isPaused(slot, nowMs)) pool.recordAnswer(slot, nowMs);
+    }
   }
 
   succeeded({ slot }: AddressedMember): void {

@@ -1,5 +1,9 @@
-const SMALLEST_BYTES = 1024;
-const LARGEST_BYTES = 64 * 1024;
+/** Bodies are kept in pages of one size, so that what one transaction gives back fits the next. */
+const PAGE_BYTES = 16 * 1024;
+/** Pages of this thread that wait for the next body; more than these go back to the system. */
+const MAX_SPARE_PAGES = 256;
+
+const spare: Buffer[] = [];
 
 /**
  * The beginning of a request's body, kept for a replay: all that came, or nothing any more. Pieces are copied in, so that
@@ -8,9 +12,7 @@ const LARGEST_BYTES = 64 * 1024;
 export class BodyStore {
   /** Bytes received, kept or not. */
   receivedBytes = 0;
-  #chunks: Buffer[] = [];
-  /** Bytes in the last chunk that are in use. */
-  #used = 0;
+  #pages: Buffer[] = [];
   #isWhole = true;
 
   /** Whether every byte received is still here. */
@@ -19,39 +21,37 @@ export class BodyStore {
   }
 
   append(piece: Buffer): void {
+    let at = this.receivedBytes;
     this.receivedBytes += piece.length;
     if (!this.#isWhole) return;
-    let from = 0;
-    while (from < piece.length) {
-      let chunk = this.#chunks.at(-1);
-      if (chunk === undefined || this.#used === chunk.length) {
-        const wanted = Math.max(SMALLEST_BYTES, this.receivedBytes, piece.length - from);
-        chunk = Buffer.allocUnsafe(Math.min(LARGEST_BYTES, wanted));
-        this.#chunks.push(chunk);
-        this.#used = 0;
-      }
-      const length = Math.min(piece.length - from, chunk.length - this.#used);
-      piece.copy(chunk, this.#used, from, from + length);
-      this.#used += length;
+    for (let from = 0; from < piece.length; ) {
+      const offset = at % PAGE_BYTES;
+      if (offset === 0) this.#pages.push(spare.pop() ?? Buffer.allocUnsafeSlow(PAGE_BYTES));
+      const page = this.#pages[this.#pages.length - 1] as Buffer;
+      const length = Math.min(piece.length - from, PAGE_BYTES - offset);
+      piece.copy(page, offset, from, from + length);
       from += length;
+      at += length;
     }
   }
 
-  /** What is kept, from byte `start` on. Views, in order. */
-  piecesFrom(start: number): readonly Buffer[] {
-    const pieces: Buffer[] = [];
-    let base = 0;
-    for (const [index, chunk] of this.#chunks.entries()) {
-      const length = index === this.#chunks.length - 1 ? this.#used : chunk.length;
-      if (base + length > start) pieces.push(chunk.subarray(Math.max(0, start - base), length));
-      base += length;
-    }
-    return pieces;
+  /** Counts bytes that are of no use to a replay any more. */
+  skip(bytes: number): void {
+    this.receivedBytes += bytes;
+    if (this.#isWhole) this.forget();
+  }
+
+  /** What is kept. Views that are valid until `forget`, in order. */
+  pieces(): readonly Buffer[] {
+    return this.#pages.map((page, index) =>
+      page.subarray(0, Math.min(PAGE_BYTES, this.receivedBytes - index * PAGE_BYTES)),
+    );
   }
 
   /** Gives up what is kept and keeps nothing from now on: no replay is possible any more. */
   forget(): void {
     this.#isWhole = false;
-    this.#chunks = [];
+    for (const page of this.#pages) if (spare.length < MAX_SPARE_PAGES) spare.push(page);
+    this.#pages = [];
   }
 }

@@ -110,6 +110,8 @@ export class IcapSession implements Session, TransactionHost {
 
   continueBody(): void {
     this.#pump.continueBody();
+    // Nobody is left who could send the rest.
+    if (this.#hasClientEnded && this.#pump.transaction?.isWhole === false) this.abort('client-reset');
   }
 
   done(close: boolean): void {

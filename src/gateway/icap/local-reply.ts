@@ -47,7 +47,7 @@ export class LocalReply {
     for (const piece of echoStart(method, sections, head.encapsulated.body, this.#fields(false))) {
       this.#host.writer.add(piece);
     }
-    for (const piece of store.piecesFrom(0)) this.addEcho(piece);
+    for (const piece of store.pieces()) this.addEcho(piece);
   }
 
   /** The piece is copied at the next flush. */

@@ -16,6 +16,7 @@ const ASK: Decision = { kind: 'ask' };
 export class Screening {
   readonly #context: IcapContext;
   readonly #request: ClientRequest;
+  #hasBegun = false;
   #decision: Decision | undefined;
 
   constructor(context: IcapContext, request: ClientRequest) {
@@ -25,6 +26,7 @@ export class Screening {
 
   /** The header blocks are known: finds the route. */
   begin(): void {
+    this.#hasBegun = true;
     const { route, bypass, options, service } = this.#context;
     const { head, method, sections } = this.#request;
     const found = route(method, head.uri.path);
@@ -43,12 +45,14 @@ export class Screening {
   /** Undefined while more of the request is needed: a preview, which is answered as a whole, or the first bytes of a body. */
   decide(): Decision | Promise<Decision> | undefined {
     const { ending, isPreview, store, head } = this.#request;
+    // The ICAP head may arrive alone; what follows it belongs to the same message.
+    if (!this.#hasBegun) return undefined;
     if (ending === undefined && (isPreview || head.encapsulated.body === 'null-body')) return undefined;
     const { bypass } = this.#context;
     if (this.#decision !== undefined) return this.#decision;
     if (bypass?.needsBody !== true) return ASK;
     if (ending === undefined && store.receivedBytes < FILE_TYPE_BYTES) return undefined;
-    const first = Buffer.concat(store.piecesFrom(0)).subarray(0, FILE_TYPE_BYTES);
+    const first = Buffer.concat(store.pieces()).subarray(0, FILE_TYPE_BYTES);
     return bypass.byBody(first).then((rule) => (rule === undefined ? ASK : { kind: 'pass', rule }));
   }
 }

@@ -72,9 +72,14 @@ export class Transaction {
   /** The piece is only read during the call. */
   addBody(piece: Buffer): void {
     const { store } = this.#request;
-    store.append(piece);
-    if (this.#own.sink !== undefined) this.#own.sink.addBody(piece);
-    else if (this.#stage !== 'over') this.#addForBackend(piece);
+    const { sink } = this.#own;
+    if (sink === undefined) {
+      store.append(piece);
+      if (this.#stage !== 'over') this.#addForBackend(piece);
+    } else {
+      store.skip(piece.length);
+      sink.addBody(piece);
+    }
   }
 
   endBody(ending: BodyEnding): void {
@@ -206,6 +211,7 @@ export class Transaction {
   #tell(outcome: Outcome): void {
     this.#record.bytesIn = this.#host.requestBytes;
     this.#record.over(outcome, this.#request.sections, this.#host.writer.bytesWritten);
+    this.#request.store.forget();
   }
 
   #stalled(): void {
