@@ -14,8 +14,9 @@ Examples:
   $ icapgw demo                 keeps running until Ctrl-C
   $ icapgw demo --once          ends after the two verdicts; exit code 1 when one of them is wrong
 
-Everything stays on this machine. The ICAP server finds the EICAR test string and payment card numbers and nothing
-else: it is there to show the way of a document, not to scan.`;
+The gateway runs in ICAP mode: it understands each transaction, and counts it. Everything stays on this machine. The ICAP
+server finds the EICAR test string and payment card numbers and nothing else: it is there to show the way of a document,
+not to scan.`;
 
 /** Adds `demo`: the whole way of a document, from a client with a certificate to a verdict, on real sockets. */
 export function addDemoCommand(program: Command, io: CliIo): void {

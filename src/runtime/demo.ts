@@ -114,7 +114,7 @@ async function showVerdicts(gateway: Gateway, { folder, print, color, once }: De
   if (once) return isRight;
   const base = `icapgw probe icaps://localhost:${port}/reqmod --cert ${folder}/client.pem --key ${folder}/client-key.pem --ca ${folder}/ca.pem`;
   print(
-    `\nServing on. Ctrl-C ends it.\n  status   ${gateway.adminUrl ?? 'off'}/\n  metrics  ${gateway.adminUrl ?? 'off'}/metrics\n`,
+    `\nServing on. Ctrl-C ends it.\n  status   ${gateway.adminUrl ?? 'off'}/\n  metrics  ${gateway.adminUrl ?? 'off'}/metrics, each transaction in icapgw_icap_verdicts_total\n`,
   );
   print(`  try      npx ${base} --text "card 4111 1111 1111 1111"\n`);
   return isRight;
@@ -158,7 +158,6 @@ admin:
 services:
   - name: demo
     listen: 127.0.0.1:${port}
-    protocol: tunnel
     tls:
       cert: stunnel-key.pem
       client-auth:
@@ -168,6 +167,6 @@ services:
       - address: 127.0.0.1:${icapPort}
         name: demo-icap
     health:
-      type: icap
+      path: /reqmod
 `;
 }
