@@ -17,7 +17,8 @@ export function admit(
   address: string | undefined,
 ): Admission | RejectReason {
   // A denied address takes no place, not even for a moment.
-  if (!sourceList.admits(address)) return 'denied';
+  const refusal = refuseAddress(service, sourceList, address);
+  if (refusal !== undefined) return refusal;
   return takePlace(service) ? admitHolder(service, sourceList, address) : 'service-limit';
 }
 
@@ -32,7 +33,7 @@ export function admitHolder(
   sourceList: SourceList,
   address: string | undefined,
 ): Admission | RejectReason {
-  const refusal = sourceList.admits(address) ? refuseSource(service, address) : 'denied';
+  const refusal = refuseAddress(service, sourceList, address) ?? refuseSource(service, address);
   if (refusal !== undefined) {
     service.pool.releaseConnection(service.worker);
     return refusal;
@@ -43,6 +44,15 @@ export function admitHolder(
       if (address !== undefined && service.config.limits.connectionsPerSource > 0) service.sources.release(address);
     },
   };
+}
+
+function refuseAddress(
+  service: ServiceContext,
+  sourceList: SourceList,
+  address: string | undefined,
+): RejectReason | undefined {
+  if (!sourceList.admits(address)) return 'denied';
+  return service.blocked.admits(address) ? undefined : 'blocked';
 }
 
 function refuseSource(service: ServiceContext, address: string | undefined): RejectReason | undefined {

@@ -1,11 +1,13 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
+import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { HandshakeVersion } from '../observe/labels.ts';
 import { sha256Hex } from '../tls/certificate.ts';
 import { nameFromLines } from '../tls/distinguished-name.ts';
 import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
 import { beginHandshake, finishHandshake } from '../tls/server-handshake.ts';
+import { isTrustWithdrawn } from '../tls/withdrawal.ts';
 import type { Admission } from './admission.ts';
 import type { ClientTls, ServiceContext } from './context.ts';
 import type { Peer } from './peer.ts';
@@ -85,6 +87,12 @@ export class Client {
     return { subject: nameFromLines(this.#certificate.subject), fingerprint: sha256Hex(this.#certificate.raw) };
   }
 
+  /** What is known of the client, for a list of connections. */
+  describe(): Pick<ConnectionEntry, 'connection' | 'service' | 'client' | 'ms' | 'tls' | 'subject'> {
+    const { subject = null } = this.identity();
+    return { ...this.names(), ms: this.ms, tls: this.version ?? null, subject };
+  }
+
   /** Ends the connection with RST, so that the client cannot take it for an orderly end. */
   cut(): void {
     this.#handlers = undefined;
@@ -94,6 +102,12 @@ export class Client {
     const { reset } = this.#service.config.sockets;
     if (reset && !isFinishing && this.peer.address !== undefined) this.#raw.resetAndDestroy();
     this.#discard();
+  }
+
+  /** Whether it would not be let in any more, by what the service trusts now. */
+  isWithdrawn({ tls }: ServiceContext): boolean {
+    if (tls === undefined || !(this.socket instanceof TLSSocket) || this.version === undefined) return false;
+    return isTrustWithdrawn(this.socket, tls.auth, tls.trust);
   }
 
   /** Gives the admission back. Exactly once, when the connection is over. */

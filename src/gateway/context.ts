@@ -7,13 +7,17 @@ import type { BackendIdentity } from '../net/backend-identity.ts';
 import type { WorkerCounters } from '../observe/counters.ts';
 import type { EventPort } from '../observe/event-port.ts';
 import type { SourceLimits } from '../policy/source-limits.ts';
+import type { SourceList } from '../policy/source-list.ts';
 import type { ClientAuth } from '../tls/client-auth.ts';
+import type { Trust } from '../tls/trust.ts';
 
 /** How a service talks TLS to its clients. */
 export interface ClientTls {
   /** Handshakes under way keep the one they began with. */
   readonly context: SecureContext;
   readonly auth: ClientAuth;
+  /** What the judgement is made on; undefined where nobody is verified. */
+  readonly trust: Trust | undefined;
 }
 
 /** What every session of one service in one worker shares. */
@@ -32,6 +36,8 @@ export interface ServiceContext {
   /** Template of the page for what the gateway itself blocks; undefined: its own. */
   readonly blockPage: string | undefined;
   readonly sources: SourceLimits;
+  /** Denies whom an operator blocked for the time being; replaced when that changes. */
+  blocked: SourceList;
   readonly counters: WorkerCounters;
   readonly events: EventPort;
   /** A number no other connection of this process has had. */

@@ -3,6 +3,7 @@ import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import type { PathOptions } from '../health/path-options.ts';
 import { type Listener, startListener } from '../net/listener.ts';
+import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { RejectReason } from '../observe/labels.ts';
 import { SourceList } from '../policy/source-list.ts';
 import { type Admission, admit, admitHolder, takePlace } from './admission.ts';
@@ -12,7 +13,7 @@ import { createIcapContext, type IcapContext } from './icap/icap-context.ts';
 import { IcapSession } from './icap/icap-session.ts';
 import { type Peer, peerOfEndpoints, peerOfSocket } from './peer.ts';
 import { readProxyHeader } from './proxied-client.ts';
-import type { Session } from './session.ts';
+import type { CutReason, Session } from './session.ts';
 import { TunnelSession } from './tunnel-session.ts';
 
 const LONGEST_SWEEP_MS = 1000;
@@ -80,9 +81,30 @@ export class Service implements AsyncDisposable {
 
   /** Ends every session now. Returns how many there were. */
   cut(): number {
-    const count = this.#sessions.size;
-    for (const session of [...this.#sessions]) session.cut();
-    return count;
+    return this.#cutAll([...this.#sessions], 'drain');
+  }
+
+  /** Ends the sessions of clients that are blocked. */
+  cutBlocked(): void {
+    const { blocked } = this.#context;
+    this.#cutAll(
+      [...this.#sessions].filter(({ client }) => !blocked.admits(client.peer.address)),
+      'blocked',
+    );
+  }
+
+  /** The oldest sessions as they are now, at most so many. */
+  describe(limit: number): ConnectionEntry[] {
+    const entries: ConnectionEntry[] = [];
+    for (const session of this.#sessions) {
+      if (entries.length >= limit) break;
+      entries.push(session.describe());
+    }
+    return entries;
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -172,6 +194,11 @@ export class Service implements AsyncDisposable {
     // Leaves nothing behind in the kernel, not even TIME_WAIT.
     if (peer.address === undefined) socket.destroy();
     else socket.resetAndDestroy();
+  }
+
+  #cutAll(sessions: readonly Session[], reason: CutReason): number {
+    for (const session of sessions) session.cut(reason);
+    return sessions.length;
   }
 
   #gone(session: Session): void {

@@ -1,15 +1,21 @@
+import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
 
+/** Why a session is ended from outside. */
+export type CutReason = 'drain' | 'blocked';
+
 /** One admitted connection of a service, to its end. */
 export interface Session {
+  readonly client: Client;
   start(): void;
   /** Called about once a second: ends what has been idle for too long. */
   sweep(nowMs: number): void;
   /** Ends as soon as nothing is lost by it. */
   drain(): void;
   /** Ends now. */
-  cut(): void;
+  cut(reason: CutReason): void;
+  describe(): ConnectionEntry;
 }
 
 export interface SessionOptions {

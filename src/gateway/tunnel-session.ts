@@ -1,19 +1,20 @@
 import type { Socket } from 'node:net';
 import type { AddressedMember } from '../health/membership.ts';
 import { Relay, type RelayEnd } from '../net/relay.ts';
+import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CloseReason } from '../observe/labels.ts';
 import { type BackendFailure, BackendSearch } from './backend-search.ts';
 import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
-import type { Session, SessionOptions } from './session.ts';
+import type { CutReason, Session, SessionOptions } from './session.ts';
 
 /**
  * One admitted connection of a tunnel service, to its end: the client's entry, search for a backend, relay. It tells
  * counters and logs what became of them.
  */
 export class TunnelSession implements Session {
+  readonly client: Client;
   readonly #service: ServiceContext;
-  readonly #client: Client;
   readonly #onGone: (session: Session) => void;
   #search: BackendSearch | undefined;
   #member: AddressedMember | undefined;
@@ -25,12 +26,12 @@ export class TunnelSession implements Session {
 
   constructor({ service, client, onGone }: SessionOptions) {
     this.#service = service;
-    this.#client = client;
+    this.client = client;
     this.#onGone = onGone;
   }
 
   start(): void {
-    this.#client.open({
+    this.client.open({
       onReady: () => this.#findBackend(),
       onRefused: () => this.#refused(),
     });
@@ -48,26 +49,36 @@ export class TunnelSession implements Session {
   /** A tunnel does not know where a message ends: it waits for one of its sides to finish. */
   drain(): void {}
 
-  /** Ends the session now, whatever it is doing: the drain's deadline is over. */
-  cut(): void {
-    if (this.#relay !== undefined) this.#relay.cut('drain');
-    else this.#close('drain');
+  reconsider(service: ServiceContext): void {
+    if (this.#relay !== undefined && this.#client.isWithdrawn(service)) this.#relay.cut('trust-withdrawn');
+  }
+
+  /** Ends the session now, whatever it is doing. */
+  cut(reason: CutReason): void {
+    if (this.#relay !== undefined) this.#relay.cut(reason);
+    else this.#close(reason);
+  }
+
+  describe(): ConnectionEntry {
+    const { bytesIn = 0, bytesOut = 0 } = this.#relay ?? {};
+    const activity = this.#relay !== undefined ? 'tunnel' : this.#search !== undefined ? 'connecting' : 'handshake';
+    return { ...this.client.describe(), backend: this.#member?.backendName ?? null, activity, bytesIn, bytesOut };
   }
 
   #refused(): void {
     this.#isOver = true;
-    this.#client.release();
+    this.client.release();
     this.#onGone(this);
   }
 
   #findBackend(): void {
-    const { socket, copiesWrites, peer } = this.#client;
+    const { socket, copiesWrites, peer } = this.client;
     socket.on('close', this.#clientGone);
     const relay = new Relay({
       client: socket,
       clientCopies: copiesWrites,
       closeMs: this.#service.config.timeouts.closeMs,
-      cutClient: () => this.#client.cut(),
+      cutClient: () => this.client.cut(),
       onEnd: (end: RelayEnd) => this.#closed(end),
     });
     this.#search = new BackendSearch(this.#service, peer, {
@@ -82,7 +93,7 @@ export class TunnelSession implements Session {
 
   #connected(relay: Relay, socket: Socket, member: AddressedMember): void {
     const { events, identities } = this.#service;
-    this.#client.socket.off('close', this.#clientGone);
+    this.client.socket.off('close', this.#clientGone);
     this.#search = undefined;
     this.#member = member;
     this.#relay = relay;
@@ -90,19 +101,19 @@ export class TunnelSession implements Session {
     if (events.isEnabled('backend-connected')) {
       const local = `${socket.localAddress ?? 'unix'}:${socket.localPort ?? 0}`;
       const { backendName: backend, addressText: address } = member;
-      events.log('backend-connected', { ...this.#client.names(), backend, address, local });
+      events.log('backend-connected', { ...this.client.names(), backend, address, local });
     }
-    const hasOwnReader = !this.#client.copiesWrites || identities[member.backend] !== undefined;
+    const hasOwnReader = !this.client.copiesWrites || identities[member.backend] !== undefined;
     relay.start(socket, hasOwnReader ? 'events' : 'callback');
   }
 
   #backendFailed(member: AddressedMember, reason: BackendFailure, detail: string, next: boolean): void {
     const { backendName: backend, addressText: address } = member;
-    this.#service.events.log('backend-failed', { ...this.#client.names(), backend, address, reason, detail, next });
+    this.#service.events.log('backend-failed', { ...this.client.names(), backend, address, reason, detail, next });
   }
 
   #nobody(): void {
-    this.#service.events.log('no-backend', this.#client.names());
+    this.#service.events.log('no-backend', this.client.names());
     this.#close('no-backend');
   }
 
@@ -112,9 +123,9 @@ export class TunnelSession implements Session {
   #close(reason: CloseReason): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#client.socket.off('close', this.#clientGone);
+    this.client.socket.off('close', this.#clientGone);
     this.#search?.abandon();
-    this.#client.cut();
+    this.client.cut();
     this.#closed(reason);
   }
 
@@ -126,28 +137,28 @@ export class TunnelSession implements Session {
     if (events.isEnabled('connection-closed')) {
       const { bytesIn = 0, bytesOut = 0 } = this.#relay ?? {};
       const backend = this.#member?.backendName;
-      const { ms } = this.#client;
-      events.log('connection-closed', { ...this.#client.names(), backend, reason, bytesIn, bytesOut, ms });
+      const { ms } = this.client;
+      events.log('connection-closed', { ...this.client.names(), backend, reason, bytesIn, bytesOut, ms });
     }
     this.#over(reason);
   }
 
   #over(reason: CloseReason): void {
     this.#isOver = true;
-    this.#client.release();
+    this.client.release();
     const { events, config } = this.#service;
     if (events.accessEnabled) {
       events.access({
         kind: 'tunnel',
         timeMs: Date.now(),
         service: config.name,
-        client: this.#client.peer.text,
-        tls: this.#client.version,
-        subject: this.#client.identity().subject,
+        client: this.client.peer.text,
+        tls: this.client.version,
+        subject: this.client.identity().subject,
         backend: this.#member?.backendName,
         bytesIn: this.#relay?.bytesIn ?? 0,
         bytesOut: this.#relay?.bytesOut ?? 0,
-        ms: this.#client.ms,
+        ms: this.client.ms,
         reason,
       });
     }

@@ -10,6 +10,7 @@ export type RelayEnd =
   | 'idle-timeout'
   | 'close-timeout'
   | 'drain'
+  | 'blocked'
   | 'error';
 
 export interface RelayOptions {

@@ -1,6 +1,6 @@
 /**
- * Why a connection ended. `client` and `backend`: who finished first, both ends clean. The last four are ICAP's alone;
- * `policy` is a reset that `when-down` and its like asked for.
+ * Why a connection ended. `client` and `backend`: who finished first, both ends clean. `protocol` to `backend-abort` are
+ * ICAP's alone; `policy` is a reset that `when-down` and its like asked for.
  */
 export const CLOSE_REASONS = [
   'client',
@@ -16,11 +16,20 @@ export const CLOSE_REASONS = [
   'request-timeout',
   'policy',
   'backend-abort',
+  'trust-withdrawn',
+  'blocked',
 ] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
 /** Why a connection was turned away before its TLS handshake. */
-export const REJECT_REASONS = ['denied', 'service-limit', 'source-limit', 'handshake-rate', 'proxy-protocol'] as const;
+export const REJECT_REASONS = [
+  'denied',
+  'service-limit',
+  'source-limit',
+  'handshake-rate',
+  'proxy-protocol',
+  'blocked',
+] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
 
 /** Why a TLS handshake with a client failed. Different causes never share a value. */

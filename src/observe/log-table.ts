@@ -15,7 +15,7 @@ const EVENTS: EventTable = {
   'connection-rejected': {
     level: 'warning',
     // What the operator's lists do is as asked for; a limit that is reached wants attention.
-    levelOf: ({ reason }) => (reason === 'denied' ? 'notice' : 'warning'),
+    levelOf: ({ reason }) => (reason === 'denied' || reason === 'blocked' ? 'notice' : 'warning'),
     text: ({ client, reason }) => `connection from ${client} rejected: ${REJECTION_TEXTS[reason]}`,
     told: ['client'],
     limited: true,

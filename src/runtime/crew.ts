@@ -65,7 +65,7 @@ export class Crew implements AsyncDisposable {
 
   /** Sends a message and waits until every worker has answered it with `answer`, or has died. */
   async ask<T extends FromWorker['type']>(message: ToWorker, answer: T): Promise<Extract<FromWorker, { type: T }>[]> {
-    this.#isEnding = true;
+    if (message.type === 'drain' || message.type === 'cut') this.#isEnding = true;
     const asked = this.#workers.filter((worker) => worker !== undefined);
     const answers = await Promise.all(
       asked.map((worker) => {

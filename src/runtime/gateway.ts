@@ -128,35 +128,52 @@ export class Gateway implements AsyncDisposable {
     return this.#admin === undefined ? undefined : `http://${this.#admin.address}`;
   }
 
+  /** What the status page shows. */
+  status(): StatusSnapshot {
+    return snapshotStatus(this.#statusSources());
+  }
+
+  /** Resolves when every worker has answered: none is stuck. */
+  async ping(): Promise<void> {
+    await this.#crew.ask({ type: 'ping' }, 'pong');
+  }
+
+  /** Is not ready any more from here on, and goes on accepting until it is drained. */
+  announceDrain(): void {
+    this.#state = 'draining';
+  }
+
   /**
    * Ends accepting and waits for the sessions. When `deadline` is aborted, what is left is cut. Returns how many
    * sessions were.
    */
   async drain(deadline: AbortSignal): Promise<number> {
-    const { log } = this.#options;
-    this.#state = 'draining';
+    const { config, log } = this.#options;
+    this.announceDrain();
     const connections = this.#pools.reduce((sum, pool) => sum + pool.state.connections(), 0);
-    log.log('draining', { connections, deadlineMs: this.#options.config.drainTimeoutMs });
+    log.log('draining', { connections, deadlineMs: config.drainTimeoutMs });
     const drained = this.#crew.ask({ type: 'drain' }, 'drained');
     const late = new Promise<'late'>((resolve) => {
       if (deadline.aborted) resolve('late');
       else deadline.addEventListener('abort', () => resolve('late'), { once: true });
     });
-    let cut = 0;
+    let cuts: readonly number[] = [];
     if ((await Promise.race([drained, late])) === 'late') {
       const asked = this.#crew.ask({ type: 'cut' }, 'cut');
       const answers = (await Promise.race([asked, delay(CUT_PATIENCE_MS, undefined, { ref: false })])) ?? [];
-      cut = answers.reduce((sum, { count }) => sum + count, 0);
+      cuts = config.services.map((_, index) => answers.reduce((sum, { counts }) => sum + (counts[index] ?? 0), 0));
       // A worker that does not even answer is ended with the rest.
       await Promise.race([drained, delay(CUT_PATIENCE_MS, undefined, { ref: false })]);
     }
-    log.log('drained', { cut });
+    const cut = cuts.reduce((sum, count) => sum + count, 0);
+    const services = config.services.flatMap(({ name }, index) => (cuts[index] ? [`${name} ${cuts[index]}`] : []));
+    log.log('drained', { cut, ...(cut > 0 && { services }) });
     return cut;
   }
 
   /** Writes one line of statistics for each service. */
   logStatistics(): void {
-    for (const { name, connections, bytes } of snapshotStatus(this.#statusSources()).services) {
+    for (const { name, connections, bytes } of this.status().services) {
       const { active, accepted } = connections;
       this.#options.log.log('statistics', {
         ...{ service: name, active, accepted },
@@ -211,7 +228,7 @@ export class Gateway implements AsyncDisposable {
       token: adminToken,
       log,
       sources: {
-        status: () => snapshotStatus(this.#statusSources()),
+        status: () => this.status(),
         readiness: () => readiness(this.#statusSources()),
         metricsText: () => this.#metrics.text(),
       },
@@ -233,6 +250,7 @@ export class Gateway implements AsyncDisposable {
       counterLayout: this.#layout,
       counterBuffer: this.#counterBuffer,
       sourceMemory: this.#sourceMemory,
+      blocked: [],
       tickets: this.#trust.tickets,
       connectionIds: this.#connectionIds,
       enabledEvents: log.enabled,

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Address, ServiceConfig } from '../config/config.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import type { PathOptions } from '../health/path-options.ts';
+import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CounterLayout } from '../observe/counters.ts';
 import type { EnabledEvents } from '../observe/log-format.ts';
 import type { SourceTableMemory } from '../policy/source-table.ts';
@@ -31,6 +32,8 @@ export interface WorkerSnapshot {
   readonly counterLayout: CounterLayout;
   readonly counterBuffer: SharedArrayBuffer;
   readonly sourceMemory: SourceTableMemory;
+  /** Addresses and networks whose clients are turned away. */
+  readonly blocked: readonly string[];
   readonly tickets: TicketSecret;
   /** One Int32: the number of the last connection of the process. */
   readonly connectionIds: SharedArrayBuffer;
@@ -50,6 +53,12 @@ export type ToWorker =
   | { readonly type: 'tickets'; readonly tickets: TicketSecret }
   /** A service trusts others than before: its new connections are judged by this. */
   | { readonly type: 'material'; readonly service: number; readonly material: ServiceMaterial }
+  /** Replaces the addresses and networks whose clients are turned away; those connected are cut off. */
+  | { readonly type: 'blocked'; readonly addresses: readonly string[] }
+  /** Answered with `connections`. */
+  | { readonly type: 'connections' }
+  /** Answered with `pong`, by a worker that still does its work. */
+  | { readonly type: 'ping' }
   /** Stop accepting; answered with `drained` when the last session has ended. */
   | { readonly type: 'drain' }
   /** Cut what is left; answered with `cut`. */
@@ -62,5 +71,8 @@ export type FromWorker =
   | { readonly type: 'failures'; readonly service: number; readonly slot: number }
   /** A client asked for a path of the backends that is not known yet. */
   | { readonly type: 'learn'; readonly service: number; readonly path: string }
+  | { readonly type: 'connections'; readonly total: number; readonly entries: readonly ConnectionEntry[] }
+  | { readonly type: 'pong' }
   | { readonly type: 'drained' }
-  | { readonly type: 'cut'; readonly count: number };
+  /** How many sessions each service had left. */
+  | { readonly type: 'cut'; readonly counts: readonly number[] };

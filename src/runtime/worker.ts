@@ -11,12 +11,16 @@ import { createBackendIdentity } from '../net/backend-identity.ts';
 import { WorkerCounters } from '../observe/counters.ts';
 import { EventPort } from '../observe/event-port.ts';
 import { SourceLimits } from '../policy/source-limits.ts';
+import { SourceList } from '../policy/source-list.ts';
 import { ClientAuth } from '../tls/client-auth.ts';
 import { createServerContext } from '../tls/server-context.ts';
 import { assertRuntimeSupport } from '../tls/server-handshake.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
 import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
 import type { FromWorker, ServiceSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
+
+/** Of one service's connections, when they are asked for. */
+const MOST_LISTED = 1000;
 
 /** The data plane of one thread. Lives from the first message to the end of the thread. */
 class WorkerRuntime {
@@ -57,13 +61,22 @@ class WorkerRuntime {
       case 'material':
         this.#setMaterial(message.service, message.material);
         return;
+      case 'blocked':
+        this.#setBlocked(message.addresses);
+        return;
+      case 'connections':
+        this.#tellConnections();
+        return;
+      case 'ping':
+        this.#tell({ type: 'pong' });
+        return;
       case 'drain':
         await Promise.all(this.#services.map((service) => service.drain()));
         this.#events.flush();
         this.#tell({ type: 'drained' });
         return;
       case 'cut':
-        this.#tell({ type: 'cut', count: this.#services.reduce((sum, service) => sum + service.cut(), 0) });
+        this.#tell({ type: 'cut', counts: this.#services.map((service) => service.cut()) });
         return;
     }
   }
@@ -98,11 +111,23 @@ class WorkerRuntime {
     context.tls = createClientTls(context.config, material, this.#tickets);
   }
 
+  #setBlocked(addresses: readonly string[]): void {
+    const blocked = SourceList.from({ allow: [], deny: addresses });
+    for (const context of this.#contexts) context.blocked = blocked;
+    for (const service of this.#services) service.cutBlocked();
+  }
+
+  #tellConnections(): void {
+    const entries = this.#services.flatMap((service) => service.describe(MOST_LISTED));
+    const total = this.#services.reduce((sum, { sessionCount }) => sum + sessionCount, 0);
+    this.#tell({ type: 'connections', total, entries });
+  }
+
   #createContext(
     { config, material, backendMaterial, blockPage, poolBuffer, members }: ServiceSnapshot,
     index: number,
   ): ServiceContext {
-    const { workerIndex, counterLayout, counterBuffer, sourceMemory, connectionIds } = this.#snapshot;
+    const { workerIndex, counterLayout, counterBuffer, sourceMemory, blocked, connectionIds } = this.#snapshot;
     const ids = new Int32Array(connectionIds);
     const base = { config, worker: workerIndex, pool: new PoolState(poolBuffer) };
     return {
@@ -117,6 +142,7 @@ class WorkerRuntime {
       }),
       blockPage,
       sources: new SourceLimits({ memory: sourceMemory, workerIndex, scope: config.name }),
+      blocked: SourceList.from({ allow: [], deny: blocked }),
       counters: new WorkerCounters(counterLayout, counterBuffer, workerIndex),
       events: this.#events,
       nextConnectionId: () => Atomics.add(ids, 0, 1) >>> 0,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { PoolState } from '../../src/balance/pool-state.ts';
-import { type Admission, admit } from '../../src/gateway/admission.ts';
+import { type Admission, admit, admitHolder, takePlace } from '../../src/gateway/admission.ts';
 import type { ServiceContext } from '../../src/gateway/context.ts';
 import { SourceLimits } from '../../src/policy/source-limits.ts';
 import { SourceList } from '../../src/policy/source-list.ts';
@@ -9,12 +9,16 @@ import { createSourceTable } from '../../src/policy/source-table.ts';
 const ANYBODY = SourceList.from({ allow: [], deny: [] });
 
 /** As much of a service as admission looks at. */
-function createService(limits: Partial<ServiceContext['config']['limits']>): ServiceContext {
+function createService(
+  limits: Partial<ServiceContext['config']['limits']>,
+  blocked: readonly string[] = [],
+): ServiceContext {
   const unlimited = { connections: 100, connectionsPerSource: 0, handshakesPerSource: 0 };
   const memory = createSourceTable({ workerCount: 1, entryCount: 64 });
   const service: Partial<ServiceContext> = {
     config: { limits: { ...unlimited, ...limits } } as ServiceContext['config'],
     worker: 0,
+    blocked: SourceList.from({ allow: [], deny: blocked }),
     pool: PoolState.create(1, 1),
     sources: new SourceLimits({ memory, workerIndex: 0, scope: 'test' }),
   };
@@ -31,6 +35,17 @@ test('a denied address takes no place', () => {
   const list = SourceList.from({ allow: ['192.0.2.0/24'], deny: [] });
   expect(admit(service, list, '198.51.100.1')).toBe('denied');
   expect(service.pool.connections()).toBe(0);
+});
+
+test('a blocked address takes no place, and a place it held goes back', () => {
+  const service = createService({}, ['198.51.100.1', '2001:db8::/32']);
+  expect(admit(service, ANYBODY, '198.51.100.1')).toBe('blocked');
+  expect(admit(service, ANYBODY, '2001:db8::5')).toBe('blocked');
+  expect(takePlace(service)).toBe(true);
+  expect(admitHolder(service, ANYBODY, '198.51.100.1')).toBe('blocked');
+  expect(service.pool.connections()).toBe(0);
+  admitted(admit(service, ANYBODY, '198.51.100.2'));
+  admitted(admit(service, ANYBODY, undefined));
 });
 
 test('the service takes as many as its limit says, and one more when one has left', () => {

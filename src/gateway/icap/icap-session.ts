@@ -1,9 +1,10 @@
 import { type MonitorRequest, monitorAnswer } from '../../icap/monitor.ts';
 import { readIntoUserBuffer } from '../../net/user-buffer.ts';
 import { WireWriter } from '../../net/wire-writer.ts';
+import type { ConnectionEntry } from '../../observe/connection-entry.ts';
 import { type CloseReason, icapMethodOf } from '../../observe/labels.ts';
 import type { Client } from '../client.ts';
-import type { Session } from '../session.ts';
+import type { CutReason, Session } from '../session.ts';
 import type { IcapContext } from './icap-context.ts';
 import { statusAnswer } from './local-answer.ts';
 import { isAnyUp } from './options-reply.ts';
@@ -80,8 +81,20 @@ export class IcapSession implements Session, TransactionHost {
     if (this.#hasStarted && this.#pump.isIdle) this.#close('drain');
   }
 
-  cut(): void {
-    this.abort('drain');
+  cut(reason: CutReason): void {
+    this.abort(reason);
+  }
+
+  describe(): ConnectionEntry {
+    const { head, transaction, receivedBytes } = this.#pump;
+    const request = transaction === undefined || head === undefined ? 'idle' : `${head.method} ${head.uri.path}`;
+    return {
+      ...this.client.describe(),
+      backend: transaction?.backend ?? null,
+      activity: this.#hasStarted ? request : 'handshake',
+      bytesIn: receivedBytes,
+      bytesOut: this.#writer.bytesWritten,
+    };
   }
 
   get writer(): WireWriter {

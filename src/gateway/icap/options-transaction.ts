@@ -22,6 +22,8 @@ export class OptionsTransaction {
   }
 
   readonly hasAnswered = false;
+  /** The gateway answers by itself. */
+  readonly backend = undefined;
 
   get isWhole(): boolean {
     return this.#isWhole;

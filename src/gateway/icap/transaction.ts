@@ -63,6 +63,11 @@ export class Transaction {
     return this.#request.ending !== undefined;
   }
 
+  /** Who has the request, or had it last. */
+  get backend(): string | undefined {
+    return this.#record.member?.backendName;
+  }
+
   /** The header blocks are known; the body follows as `addBody` and `endBody`. */
   begin(sections: readonly Section[]): void {
     this.#request.sections = sections;
