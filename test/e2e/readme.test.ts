@@ -31,7 +31,7 @@ function blocksUnder(heading: string): Block[] {
   }));
 }
 
-/** The one command of the tunnel's steps that begins so. */
+/** The one command of the steps that begins so. */
 function stepOf(start: string): string {
   const lines = STEPS.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.trimEnd().split('\n'));
   const found = lines.filter((line) => line.startsWith(start));
@@ -39,9 +39,9 @@ function stepOf(start: string): string {
   return found[0] ?? '';
 }
 
-const STEPS = blocksUnder('A tunnel to your own ICAP server');
+const STEPS = blocksUnder('In front of your own ICAP server');
 
-describe.skipIf(!hasCIcap)('the tunnel of README.md, step by step', () => {
+describe.skipIf(!hasCIcap)('the gateway of README.md, step by step', () => {
   let folder: TestFolder;
   let server: CIcap;
   let gateway: ChildProcess & { readonly stderr: Readable };
