@@ -97,7 +97,7 @@ export interface LogEvents extends IcapLogEvents {
   readonly 'admin-request-refused': {
     readonly client: string;
     readonly path: string;
-    readonly reason: 'host' | 'token';
+    readonly reason: 'host' | 'token' | 'origin';
   };
   /** Without a path where the connection itself could not be accepted. */
   readonly 'admin-request-failed': { readonly path: string | undefined; readonly detail: string };
@@ -117,6 +117,10 @@ export interface LogEvents extends IcapLogEvents {
   };
   readonly 'resolve-failed': { readonly service: string; readonly backend: string; readonly detail: string };
   readonly 'resolve-recovered': { readonly service: string; readonly backend: string };
+  /** `until` is an ISO time; undefined: until it is unblocked. */
+  readonly 'address-blocked': { readonly address: string; readonly until: string | undefined };
+  readonly 'address-unblocked': { readonly address: string; readonly cause: 'operator' | 'expired' };
+  readonly 'backend-weight': { readonly service: string; readonly backend: string; readonly weight: number };
   readonly 'worker-died': { readonly worker: number; readonly detail: string };
   readonly 'worker-started': { readonly worker: number };
   readonly 'certificate-expiring': {
@@ -140,9 +144,19 @@ export interface LogEvents extends IcapLogEvents {
     readonly bytesIn: number;
     readonly bytesOut: number;
   };
+  /** Clients are still accepted, so that balancers in front notice first. */
+  readonly unready: { readonly delayMs: number };
   readonly draining: { readonly connections: number; readonly deadlineMs: number };
-  readonly drained: { readonly cut: number };
+  readonly drained: {
+    readonly cut: number;
+    /** Where that was: `mcas 3`. */
+    readonly services?: readonly string[];
+  };
   readonly terminated: { readonly signal: string };
+  /** Said once, of the first message to the service manager that did not arrive. */
+  readonly 'notify-failed': { readonly detail: string };
+  /** A worker is silent: the watchdog is not fed until it answers. */
+  readonly 'workers-silent': { readonly ms: number };
   readonly 'revocation-lists-read': { readonly service: string };
   /** What was read before stays in force. */
   readonly 'revocation-lists-failed': { readonly service: string; readonly detail: string };

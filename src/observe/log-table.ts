@@ -100,8 +100,7 @@ const EVENTS: EventTable = {
   },
   'admin-request-refused': {
     level: 'warning',
-    text: ({ client, reason }) =>
-      `admin request from ${client} refused: ${reason === 'token' ? 'no valid token' : 'its Host header names another machine'}`,
+    text: ({ client, reason }) => `admin request from ${client} refused: ${ADMIN_REFUSAL_TEXTS[reason]}`,
     told: ['client', 'reason'],
     limited: true,
   },
@@ -149,6 +148,23 @@ const EVENTS: EventTable = {
       `a connection at ${address} could not be accepted: ${detail} (raise the limit of open files)`,
     told: ['address', 'detail'],
   },
+  'address-blocked': {
+    level: 'notice',
+    text: ({ address, until }) =>
+      `${address} is blocked by the operator${until === undefined ? '' : ` until ${until}`}`,
+    told: ['address', 'until'],
+  },
+  'address-unblocked': {
+    level: 'notice',
+    text: ({ address, cause }) =>
+      `${address} is no longer blocked: ${cause === 'operator' ? 'unblocked by the operator' : 'its time is over'}`,
+    told: ['address', 'cause'],
+  },
+  'backend-weight': {
+    level: 'notice',
+    text: ({ backend, weight }) => `backend ${backend} was given weight ${weight} by the operator`,
+    told: ['backend', 'weight'],
+  },
   'worker-died': {
     level: 'error',
     text: ({ worker, detail }) => `worker ${worker} died and is replaced; its connections are lost: ${detail}`,
@@ -172,6 +188,11 @@ const EVENTS: EventTable = {
     told: ['service', 'active', 'accepted', 'bytesIn', 'bytesOut'],
     always: true,
   },
+  unready: {
+    level: 'notice',
+    text: ({ delayMs }) => `not ready any more, so that balancers look elsewhere; still accepting for ${delayMs} ms`,
+    told: ['delayMs'],
+  },
   draining: {
     level: 'notice',
     text: ({ connections, deadlineMs }) =>
@@ -180,10 +201,25 @@ const EVENTS: EventTable = {
   },
   drained: {
     level: 'notice',
-    text: ({ cut }) => (cut === 0 ? 'drained: every connection finished' : `drained: ${cut} connections were cut`),
-    told: ['cut'],
+    text: ({ cut, services = [] }) =>
+      cut === 0
+        ? 'drained: every connection finished'
+        : `drained: ${cut} connections were cut (${services.join(', ')})`,
+    told: ['cut', 'services'],
   },
   terminated: { level: 'notice', text: ({ signal }) => `terminated by ${signal}`, told: ['signal'] },
+  'notify-failed': {
+    level: 'warning',
+    text: ({ detail }) =>
+      `the service manager cannot be told how the gateway is: ${detail} (is systemd-notify there, and NotifyAccess=all set?)`,
+    told: ['detail'],
+  },
+  'workers-silent': {
+    level: 'error',
+    text: ({ ms }) =>
+      `a worker has not answered for ${ms} ms: the watchdog is not fed, and the service manager will restart the gateway`,
+    told: ['ms'],
+  },
   'revocation-lists-read': { level: 'notice', text: () => 'revocation lists read again: they changed', told: [] },
   'revocation-lists-failed': {
     level: 'error',
@@ -212,6 +248,12 @@ const EVENTS: EventTable = {
     told: ['count', 'similar'],
   },
 };
+
+const ADMIN_REFUSAL_TEXTS = {
+  token: 'no valid token',
+  host: 'its Host header names another machine',
+  origin: "it comes from another site's page",
+} as const;
 
 const KIND_TEXTS = {
   server: 'the server certificate',

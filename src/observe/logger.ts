@@ -2,8 +2,9 @@ import type { LogConfig } from '../config/config.ts';
 import { type LineSink, openLineSink } from './line-sink.ts';
 import type { LogEventName, LogEvents, LogRecord } from './log-event.ts';
 import { type EnabledEvents, enabledEvents, type FormatOptions, formatRecord, passesLevel } from './log-format.ts';
-import { definitionOf } from './log-table.ts';
+import { definitionOf, LOG_EVENT_NAMES } from './log-table.ts';
 import { RateLimit } from './rate-limit.ts';
+import { isRemembered, RecentEvents } from './recent-events.ts';
 
 export interface LoggerOptions extends FormatOptions, Pick<LogConfig, 'file' | 'overwrite'> {
   /** For what the log itself cannot say: its file is in trouble. Never called when the log is standard error. */
@@ -34,8 +35,10 @@ export async function openLogger(options: LoggerOptions): Promise<Logger> {
 
 /** The log of the process; lives on the main thread. */
 export class Logger {
-  /** What the workers need to know of this log. */
+  /** What the workers are to send: what this log writes, and what is remembered whatever its level. */
   readonly enabled: EnabledEvents;
+  /** For the status page. */
+  readonly recent: RecentEvents = new RecentEvents();
   readonly #sink: LineSink;
   readonly #options: LoggerOptions;
   readonly #limit = new RateLimit(SIMILAR_PER_SECOND);
@@ -43,7 +46,9 @@ export class Logger {
   #lostBefore = 0;
 
   constructor(sink: LineSink, options: LoggerOptions) {
-    this.enabled = enabledEvents(options.level, options.format);
+    const written = enabledEvents(options.level, options.format);
+    const entries = LOG_EVENT_NAMES.map((event) => [event, written[event] || isRemembered(event)]);
+    this.enabled = Object.fromEntries(entries) as EnabledEvents;
     this.#sink = sink;
     this.#options = options;
   }
@@ -59,7 +64,9 @@ export class Logger {
 
   /** Writes an event that happened elsewhere. */
   write(record: LogRecord): void {
-    if (!this.enabled[record.event] || this.#isSuppressed(record)) return;
+    if (!this.enabled[record.event]) return;
+    this.recent.add(record);
+    if (this.#isSuppressed(record)) return;
     for (const line of formatRecord(record, this.#options)) this.#sink.write(line);
   }
 

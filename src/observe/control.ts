@@ -1,0 +1,32 @@
+import type { ConnectionList } from './connection-entry.ts';
+
+/** What an operator may wish of a backend. */
+export const BACKEND_WISHES = ['ready', 'drain', 'maint'] as const;
+export type BackendWish = (typeof BACKEND_WISHES)[number];
+
+/** What became of a wish. The detail is a sentence for people. */
+export type ControlResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: 'unknown' | 'invalid' | 'full'; readonly detail: string };
+
+/** An address or network whose clients are turned away. */
+export interface BlockedAddress {
+  readonly address: string;
+  /** ISO time; null: until it is unblocked, or the gateway restarts. */
+  readonly until: string | null;
+}
+
+export type BlockResult = Exclude<ControlResult, { readonly ok: true }> | ({ readonly ok: true } & BlockedAddress);
+
+/** What the admin endpoint can do to a running gateway. */
+export interface Control {
+  setBackend(service: string, backend: string, wish: BackendWish): ControlResult;
+  /** Holds until the next reload. */
+  setWeight(service: string, backend: string, weight: number): ControlResult;
+  /** Undefined when the workers do not answer. */
+  connections(): Promise<ConnectionList | undefined>;
+  /** New connections from there are turned away, open ones are cut. `ttlMs` undefined: for as long as the gateway runs. */
+  block(address: string, ttlMs: number | undefined): BlockResult;
+  unblock(address: string): ControlResult;
+  blocked(): readonly BlockedAddress[];
+}
