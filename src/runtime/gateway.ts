@@ -10,7 +10,7 @@ import { CounterTotals } from '../observe/counter-totals.ts';
 import { type CounterLayout, createCounterBuffer, createCounterLayout } from '../observe/counters.ts';
 import { receiveEvents } from '../observe/event-port.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { GatewayState } from '../observe/status.ts';
+import type { GatewayState, StatusSnapshot } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
 import { Crew } from './crew.ts';

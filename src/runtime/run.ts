@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import type { Problem } from '../errors.ts';
 import { type AccessLog, openAccessLog } from '../observe/access-log.ts';
@@ -5,6 +6,7 @@ import { type Logger, openLogger } from '../observe/logger.ts';
 import { Gateway } from './gateway.ts';
 import type { LoadedService } from './material.ts';
 import { createLogFiles } from './privileges.ts';
+import { ServiceManager } from './service-manager.ts';
 import { handleSignals } from './signals.ts';
 
 export interface RunOptions {
@@ -49,6 +51,7 @@ export async function run(options: RunOptions): Promise<void> {
   await using access = await openAccess(config, log);
   reopened.push(() => reopenLogs(log, access));
   tellStart(options, log);
+  await using manager = new ServiceManager(process.env, log);
   const adminToken = await readAdminToken(config);
   gateway = await Gateway.start({
     config,
@@ -59,11 +62,23 @@ export async function run(options: RunOptions): Promise<void> {
     adminToken,
   });
   await using running = gateway;
+  manager.ready(running);
   options.onReady?.(running);
   const signal = await stop.promise;
   log.log('terminated', { signal });
+  manager.stopping(config.drainDelayMs + config.drainTimeoutMs);
+  await beUnready(running, config.drainDelayMs, force.signal, log);
   const deadline = AbortSignal.any([force.signal, AbortSignal.timeout(config.drainTimeoutMs)]);
   await running.drain(deadline);
+}
+
+/** Goes on accepting for as long as those in front take to notice that the gateway is not ready any more. */
+async function beUnready(gateway: Gateway, delayMs: number, force: AbortSignal, log: Logger): Promise<void> {
+  if (delayMs === 0) return;
+  gateway.announceDrain();
+  log.log('unready', { delayMs });
+  // A second signal ends the wait, and with it the drain.
+  await delay(delayMs, undefined, { signal: force }).catch(() => {});
 }
 
 function tellStart({ config, warnings, version }: RunOptions, log: Logger): void {

@@ -58,6 +58,7 @@ export const ROOT: Mapping<Settings> = mapping<Settings>(
     setgid: optional('setgid', ACCOUNT),
     services: required(
       'services',
+    drainDelayMs: key('drain-delay', duration(0), 0),
       list(SERVICE, { minimum: 1, maximum: MAX_SERVICES }),
       [],
       'list at least one service',
