@@ -251,6 +251,8 @@ export interface Config {
   readonly admin: AdminConfig;
   /** `auto` is already resolved to a number. */
   readonly workers: number;
+  /** How long the gateway goes on accepting after it has ceased to be ready. */
+  readonly drainDelayMs: number;
   readonly drainTimeoutMs: number;
   readonly services: readonly ServiceConfig[];
   readonly blockList: BlockListConfig;
@@ -259,8 +261,6 @@ export interface Config {
   /** User, by name or number, that the process becomes once everything listens; undefined: it stays who it is. */
   readonly setuid: string | undefined;
   readonly setgid: string | undefined;
-  /** How long the gateway goes on accepting after it has ceased to be ready. */
-  readonly drainDelayMs: number;
 }
 
 /** What reading a configuration gives: problems always, a configuration only when none of them is an error. */

@@ -91,7 +91,7 @@ export const SAMPLE_EVENTS: LogEvents = {
   statistics: { service: 'mcas', active: 2, accepted: 9, bytesIn: 5, bytesOut: 10 },
   unready: { delayMs: 5000 },
   draining: { connections: 3, deadlineMs: 30_000 },
-  drained: { cut: 1 },
+  drained: { cut: 1, services: ['mcas 1'] },
   terminated: { signal: 'SIGTERM' },
   'notify-failed': { detail: 'spawn systemd-notify ENOENT' },
   'workers-silent': { ms: 15_000 },
