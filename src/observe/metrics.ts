@@ -45,6 +45,7 @@ export class Metrics {
   readonly #certificateExpiry: Gauge<'service' | 'kind'>;
   readonly #reloads: Counter<'result'>;
   readonly #lastReload: Gauge;
+  readonly #lastReloadSuccessful: Gauge;
   readonly #workerRestarts: Counter;
 
   constructor({ build, layout, buffer, sources }: MetricsOptions) {
@@ -87,6 +88,12 @@ export class Metrics {
       help: 'When the configuration in use was loaded.',
       registers,
     });
+    this.#lastReloadSuccessful = new Gauge({
+      name: 'icapgw_config_last_reload_successful',
+      help: '0 from an attempt to load the configuration that failed to one that succeeds, else 1.',
+      registers,
+    });
+    this.#lastReloadSuccessful.set(1);
     this.#workerRestarts = new Counter({
       name: 'icapgw_worker_restarts_total',
       help: 'Workers replaced after they died.',
@@ -118,6 +125,7 @@ export class Metrics {
 
   configReload(result: ReloadResult): void {
     this.#reloads.inc({ result });
+    this.#lastReloadSuccessful.set(Number(result === 'success'));
     if (result === 'success') this.#lastReload.setToCurrentTime();
   }
 

@@ -180,6 +180,16 @@ describe('the scrape', () => {
     expect(sampleOf(families, 'icapgw_config_reloads_total', { result: 'failure' })).toBe(1);
   });
 
+  test('says whether the last attempt to load the configuration succeeded, the first one did', async () => {
+    const { metrics, scrape } = createMetrics();
+    const isSuccessful = async () => sampleOf(await scrape(), 'icapgw_config_last_reload_successful', {});
+    expect(await isSuccessful()).toBe(1);
+    metrics.configReload('failure');
+    expect(await isSuccessful()).toBe(0);
+    metrics.configReload('success');
+    expect(await isSuccessful()).toBe(1);
+  });
+
   test('shows the soonest expiry of each kind, and forgets dates that are replaced', async () => {
     const { metrics, scrape } = createMetrics();
     const name = 'icapgw_certificate_expiry_timestamp_seconds';
