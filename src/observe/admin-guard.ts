@@ -54,12 +54,39 @@ export class AdminGuard {
     return isIP(name) !== 0 || this.#hosts.has(name.toLowerCase());
   }
 
+  /** A browser shows the token as the password of any user, but only to look: it would also do so for another site's page. */
   hasValidToken(request: IncomingMessage): boolean {
     if (this.#tokenHash === undefined) return true;
-    const given = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const { authorization = '' } = request.headers;
+    const given =
+      /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? (isReading(request) ? passwordOf(authorization) : undefined);
     // Hashes are compared, so that neither content nor length shows in the time this takes.
     return given !== undefined && timingSafeEqual(sha256(given), this.#tokenHash);
   }
+
+  /**
+   * Whether a request is not another site's idea. Browsers say who made them ask; what is no browser says nothing. A link
+   * from elsewhere may be followed.
+   */
+  isOwnIdea(request: IncomingMessage): boolean {
+    const { origin, host, 'sec-fetch-site': site = 'none', 'sec-fetch-mode': mode } = request.headers;
+    if (isReading(request) && mode === 'navigate') return true;
+    if (origin !== undefined && hostOf(origin) !== host?.toLowerCase()) return false;
+    return site === 'same-origin' || site === 'none';
+  }
+}
+
+function isReading({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+function passwordOf(authorization: string): string | undefined {
+  const [, encoded] = /^Basic +(\S+)$/i.exec(authorization) ?? [];
+  return encoded && /:(.*)$/s.exec(Buffer.from(encoded, 'base64').toString())?.[1];
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.parse(origin)?.host;
 }
 
 function sha256(text: string): Buffer {

@@ -1,11 +1,14 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { Address, AdminConfig } from '../config/config.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
+import { type ApiRoute, findApiRoute, type Query } from './admin-api.ts';
+import { readJsonBody } from './admin-body.ts';
 import { AdminGuard } from './admin-guard.ts';
+import { type Reply, refusal, send, TEXT } from './admin-reply.ts';
 import { bindAdmin } from './admin-socket.ts';
 import type { Logger } from './logger.ts';
 import type { AdminSources } from './status.ts';
-import { renderStatusPage, STATUS_PAGE_CSP } from './status-page.ts';
+import { replyPage, STATUS_SCRIPT_REPLY, STATUS_STYLE_REPLY } from './status-reply.ts';
 
 export interface AdminOptions extends Pick<AdminConfig, 'explicit'> {
   readonly listen: Address;
@@ -20,37 +23,21 @@ export interface AdminServer extends AsyncDisposable {
   readonly address: string;
 }
 
-interface Reply {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-type Route = (sources: AdminSources) => Reply | Promise<Reply>;
-
-const TEXT = 'text/plain; charset=utf-8';
-const JSON_TYPE = 'application/json; charset=utf-8';
+/** Programs send the token itself; browsers ask their user for it. */
+const CHALLENGE = 'Bearer realm="icapgw", Basic realm="icapgw", charset="UTF-8"';
 const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
 
-const OPEN_ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
+const OPEN_ROUTES: ReadonlyMap<string, Query> = new Map<string, Query>([
   ['/livez', () => ({ status: 200, type: TEXT, body: 'ok\n' })],
   ['/readyz', replyReadiness],
 ]);
 
-const GUARDED_ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
+const GUARDED_ROUTES: ReadonlyMap<string, Query> = new Map<string, Query>([
   ['/', replyPage],
+  ['/status.css', () => STATUS_STYLE_REPLY],
+  ['/status.js', () => STATUS_SCRIPT_REPLY],
   ['/metrics', async (sources) => ({ status: 200, type: PROMETHEUS, body: await sources.metricsText() })],
-  ['/api/v1/status', (sources) => json(200, sources.status())],
 ]);
-
-const SECURITY_HEADERS = {
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Referrer-Policy': 'no-referrer',
-  'X-Content-Type-Options': 'nosniff',
-} as const;
 
 /** A handful of scrapers and an operator: anything beyond is a mistake or an attack. */
 const MAX_CONNECTIONS = 64;
@@ -77,7 +64,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer | u
       answer(request, options, guard)
         .catch((error: unknown) => {
           log.log('admin-request-failed', { path: pathOf(request), detail: messageOf(error) });
-          return json(500, { error: 'the answer could not be made; the log says why' });
+          return refusal(500, 'the answer could not be made; the log says why');
         })
         .then(
           (reply) => send(response, reply),
@@ -115,30 +102,31 @@ async function answer(request: IncomingMessage, options: AdminOptions, guard: Ad
   const client = request.socket.remoteAddress ?? 'unix';
   if (!guard.hasValidHost(request)) {
     log.log('admin-request-refused', { client, path, reason: 'host' });
-    return json(421, { error: 'this address does not serve the host named in the request' });
+    return refusal(421, 'this address does not serve the host named in the request');
   }
-  const open = OPEN_ROUTES.get(path);
-  if (open === undefined && !guard.hasValidToken(request)) {
+  const isOpen = OPEN_ROUTES.has(path);
+  if (!isOpen && !guard.hasValidToken(request)) {
     log.log('admin-request-refused', { client, path, reason: 'token' });
-    const headers = { 'WWW-Authenticate': 'Bearer realm="icapgw"' };
-    return { ...json(401, { error: 'a bearer token is needed: Authorization: Bearer TOKEN' }), headers };
+    return refusal(401, 'a bearer token is needed: Authorization: Bearer TOKEN', { 'WWW-Authenticate': CHALLENGE });
   }
-  const route = open ?? GUARDED_ROUTES.get(path);
-  if (route === undefined) return json(404, { error: 'there is nothing here' });
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return { ...json(405, { error: 'only GET and HEAD' }), headers: { Allow: 'GET, HEAD' } };
+  const route = findRoute(path);
+  if (route === undefined) return refusal(404, 'there is nothing here');
+  const methods = route.method === 'GET' ? ['GET', 'HEAD'] : ['POST'];
+  if (!methods.includes(request.method ?? '')) {
+    return refusal(405, `only ${methods.join(' and ')}`, { Allow: methods.join(', ') });
   }
-  return await route(sources);
+  if (!isOpen && !guard.isOwnIdea(request)) {
+    log.log('admin-request-refused', { client, path, reason: 'origin' });
+    return refusal(403, 'the request comes from a page of another site');
+  }
+  if (route.method === 'GET') return await route.ask(sources);
+  const body = await readJsonBody(request);
+  return body.ok ? await route.act(sources.control, body.value) : body.reply;
 }
 
-function send(response: ServerResponse, { status, type, body, headers }: Reply): void {
-  response.writeHead(status, {
-    ...SECURITY_HEADERS,
-    'Content-Type': type,
-    'Content-Length': Buffer.byteLength(body),
-    ...headers,
-  });
-  response.end(body);
+function findRoute(path: string): ApiRoute | undefined {
+  const ask = OPEN_ROUTES.get(path) ?? GUARDED_ROUTES.get(path);
+  return ask === undefined ? findApiRoute(path) : { method: 'GET', ask };
 }
 
 function replyReadiness(sources: AdminSources): Reply {
@@ -146,19 +134,6 @@ function replyReadiness(sources: AdminSources): Reply {
   if (state !== 'ready') return { status: 503, type: TEXT, body: `not ready: ${state}\n` };
   if (servicesDown.length === 0) return { status: 200, type: TEXT, body: 'ready\n' };
   return { status: 503, type: TEXT, body: `not ready: no usable backend for ${servicesDown.join(', ')}\n` };
-}
-
-function replyPage(sources: AdminSources): Reply {
-  return {
-    status: 200,
-    type: 'text/html; charset=utf-8',
-    body: renderStatusPage(sources.status()),
-    headers: { 'Content-Security-Policy': STATUS_PAGE_CSP },
-  };
-}
-
-function json(status: number, value: object): Reply {
-  return { status, type: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
 }
 
 function pathOf(request: IncomingMessage): string {

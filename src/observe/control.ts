@@ -1,4 +1,5 @@
 import type { ConnectionList } from './connection-entry.ts';
+import type { ReloadResult } from './reload-result.ts';
 
 /** What an operator may wish of a backend. */
 export const BACKEND_WISHES = ['ready', 'drain', 'maint'] as const;
@@ -29,4 +30,6 @@ export interface Control {
   block(address: string, ttlMs: number | undefined): BlockResult;
   unblock(address: string): ControlResult;
   blocked(): readonly BlockedAddress[];
+  /** Takes the configuration file as it is now; what cannot be used changes nothing. */
+  reload(): Promise<ReloadResult>;
 }

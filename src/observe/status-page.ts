@@ -1,54 +1,85 @@
-import { createHash } from 'node:crypto';
-import type { BackendStatus, IcapStatus, ServiceStatus, StatusSnapshot } from './status.ts';
+import type { ConnectionList } from './connection-entry.ts';
+import { type Html, html } from './html.ts';
+import type { StatusSnapshot } from './status.ts';
+import {
+  renderCertificates,
+  renderChanges,
+  renderConnections,
+  renderRefusals,
+  renderService,
+} from './status-section.ts';
+import { agoText, clockText } from './status-time.ts';
 
-const STYLE = `
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color-scheme: light dark }
-table { border-collapse: collapse; margin-bottom: 2em } th, td { text-align: left; padding: .2em 1.5em .2em 0 }
-.up { color: #1a7f37 } .down, .ejected { color: #cf222e } .drain, .maint { color: #9a6700 }
-`;
-
-/** Allows the one style of the page and nothing else. */
+/** What the page may load: its own style and script, by their files. Nothing inline, nothing from elsewhere. */
 export const STATUS_PAGE_CSP: string = [
   "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+  "style-src 'self'",
+  "script-src 'self'",
+  "connect-src 'self'",
+  'img-src data:',
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The status as a page without scripts or anything to load. */
-export function renderStatusPage(status: StatusSnapshot): string {
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>icapgw: ${escapeHtml(status.state)}</title><style>${STYLE}</style></head>
-<body><h1>icapgw ${escapeHtml(status.version)}</h1>
-<p>${escapeHtml(status.state)}, started ${escapeHtml(status.startedAt)}, ${status.workers} workers.
-<a href="/metrics">/metrics</a> <a href="/livez">/livez</a> <a href="/readyz">/readyz</a> <a href="/api/v1/status">/api/v1/status</a></p>
-${status.services.map(renderService).join('\n')}
-</body></html>
-`;
+/**
+ * The status as a page that is whole without its script. The script fetches it again and again and replaces the parts
+ * that differ: each has an id. `connections` is undefined when the workers did not tell.
+ */
+export function renderStatusPage(status: StatusSnapshot, connections: ConnectionList | undefined): string {
+  return `<!doctype html>\n${renderDocument(status, connections).text}\n`;
 }
 
-function renderService({ name, protocol, listen, connections, icap, backends }: ServiceStatus): string {
-  return `<h2>${escapeHtml(name)}</h2>
-<p>${protocol} on ${escapeHtml(listen.join(', '))}: ${connections.active} connections open, ${connections.accepted} accepted,
-${connections.rejected} rejected, ${connections.handshakesFailed} failed handshakes.</p>${icap === null ? '' : renderIcap(icap)}
-<table><tr><th>backend</th><th>address</th><th>state</th><th>since</th><th>in use</th><th>idle</th><th>limit</th><th>reason</th></tr>
-${backends.map(renderBackend).join('\n')}
-</table>`;
+function renderDocument(status: StatusSnapshot, connections: ConnectionList | undefined): Html {
+  return html`<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${titleOf(status)}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="status.css">
+<script src="status.js" defer></script>
+</head>
+<body>
+<a class="skip" href="#services">Skip to the services</a>
+<header>
+<h1>icapgw</h1>
+${renderFacts(status)}
+<p id="live" role="status">Without JavaScript: reload the page for newer numbers.</p>
+<nav aria-label="Sections"><ul>
+<li><a href="#services">Services</a></li>
+<li><a href="#certificates">Certificates</a></li>
+<li><a href="#connections">Connections</a></li>
+<li><a href="#refusals">Refusals</a></li>
+<li><a href="#changes">Changes</a></li>
+<li><a href="metrics">Metrics</a></li>
+<li><a href="api/v1/status">JSON</a></li>
+</ul></nav>
+</header>
+<main>
+<div id="services">
+${status.services.map((service, index) => renderService(service, index, Date.parse(status.time)))}
+</div>
+${renderCertificates(status)}
+${renderConnections(connections)}
+${renderRefusals(status)}
+${renderChanges(status)}
+</main>
+</body>
+</html>`;
 }
 
-function renderIcap({ queued, verdicts }: IcapStatus): string {
-  const counts = Object.entries(verdicts).map(([verdict, count]) => `${count} ${escapeHtml(verdict)}`);
-  return `\n<p>Requests: ${counts.join(', ')}; ${queued} waiting for a backend.</p>`;
+/** What a browser's tab shows: the worst first. */
+function titleOf({ state, services }: StatusSnapshot): string {
+  const down = services.filter(({ backends }) => backends.every((backend) => backend.state !== 'up'));
+  if (down.length > 0) return `down: ${down.map(({ name }) => name).join(', ')} - icapgw`;
+  return `${state} - icapgw`;
 }
 
-function renderBackend({ name, address, state, reason, since, active, idle, limit }: BackendStatus): string {
-  const cells = [name, address].map((text) => `<td>${escapeHtml(text)}</td>`).join('');
-  const counts = [active, idle, limit ?? 'none'].map(String);
-  const rest = [since, ...counts, reason].map((text) => `<td>${escapeHtml(text)}</td>`).join('');
-  return `<tr>${cells}<td class="${state}">${state}</td>${rest}</tr>`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+function renderFacts({ state, version, time, startedAt, workers, blocked }: StatusSnapshot): Html {
+  const addresses = blocked === 1 ? 'address' : 'addresses';
+  return html`<p id="facts"><strong class="state ${state}">${state}</strong>
+version ${version}, ${workers} ${workers === 1 ? 'worker' : 'workers'}, running for ${agoText(startedAt, Date.parse(time))},
+${blocked === 0 ? 'nobody is blocked' : `${blocked} ${addresses} blocked`}; <time datetime="${time}">${clockText(time)} UTC</time></p>`;
 }

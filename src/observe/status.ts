@@ -1,5 +1,8 @@
 import type { Protocol } from '../config/config.ts';
-import type { BackendStateLabel, VerdictLabel } from './labels.ts';
+import type { Control } from './control.ts';
+import type { BackendStateLabel, CertificateKind, VerdictLabel } from './labels.ts';
+import type { Latency } from './quantile.ts';
+import type { RecentEvent, RecentRefusal } from './recent-events.ts';
 
 export type GatewayState = 'starting' | 'ready' | 'draining';
 
@@ -12,6 +15,8 @@ export interface BackendStatus {
   readonly reason: string;
   /** ISO time of the last change of state. */
   readonly since: string;
+  /** Its share among those that are up, as configured or set by an operator; 0: it gets nothing. */
+  readonly weight: number;
   /** Connections in use now. */
   readonly active: number;
   /** Connections kept open for the next request; none in tunnel mode. */
@@ -26,6 +31,10 @@ export interface IcapStatus {
   readonly queued: number;
   /** Requests with content since the start. */
   readonly verdicts: Readonly<Record<VerdictLabel, number>>;
+  /** Requests with content that were finished within the last minute. */
+  readonly lastMinute: Readonly<Record<VerdictLabel, number>>;
+  /** From the head of a request to the end of its answer, within the last minute; null: there was none. */
+  readonly latency: Latency | null;
 }
 
 export interface ServiceStatus {
@@ -39,20 +48,45 @@ export interface ServiceStatus {
     readonly rejected: number;
     readonly handshakesFailed: number;
   };
+  /** TLS handshakes of the last minute; null: there was none. */
+  readonly handshakeLatency: Latency | null;
   readonly bytes: { readonly received: number; readonly sent: number };
   /** Null for a tunnel. */
   readonly icap: IcapStatus | null;
   readonly backends: readonly BackendStatus[];
 }
 
+/** Something of a service that expires. */
+export interface CertificateStatus {
+  readonly service: string;
+  readonly kind: CertificateKind;
+  readonly subject: string;
+  /** ISO time. */
+  readonly expires: string;
+  /** Whole days left, negative once it is over. */
+  readonly days: number;
+  /** Whether it is time to renew it. */
+  readonly due: boolean;
+}
+
 /** What `/api/v1/status` answers, as it stands. */
 export interface StatusSnapshot {
   readonly version: string;
+  /** ISO time of this answer. */
+  readonly time: string;
   /** ISO time. */
   readonly startedAt: string;
   readonly state: GatewayState;
   readonly workers: number;
   readonly services: readonly ServiceStatus[];
+  /** The soonest first. */
+  readonly certificates: readonly CertificateStatus[];
+  /** How many addresses and networks are blocked. */
+  readonly blocked: number;
+  /** The latest first. */
+  readonly refusals: readonly RecentRefusal[];
+  /** The latest first. */
+  readonly changes: readonly RecentEvent[];
 }
 
 export interface Readiness {
@@ -66,4 +100,5 @@ export interface AdminSources {
   status(): StatusSnapshot;
   readiness(): Readiness;
   metricsText(): Promise<string>;
+  readonly control: Control;
 }

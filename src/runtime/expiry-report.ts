@@ -1,19 +1,24 @@
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CertificateExpiry } from '../observe/metrics.ts';
-import { listExpiries } from '../tls/expiry.ts';
+import { type Expiry, listExpiries } from '../tls/expiry.ts';
+import type { ServiceMaterial } from '../tls/service-material.ts';
 import type { LoadedService } from './material.ts';
+
+/** All that expires of what a service uses, the soonest first; nothing where it speaks in clear. */
+export function expiriesOf(material: ServiceMaterial | undefined, nowMs: number): Expiry[] {
+  if (material === undefined) return [];
+  const { keyPair, trust } = material;
+  const server = [keyPair.leaf, ...keyPair.chain];
+  return listExpiries({ server, clientCa: trust?.caSummaries ?? [], crl: trust?.crlSummaries ?? [] }, nowMs);
+}
 
 /**
  * Warns of what expires soon, and returns for each service and kind the moment at which the first one does.
  */
 export function reportExpiries(config: Config, material: readonly LoadedService[], log: Logger): CertificateExpiry[] {
   return config.services.flatMap(({ name: service }, index) => {
-    const { keyPair, trust } = material[index]?.material ?? {};
-    if (keyPair === undefined) return [];
-    const server = [keyPair.leaf, ...keyPair.chain];
-    const lists = { server, clientCa: trust?.caSummaries ?? [], crl: trust?.crlSummaries ?? [] };
-    const expiries = listExpiries(lists, Date.now());
+    const expiries = expiriesOf(material[index]?.material, Date.now());
     for (const { kind, subject, days, isDue } of expiries) {
       if (!isDue) continue;
       if (days < 0) log.log('certificate-expired', { service, kind, subject, days: -days });

@@ -3,18 +3,23 @@ import type { Address, Config } from '../config/config.ts';
 import type { MemberStatus } from '../health/checker.ts';
 import type { CounterTotals } from '../observe/counter-totals.ts';
 import { CONTENT_METHODS, HANDSHAKE_FAILURES, REJECT_REASONS, type VerdictLabel } from '../observe/labels.ts';
+import type { RecentEvents } from '../observe/recent-events.ts';
 import type {
   BackendStatus,
+  CertificateStatus,
   GatewayState,
   IcapStatus,
   Readiness,
   ServiceStatus,
   StatusSnapshot,
 } from '../observe/status.ts';
+import { expiriesOf } from './expiry-report.ts';
+import type { LoadedService } from './material.ts';
 import type { Pool } from './pool.ts';
+import type { RecentWork, StatusHistory } from './status-history.ts';
 
-/** What the status is made of, at the moment it is asked for. */
-export interface StatusSources {
+/** A gateway as it is at one moment. */
+export interface RunningGateway {
   readonly version: string;
   readonly startedAtMs: number;
   readonly state: GatewayState;
@@ -23,27 +28,58 @@ export interface StatusSources {
   readonly addresses: readonly (readonly Address[])[];
   readonly pools: readonly Pool[];
   readonly totals: CounterTotals;
+  /** One for each service, as it is in force. */
+  readonly material: readonly LoadedService[];
+}
+
+/** What the status is made of. */
+export interface StatusSources extends RunningGateway {
+  readonly history: StatusHistory;
+  readonly recent: RecentEvents;
+  readonly blockedCount: number;
 }
 
 /** What `/api/v1/status` answers. */
 export function snapshotStatus(sources: StatusSources): StatusSnapshot {
-  const { version, startedAtMs, state, config } = sources;
+  const { version, startedAtMs, state, config, blockedCount, recent } = sources;
   return {
     version,
+    time: new Date().toISOString(),
     startedAt: new Date(startedAtMs).toISOString(),
     state,
     workers: config.workers,
     services: config.services.map((_, index) => serviceStatus(sources, index)),
+    certificates: certificateStatuses(sources),
+    blocked: blockedCount,
+    refusals: recent.refusals,
+    changes: recent.changes,
   };
 }
 
 /** Which services have nobody to send clients to. */
-export function readiness({ state, config, pools }: Pick<StatusSources, 'state' | 'config' | 'pools'>): Readiness {
+export function readiness({ state, config, pools }: Pick<RunningGateway, 'state' | 'config' | 'pools'>): Readiness {
   const isDown = (index: number): boolean => !pools[index]?.status().some((member) => member.state === 'up');
   return { state, servicesDown: config.services.filter((_, index) => isDown(index)).map(({ name }) => name) };
 }
 
-function serviceStatus({ config, addresses, pools, totals, startedAtMs }: StatusSources, index: number): ServiceStatus {
+function certificateStatuses({ config, material }: StatusSources): CertificateStatus[] {
+  const nowMs = Date.now();
+  return config.services
+    .flatMap(({ name: service }, index) =>
+      expiriesOf(material[index]?.material, nowMs).map(({ kind, subject, notAfterMs, days, isDue }) => ({
+        ...{ service, kind, subject, days },
+        expires: new Date(notAfterMs).toISOString(),
+        due: isDue,
+      })),
+    )
+    .sort((a, b) => a.days - b.days);
+}
+
+function serviceStatus(
+  { config, addresses, pools, totals, startedAtMs, history }: StatusSources,
+  index: number,
+): ServiceStatus {
+  const work = history.of(index);
   const service = config.services[index];
   const pool = pools[index];
   if (service === undefined || pool === undefined) throw new RangeError(`no service ${index}`);
@@ -57,13 +93,14 @@ function serviceStatus({ config, addresses, pools, totals, startedAtMs }: Status
       rejected: sum(REJECT_REASONS, (reason) => totals.rejected(index, reason)),
       handshakesFailed: sum(HANDSHAKE_FAILURES, (reason) => totals.handshakeFailures(index, reason)),
     },
+    handshakeLatency: work.handshakes,
     bytes: { received: totals.bytes(index, 'received'), sent: totals.bytes(index, 'sent') },
-    icap: service.protocol === 'icap' ? icapStatus(pool, totals, index) : null,
+    icap: service.protocol === 'icap' ? icapStatus(pool, totals, index, work) : null,
     backends: service.backends.map(({ name, addressText }) => backendStatus(pool, name, addressText, startedAtMs)),
   };
 }
 
-function icapStatus(pool: Pool, totals: CounterTotals, index: number): IcapStatus {
+function icapStatus(pool: Pool, totals: CounterTotals, index: number, work: RecentWork): IcapStatus {
   const count = (verdict: VerdictLabel): number =>
     sum(CONTENT_METHODS, (method) => totals.icapVerdicts(index, method, verdict));
   return {
@@ -76,6 +113,8 @@ function icapStatus(pool: Pool, totals: CounterTotals, index: number): IcapStatu
       error: count('error'),
       aborted: count('aborted'),
     },
+    lastMinute: work.verdicts,
+    latency: work.requests,
   };
 }
 
@@ -92,13 +131,16 @@ function backendStatus(pool: Pool, name: string, address: string, startedAtMs: n
     state,
     reason: member === undefined ? 'its name does not resolve' : reasonOf(member),
     since: new Date(member?.sinceMs ?? startedAtMs).toISOString(),
+    weight: member?.weight ?? 0,
     active: pool.activeOf(name),
     idle: pool.idleOf(name),
     limit: pool.limitOf(name) ?? null,
   };
 }
 
-function reasonOf({ lastProbe }: MemberStatus): string {
+function reasonOf({ lastProbe, state, reason }: MemberStatus): string {
+  // What was done to it says more than a probe that has passed all the while.
+  if (reason !== undefined && state !== 'up' && state !== 'down') return reason;
   if (lastProbe === undefined) return 'not checked yet';
   return lastProbe.ok ? 'the last check succeeded' : lastProbe.detail;
 }

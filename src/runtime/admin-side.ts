@@ -1,0 +1,76 @@
+import type { AdminConfig } from '../config/config.ts';
+import type { AdminServer } from '../observe/admin.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { ReloadResult } from '../observe/reload-result.ts';
+import type { StatusSnapshot } from '../observe/status.ts';
+import { BlockKeeper } from './block-keeper.ts';
+import { createControl } from './control.ts';
+import type { Crew } from './crew.ts';
+import { type RunningGateway, readiness, snapshotStatus } from './gateway-status.ts';
+import { StatusHistory } from './status-history.ts';
+
+export interface AdminSideOptions {
+  readonly crew: Crew;
+  readonly log: Logger;
+  /** As it is at the moment of the call. */
+  readonly running: () => RunningGateway;
+  readonly metricsText: () => Promise<string>;
+  readonly reload: () => Promise<ReloadResult>;
+}
+
+/** What operators see of a running gateway and can do to it, with the endpoint they come to. */
+export class AdminSide implements AsyncDisposable {
+  readonly #options: AdminSideOptions;
+  readonly #history: StatusHistory;
+  readonly #blocks: BlockKeeper;
+  #server: AdminServer | undefined;
+
+  constructor(options: AdminSideOptions) {
+    const { crew, log, running } = options;
+    this.#options = options;
+    this.#history = new StatusHistory(() => {
+      const { config, totals } = running();
+      return { names: config.services.map(({ name }) => name), totals };
+    });
+    this.#blocks = new BlockKeeper({ log, onChange: (addresses) => crew.tell({ type: 'blocked', addresses }) });
+  }
+
+  /** Whose clients a worker that starts is to turn away. */
+  get blockedAddresses(): readonly string[] {
+    return this.#blocks.addresses;
+  }
+
+  /** `127.0.0.1:9344`, as really bound; undefined where there is no endpoint. */
+  get address(): string | undefined {
+    return this.#server?.address;
+  }
+
+  status(): StatusSnapshot {
+    const { running, log } = this.#options;
+    const blockedCount = this.#blocks.addresses.length;
+    return snapshotStatus({ ...running(), history: this.#history, recent: log.recent, blockedCount });
+  }
+
+  /** `token` is asked of everybody where there is one. Throws `ICAPGW_LISTEN` where a wanted address cannot be had. */
+  async start({ listen, explicit }: AdminConfig, token: string | undefined): Promise<void> {
+    this.#history.start();
+    if (listen === 'off') return;
+    const { crew, log, running, metricsText, reload } = this.#options;
+    const { startAdmin } = await import('../observe/admin.ts');
+    this.#server = await startAdmin({
+      ...{ listen, explicit, token, log },
+      sources: {
+        status: () => this.status(),
+        readiness: () => readiness(running()),
+        metricsText,
+        control: createControl({ running, crew, blocks: this.#blocks, log, reload }),
+      },
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#history[Symbol.dispose]();
+    this.#blocks[Symbol.dispose]();
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,71 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Config } from '../config/config.ts';
+import type { ConnectionList } from '../observe/connection-entry.ts';
+import type { Control, ControlResult } from '../observe/control.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { ReloadResult } from '../observe/reload-result.ts';
+import type { BlockKeeper } from './block-keeper.ts';
+import type { Crew } from './crew.ts';
+import type { Pool } from './pool.ts';
+
+export interface ControlOptions {
+  /** What runs at the moment: one pool for each service. */
+  readonly running: () => { readonly config: Config; readonly pools: readonly Pool[] };
+  readonly crew: Crew;
+  readonly blocks: BlockKeeper;
+  readonly log: Logger;
+  readonly reload: () => Promise<ReloadResult>;
+}
+
+/** A worker that does not answer for so long hangs, or has very much to do. */
+const ANSWER_PATIENCE_MS = 2_000;
+const MOST_LISTED = 1_000;
+
+/** What the admin endpoint can do to a running gateway. */
+export function createControl({ running, crew, blocks, log, reload }: ControlOptions): Control {
+  const withBackend = (service: string, backend: string, act: (pool: Pool) => void): ControlResult => {
+    const { config, pools } = running();
+    const index = config.services.findIndex(({ name }) => name === service);
+    const pool = pools[index];
+    if (pool === undefined) return unknown('service', service, config.services);
+    const backends = config.services[index]?.backends ?? [];
+    if (backends.every(({ name }) => name !== backend)) return unknown(`backend in ${service}`, backend, backends);
+    act(pool);
+    return { ok: true };
+  };
+  return {
+    setBackend: (service, backend, wish) =>
+      withBackend(service, backend, (pool) => pool.setAdministrative(backend, wish)),
+    setWeight: (service, backend, weight) =>
+      withBackend(service, backend, (pool) => {
+        pool.setWeight(backend, weight);
+        log.log('backend-weight', { service, backend, weight });
+      }),
+    connections: async () => {
+      const asked = crew.ask({ type: 'connections' }, 'connections');
+      const answers = await Promise.race([asked, delay(ANSWER_PATIENCE_MS, undefined, { ref: false })]);
+      return answers && merge(answers);
+    },
+    block: (address, ttlMs) => blocks.block(address, ttlMs),
+    unblock: (address) => blocks.unblock(address),
+    blocked: () => blocks.blocked,
+    reload,
+  };
+}
+
+type Answer = Awaited<ReturnType<Crew['ask']>>[number] & { readonly type: 'connections' };
+
+function merge(answers: readonly Answer[]): ConnectionList {
+  return {
+    total: answers.reduce((sum, { total }) => sum + total, 0),
+    connections: answers
+      .flatMap(({ entries }) => entries)
+      .sort((a, b) => a.connection - b.connection)
+      .slice(0, MOST_LISTED),
+  };
+}
+
+function unknown(kind: string, name: string, known: readonly { readonly name: string }[]): ControlResult {
+  const names = known.map((each) => each.name).join(', ');
+  return { ok: false, reason: 'unknown', detail: `there is no ${kind} called ${name}; there is ${names}` };
+}
