@@ -25,6 +25,7 @@ const EVERYTHING = `
 log: { level: debug, format: json, file: /l, overwrite: true, access: "-", access-format: squid }
 admin: { listen: 127.0.0.1:9344, token-file: t }
 workers: 3
+drain-delay: 5s
 drain-timeout: 90s
 pid-file: /p
 setuid: icapgw
