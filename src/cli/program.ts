@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError, GatewayError } from '../errors.ts';
 import { addCheckCommand } from './check.ts';
 import { addConvertCommand } from './convert.ts';
+import { addCtlCommand } from './ctl.ts';
 import { addDemoCommand } from './demo.ts';
 import { addGenCertCommand } from './gen-cert.ts';
 import type { CliIo } from './io.ts';
@@ -16,7 +17,8 @@ Examples:
   $ icapgw gen-cert --cn icap.example.com        the key and certificate to serve
   $ icapgw check icapgw.yaml                     what is wrong with a configuration, line by line
   $ icapgw run -c icapgw.yaml                    run it; a stunnel.conf does as well
-  $ icapgw probe icaps://localhost:11344/reqmod --eicar --cert client.pem --key client-key.pem --ca ca.pem`;
+  $ icapgw probe icaps://localhost:11344/reqmod --eicar --cert client.pem --key client-key.pem --ca ca.pem
+  $ icapgw ctl status --watch                    how the one that runs is doing`;
 
 /** The command line before its commands are on it. */
 export function createEmptyProgram(io: CliIo): Command {
@@ -41,6 +43,7 @@ export function createProgram(io: CliIo): Command {
   addConvertCommand(program, io);
   addGenCertCommand(program, io);
   addProbeCommand(program, io);
+  addCtlCommand(program, io);
   addDemoCommand(program, io);
   return program;
 }

@@ -8,6 +8,8 @@ const PATIENCE_MS = 5000;
 const live = document.getElementById('live');
 
 function tell(text, isStale) {
+  // Saying the same again would make a screen reader say it again.
+  if (live.textContent === text) return;
   live.textContent = text;
   live.classList.toggle('stale', isStale);
 }

@@ -4,7 +4,7 @@ import { VERDICTS } from './labels.ts';
 import type { Latency } from './quantile.ts';
 import type { RecentEvent, RecentRefusal } from './recent-events.ts';
 import type { BackendStatus, CertificateStatus, IcapStatus, ServiceStatus, StatusSnapshot } from './status.ts';
-import { type Column, renderTable } from './status-table.ts';
+import { type Column, renderSection, renderTable } from './status-table.ts';
 import { agoText, clockText, daysText, durationText, sizeText } from './status-time.ts';
 
 const MOST_CONNECTIONS = 20;
@@ -59,44 +59,39 @@ export function renderService(service: ServiceStatus, index: number, nowMs: numb
 <div><dt>sent</dt><dd>${sizeText(bytes.sent)}</dd></div>
 ${icap === null ? '' : html`<div><dt>requests waiting</dt><dd>${icap.queued}</dd></div>`}
 </dl>
-${renderTable('Backends', backendColumns(nowMs), backends, '')}
+${renderTable('Backends', backendColumns(nowMs), backends)}
+<div class="pair">
 ${icap === null ? '' : renderVerdicts(icap)}
 ${renderLatency(service)}
+</div>
 </section>`;
 }
 
 export function renderCertificates({ certificates }: StatusSnapshot): Html {
-  const table = renderTable(
-    'Certificates and revocation lists',
-    CERTIFICATE_COLUMNS,
-    certificates,
-    'No service uses TLS.',
-  );
-  return html`<section id="certificates">${table}</section>`;
+  const section = {
+    ...{ id: 'certificates', title: 'Certificates and revocation lists' },
+    whenEmpty: 'No service uses TLS.',
+  };
+  return renderSection(section, CERTIFICATE_COLUMNS, certificates);
 }
 
+/** Undefined: the workers did not tell. */
 export function renderConnections(list: ConnectionList | undefined): Html {
-  if (list === undefined) {
-    return html`<section id="connections"><h2>Connections</h2><p>The workers did not answer in time.</p></section>`;
-  }
-  const shown = list.connections.slice(0, MOST_CONNECTIONS);
-  const more = list.total - shown.length;
-  const rest =
-    more <= 0
-      ? ''
-      : html`<p>The oldest ${shown.length} of ${list.total}; <code>icapgw ctl connections</code> lists more.</p>`;
-  const table = renderTable('Connections', CONNECTION_COLUMNS, shown, 'No client is connected.');
-  return html`<section id="connections">${table}${rest}</section>`;
+  const shown = list?.connections.slice(0, MOST_CONNECTIONS) ?? [];
+  const total = list?.total ?? 0;
+  const title = total > shown.length ? `Connections, the oldest ${shown.length} of ${total}` : 'Connections';
+  const whenEmpty = list === undefined ? 'The workers did not answer in time.' : 'No client is connected.';
+  return renderSection({ id: 'connections', title, whenEmpty }, CONNECTION_COLUMNS, shown);
 }
 
 export function renderRefusals({ refusals }: StatusSnapshot): Html {
-  const table = renderTable('Recent refusals', REFUSAL_COLUMNS, refusals, 'Nobody was refused since the start.');
-  return html`<section id="refusals">${table}</section>`;
+  const section = { id: 'refusals', title: 'Recent refusals', whenEmpty: 'Nobody was refused since the start.' };
+  return renderSection(section, REFUSAL_COLUMNS, refusals);
 }
 
 export function renderChanges({ changes }: StatusSnapshot): Html {
-  const table = renderTable('Recent changes', CHANGE_COLUMNS, changes, 'Nothing has changed since the start.');
-  return html`<section id="changes">${table}</section>`;
+  const section = { id: 'changes', title: 'Recent changes', whenEmpty: 'Nothing has changed since the start.' };
+  return renderSection(section, CHANGE_COLUMNS, changes);
 }
 
 function backendColumns(nowMs: number): readonly Column<BackendStatus>[] {
@@ -122,7 +117,6 @@ function renderVerdicts({ verdicts, lastMinute }: IcapStatus): Html {
       { title: 'since the start', cell: (verdict) => verdicts[verdict], isNumber: true },
     ],
     VERDICTS,
-    '',
   );
 }
 
@@ -142,7 +136,6 @@ function renderLatency({ icap, handshakeLatency }: ServiceStatus): Html {
       { title: '99 % within', cell: ({ latency }) => ms(latency?.p99Ms), isNumber: true },
     ],
     rows,
-    '',
   );
 }
 

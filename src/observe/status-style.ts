@@ -30,14 +30,14 @@ section {
   background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; margin-bottom: 1rem;
   scroll-margin-top: 1rem;
 }
-h2, #certificates caption, #connections caption, #refusals caption, #changes caption {
-  font-size: 1.15rem; font-weight: 600; margin: 0 0 .5rem; color: var(--ink); text-align: left;
-}
+h2 { font-size: 1.15rem; margin: 0 0 .5rem }
 small { color: var(--soft); font-weight: 400 }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .5rem; margin: 0 0 1rem }
 .tiles div { background: var(--ground); border-radius: .35rem; padding: .4rem .6rem }
 dt { color: var(--soft); font-size: .85rem }
 dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums }
+section > p { margin: 0; color: var(--soft) }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 0 2.5rem; align-items: start }
 table { border-collapse: collapse; width: 100%; margin-bottom: .75rem }
 caption { color: var(--soft); text-align: left; font-weight: 600; padding: .25rem 0 }
 th { color: var(--soft); font-weight: 500; font-size: .85rem }

@@ -8,21 +8,27 @@ export interface Column<Row> {
   readonly isNumber?: true;
 }
 
-/**
- * A table with a caption, or a sentence where it would be empty. On a narrow screen each row becomes a card, in which
- * every cell says what it is.
- */
-export function renderTable<Row>(
-  caption: string,
+/** A table with a caption. On a narrow screen each row becomes a card, in which every cell says what it is. */
+export function renderTable<Row>(caption: string, columns: readonly Column<Row>[], rows: readonly Row[]): Html {
+  return html`<table><caption>${caption}</caption>${renderRows(columns, rows)}</table>`;
+}
+
+/** A section of the page with one table, or with a sentence where it would be empty. */
+export function renderSection<Row>(
+  { id, title, whenEmpty }: { readonly id: string; readonly title: string; readonly whenEmpty: string },
   columns: readonly Column<Row>[],
   rows: readonly Row[],
-  whenEmpty: string,
 ): Html {
-  if (rows.length === 0) return html`<h2>${caption}</h2><p>${whenEmpty}</p>`;
-  return html`<table><caption>${caption}</caption>
+  const table = html`<table aria-labelledby="${id}-title">${renderRows(columns, rows)}</table>`;
+  return html`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>
+${rows.length === 0 ? html`<p>${whenEmpty}</p>` : table}</section>`;
+}
+
+function renderRows<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Html {
+  return html`
 <thead><tr>${columns.map(({ title, isNumber }) => html`<th scope="col" class="${classOf(isNumber)}">${title}</th>`)}</tr></thead>
 <tbody>
-${rows.map((row) => html`<tr>${columns.map((column) => renderCell(column, row))}</tr>\n`)}</tbody></table>`;
+${rows.map((row) => html`<tr>${columns.map((column) => renderCell(column, row))}</tr>\n`)}</tbody>`;
 }
 
 function renderCell<Row>({ title, cell, isNumber }: Column<Row>, row: Row): Html {
