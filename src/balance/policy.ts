@@ -6,7 +6,7 @@ export interface Member {
   readonly backend: number;
   /** A lower number is used first. */
   readonly priority: number;
-  /** 0 to 256; 0 takes no new connections. */
+  /** What the configuration says, times the share that SRV records give; 0 takes no new connections. */
   readonly weight: number;
   /** What the configuration says; 0: nothing. What is in force is PoolState's `limitOf`. */
   readonly maxConnections: number;

@@ -1,12 +1,4 @@
-/** What became of a set of addresses. */
-export interface SlotAssignment {
-  /** Address to slot, in the order of the addresses. */
-  readonly slots: ReadonlyMap<string, number>;
-  /** Addresses for which there was no slot. */
-  readonly ignored: readonly string[];
-}
-
-/** The slots of one backend. An address keeps its slot for as long as it stays. */
+/** The slots of one backend. Who has a slot, by its key, keeps it for as long as it stays. */
 export class SlotRange {
   readonly #first: number;
   readonly #count: number;
@@ -18,21 +10,22 @@ export class SlotRange {
   }
 
   /**
-   * Gives every address a slot. A new one prefers a slot that `isBusy` denies: connections to the address that had the
-   * slot before may still be counted there.
+   * Gives each of these, at most as many as there are slots, one of them. A new one prefers a slot that `isBusy` denies:
+   * connections to who had the slot before may still be counted there.
    */
-  assign(addresses: readonly string[], isBusy: (slot: number) => boolean): SlotAssignment {
-    const kept = new Set(addresses.map((address) => this.#slots.get(address)));
+  assign<K extends { readonly key: string }>(
+    keyed: readonly K[],
+    isBusy: (slot: number) => boolean,
+  ): readonly (K & { readonly slot: number })[] {
+    const kept = new Set(keyed.map(({ key }) => this.#slots.get(key)));
     const free = Array.from({ length: this.#count }, (_, i) => this.#first + i).filter((slot) => !kept.has(slot));
     const idleFirst = [...free.filter((slot) => !isBusy(slot)), ...free.filter(isBusy)];
-    const slots = new Map<string, number>();
-    const ignored: string[] = [];
-    for (const address of addresses) {
-      const slot = this.#slots.get(address) ?? idleFirst.shift();
-      if (slot === undefined) ignored.push(address);
-      else slots.set(address, slot);
-    }
-    this.#slots = slots;
-    return { slots, ignored };
+    const seated = keyed.map((each) => {
+      const slot = this.#slots.get(each.key) ?? idleFirst.shift();
+      if (slot === undefined) throw new RangeError(`${keyed.length} do not fit into ${this.#count} slots`);
+      return { ...each, slot };
+    });
+    this.#slots = new Map(seated.map(({ key, slot }) => [key, slot]));
+    return seated;
   }
 }

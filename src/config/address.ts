@@ -1,12 +1,12 @@
 import { isIpv4, isIpv6 } from './cidr.ts';
-import type { Address } from './config.ts';
+import type { Address, BackendAddress } from './config.ts';
 import { INVALID, type Kind } from './kind.ts';
 import type { Place } from './report.ts';
 import { show } from './show.ts';
 
 /** A backend's address, with the text a user knows it by. */
 export interface WrittenAddress {
-  readonly address: Address;
+  readonly address: BackendAddress;
   readonly text: string;
 }
 
@@ -14,12 +14,13 @@ const MAX_PORT = 65_535;
 /** What a Unix socket's name may have on Linux, without the final zero byte. */
 const MAX_UNIX_PATH_BYTES = 107;
 const MAX_HOST_LENGTH = 253;
+const SRV = 'srv:';
 const EXPECTED = 'must be an address such as 10.0.0.5:1344, dlp.example:1344, [2001:db8::5]:1344';
 
 /** Gives the address, or what is wrong with it as a sentence that follows the key. */
 export function parseAddress(text: string): Address | string {
   if (text.startsWith('unix:')) return parseUnix(text.slice('unix:'.length));
-  if (text.startsWith('srv:')) return 'SRV records are not supported yet; use a host name and a port';
+  if (text.startsWith(SRV)) return 'srv: finds backends; an address to listen on is host:port or unix:/path';
   const scheme = /^([a-z][a-z0-9+.-]*):\/\/([^/]*)/i.exec(text);
   if (scheme !== null) return `must be host:port without a scheme or a path: write ${scheme[2] || '10.0.0.5:1344'}`;
   const colon = text.endsWith(']') ? -1 : text.lastIndexOf(':');
@@ -39,6 +40,23 @@ export function parseAddress(text: string): Address | string {
   return { kind: 'tcp', host: bare ?? host, port: Number(port) };
 }
 
+/** As `parseAddress`, for what is connected to. */
+export function parseBackendAddress(text: string): BackendAddress | string {
+  if (text.startsWith(SRV)) return parseSrv(text.slice(SRV.length));
+  const address = parseAddress(text);
+  if (typeof address === 'string' || address.kind === 'unix') return address;
+  if (address.host === '') return `the host is missing: write 127.0.0.1:${address.port} for this machine`;
+  return address.port === 0 ? 'the port must be from 1 to 65535, not 0' : address;
+}
+
+function parseSrv(name: string): BackendAddress | string {
+  const [host = '', ...port] = name.split(':');
+  if (!isHostName(host)) {
+    return `must be srv: and the name of SRV records, such as srv:_icap._tcp.dlp.example, not ${show(SRV + name)}`;
+  }
+  return port.length === 0 ? { kind: 'srv', name } : `SRV records have ports of their own: write ${SRV}${host}`;
+}
+
 function parseUnix(path: string): Address | string {
   if (!path.startsWith('/') || path.includes('\0'))
     return 'must be unix: and an absolute path, such as unix:/run/dlp.sock';
@@ -49,7 +67,11 @@ function parseUnix(path: string): Address | string {
 
 // Empty is a host here: `:1344` listens on every local address.
 function isHost(host: string): boolean {
-  if (host === '' || isIpv4(host)) return true;
+  return host === '' || isIpv4(host) || isHostName(host);
+}
+
+/** Whether it can be the name of a host, or, with underscores, of a service. */
+export function isHostName(host: string): boolean {
   // Digits and dots alone would be a mistyped IPv4 address that the resolver reads in its own way.
   if (/^[\d.]+$/.test(host) || host.length > MAX_HOST_LENGTH) return false;
   return host
@@ -58,20 +80,25 @@ function isHost(host: string): boolean {
     .every((label) => /^[\w](?:[\w-]{0,61}[\w])?$/.test(label));
 }
 
-/** The inverse of `parseAddress`. */
-export function formatAddress(address: Address): string {
+/** The inverse of `parseBackendAddress`. */
+export function formatAddress(address: BackendAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
+  if (address.kind === 'srv') return `${SRV}${address.name}`;
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-function readAddress(raw: unknown, place: Place): Address | typeof INVALID {
+function readAddress<A extends BackendAddress>(
+  raw: unknown,
+  place: Place,
+  parse: (text: string) => A | string,
+): A | typeof INVALID {
   if (typeof raw === 'number' || (typeof raw === 'string' && /^\d+$/.test(raw))) {
     place.error(
       `the host is missing: write 0.0.0.0:${raw} for every IPv4 address of this machine, or 127.0.0.1:${raw}`,
     );
     return INVALID;
   }
-  const address = typeof raw === 'string' ? parseAddress(raw) : `${EXPECTED}, not ${show(raw)}`;
+  const address = typeof raw === 'string' ? parse(raw) : `${EXPECTED}, not ${show(raw)}`;
   if (typeof address !== 'string') return address;
   place.error(address);
   return INVALID;
@@ -81,26 +108,17 @@ function readAddress(raw: unknown, place: Place): Address | typeof INVALID {
 export const LISTEN_ADDRESS: Kind<Address> = {
   type: 'address',
   keys: [],
-  read: readAddress,
+  read: (raw, place) => readAddress(raw, place, parseAddress),
   write: formatAddress,
 };
 
-/** Where to connect to: with a host, and a port that is not 0. */
+/** Where to connect to: with a host, and a port that is not 0, or by SRV records. */
 export const BACKEND_ADDRESS: Kind<WrittenAddress> = {
   type: 'address',
   keys: [],
   read(raw, place) {
-    const address = readAddress(raw, place);
-    if (address === INVALID) return INVALID;
-    if (address.kind === 'tcp' && (address.host === '' || address.port === 0)) {
-      place.error(
-        address.host === ''
-          ? `the host is missing: write 127.0.0.1:${address.port} for this machine`
-          : 'the port must be from 1 to 65535, not 0',
-      );
-      return INVALID;
-    }
-    return { address, text: String(raw) };
+    const address = readAddress(raw, place, parseBackendAddress);
+    return address === INVALID ? INVALID : { address, text: String(raw) };
   },
   write: (value) => value.text,
 };

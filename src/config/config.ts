@@ -17,6 +17,9 @@ export type Address =
   | { readonly kind: 'tcp' /** Empty: every local address. */; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
+/** Where a backend is: in one place, or wherever the SRV records of a name lead to. */
+export type BackendAddress = Address | { readonly kind: 'srv'; readonly name: string };
+
 export interface LogConfig {
   readonly level: LogLevel;
   readonly format: LogFormat;
@@ -117,14 +120,14 @@ export interface BackendTlsConfig {
   readonly cert: string | undefined;
   readonly key: string | undefined;
   readonly keyPassphraseFile: string | undefined;
-  /** For SNI and for the name check; undefined: the host of the address. */
+  /** For SNI and for the name check; undefined: the host of the address, or of the SRV record. */
   readonly serverName: string | undefined;
   readonly verify: boolean;
 }
 
 export interface BackendConfig {
   readonly name: string;
-  readonly address: Address;
+  readonly address: BackendAddress;
   /** The address as the user wrote it, for logs. */
   readonly addressText: string;
   readonly weight: number;
@@ -237,6 +240,11 @@ export interface ServiceConfig {
   readonly icap: IcapConfig;
 }
 
+export interface ResolverConfig {
+  /** Name servers as `address:port`; empty: names are resolved as the system does. */
+  readonly servers: readonly string[];
+}
+
 export interface BlockListConfig {
   readonly file: string | undefined;
   readonly allow: readonly string[];
@@ -254,6 +262,7 @@ export interface Config {
   /** How long the gateway goes on accepting after it has ceased to be ready. */
   readonly drainDelayMs: number;
   readonly drainTimeoutMs: number;
+  readonly resolver: ResolverConfig;
   readonly services: readonly ServiceConfig[];
   readonly blockList: BlockListConfig;
   /** stunnel's `pid`: written after the listeners are up, removed at a clean end. */

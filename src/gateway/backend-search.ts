@@ -98,6 +98,7 @@ export class BackendSearch {
         localAddress: config.sockets.localAddress,
         preamble: this.#preamble(),
         identity: identities[member.backend],
+        hostName: member.hostName,
         onread:
           onData === undefined
             ? undefined

@@ -153,7 +153,8 @@ export class Client {
       const cipher = socket.getCipher().name;
       events.log('handshake-done', { ...this.names(), version, cipher, resumed, ...this.identity() });
     }
-    this.#handlers?.onReady();
+    // OpenSSL is still at work below: a reset of the connection from here would crash the process (seen with 26.10).
+    setImmediate(() => this.#handlers?.onReady());
   }
 
   readonly #handshakeLate = (): void => {

@@ -7,7 +7,7 @@ import type { Probe, ProbeFailure, ProbeResult } from './probe.ts';
 /** A member with what it takes to watch it and to talk about it. */
 export interface CheckedMember extends Member {
   readonly backendName: string;
-  /** For logs; also who the member is: another address in the same slot is another member. */
+  /** For logs. */
   readonly addressText: string;
   /** Undefined: no active checks (`health.type: none`). */
   readonly probe: Probe | undefined;
@@ -79,7 +79,8 @@ export class Checker implements Disposable {
     const wanted = new Map(members.map((member) => [member.slot, member]));
     for (const [slot, { member, watch }] of this.#watched) {
       const next = wanted.get(slot);
-      if (next !== undefined && isSame(next, member)) continue;
+      // Another key in the same slot is another member.
+      if (next?.key === member.key) continue;
       watch[Symbol.dispose]();
       this.#watched.delete(slot);
     }
@@ -154,8 +155,4 @@ export class Checker implements Disposable {
       onState: (from, to, reason) => onStateChange({ slot, backend, address, from, to, reason }),
     });
   }
-}
-
-function isSame(a: CheckedMember, b: CheckedMember): boolean {
-  return a.backendName === b.backendName && a.addressText === b.addressText;
 }

@@ -1,16 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Endpoint } from './endpoint.ts';
+import { NameLookup, type NameMemory, type SoughtName } from './name-lookup.ts';
 import type { Resolver } from './resolver.ts';
 
 const DEFAULT_MS = 30_000;
-const SHORTEST_MS = 5_000;
+const SHORTEST_MS = 1_000;
 const LONGEST_MS = 300_000;
+const RETRY_MS = 5_000;
 
 export interface DiscoveryOptions {
-  readonly host: string;
+  readonly sought: SoughtName;
   readonly resolver: Resolver;
-  /** Called with the first set and with every one that differs: without duplicates, always in the same order. */
-  readonly onAddresses: (addresses: readonly string[]) => void;
+  /** What is known already; what it leads to is told before `startDiscovery` returns. */
+  readonly memory: NameMemory | undefined;
+  /** Called with the first set and with every one that differs: the first to be used first, always in the same order. */
+  readonly onEndpoints: (endpoints: readonly Endpoint[]) => void;
   /** Called once when resolving begins to fail; the last good set stays in force. */
-  readonly onFailure: (error: unknown) => void;
+  readonly onFailure: (detail: string) => void;
   /** Called once when it works again, before a changed set. */
   readonly onRecovery: () => void;
 }
@@ -18,62 +24,68 @@ export interface DiscoveryOptions {
 export interface Discovery extends Disposable {
   /** Resolves when the name was asked for once, with or without success. */
   readonly settled: Promise<void>;
+  readonly memory: NameMemory;
 }
 
 /**
- * Follows the addresses of a name until disposed: asks again when the TTL is over (5 s to 5 min, 30 s where there is
- * none), and every 5 s while it cannot be resolved.
+ * Follows what a name leads to until disposed: asks again when the TTL is over (1 s to 5 min, 30 s where there is
+ * none), and after 5 s at the latest while not all of it can be resolved.
  */
 export function startDiscovery(options: DiscoveryOptions): Discovery {
-  const { host, resolver, onAddresses, onFailure, onRecovery } = options;
+  const { sought, resolver, memory, onEndpoints, onFailure, onRecovery } = options;
+  const lookup = new NameLookup(sought, resolver, memory);
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   let isFailing = false;
-  let known: readonly string[] = [];
+  let ttlMs: () => Promise<number | undefined>;
+  let known: readonly Endpoint[] = [];
 
   async function ask(): Promise<void> {
-    const [answer] = await Promise.allSettled([resolver.addresses(host)]);
+    const look = await lookup.look();
     if (isStopped) return;
-    if (answer.status === 'fulfilled') accept(answer.value);
-    else if (!isFailing) {
-      isFailing = true;
-      onFailure(answer.reason);
-    }
+    ttlMs = look.ttlMs;
+    tellFailure(look.failure);
+    tellEndpoints();
   }
 
-  function accept(found: readonly string[]): void {
-    if (isFailing) onRecovery();
-    isFailing = false;
-    const addresses = [...new Set(found)].sort(compareAddresses);
-    if (addresses.join() === known.join()) return;
-    known = addresses;
-    onAddresses(addresses);
+  function tellEndpoints(): void {
+    const { endpoints } = lookup;
+    if (isDeepStrictEqual(endpoints, known)) return;
+    known = endpoints;
+    onEndpoints(endpoints);
+  }
+
+  function tellFailure(failure: string | undefined): void {
+    const wasFailing = isFailing;
+    isFailing = failure !== undefined;
+    if (failure !== undefined && !wasFailing) onFailure(failure);
+    if (failure === undefined && wasFailing) onRecovery();
   }
 
   async function schedule(): Promise<void> {
-    const ttlMs = isFailing ? SHORTEST_MS : ((await resolver.ttlMs(host)) ?? DEFAULT_MS);
     if (isStopped) return;
-    timer = setTimeout(askAgain, Math.min(Math.max(ttlMs, SHORTEST_MS), LONGEST_MS));
+    const pauseMs = (await ttlMs()) ?? DEFAULT_MS;
+    if (isStopped) return;
+    timer = setTimeout(askAgain, Math.min(Math.max(pauseMs, SHORTEST_MS), isFailing ? RETRY_MS : LONGEST_MS));
   }
 
   function askAgain(): void {
     ask().then(schedule).catch(crash);
   }
 
+  tellEndpoints();
   const settled = ask();
   settled.then(schedule).catch(crash);
   return {
     settled,
+    get memory() {
+      return lookup.memory;
+    },
     [Symbol.dispose]() {
       isStopped = true;
       clearTimeout(timer);
     },
   };
-}
-
-/** IPv4 first, so that the order does not change with that of the name server's answers. */
-function compareAddresses(a: string, b: string): number {
-  return Number(a.includes(':')) - Number(b.includes(':')) || (a < b ? -1 : 1);
 }
 
 /** Only a mistake in a callback can end here. It must not go unseen. */

@@ -11,19 +11,17 @@ import type { BackendMaterial } from '../tls/backend-material.ts';
 /** Who a backend must be, ready for its TLS connections. Made once per backend: a context costs milliseconds. */
 export interface BackendIdentity {
   readonly context: SecureContext;
-  /** For SNI and the name check. */
-  readonly serverName: string;
+  /** For SNI and the name check, in place of the name of the host that is dialled. */
+  readonly serverName: string | undefined;
   readonly rejectUnauthorized: boolean;
   /** The check of the name, where the chain is verified. */
-  readonly checkServer: (certificate: PeerCertificate) => Error | undefined;
+  readonly checkServer: (serverName: string, certificate: PeerCertificate) => Error | undefined;
   /** After the handshake: why the backend is not who it must be. */
   readonly judge: (socket: TLSSocket) => string | undefined;
 }
 
-/** `host`: what the configuration calls the backend, used where it names no `server-name`. */
-export function createBackendIdentity(material: BackendMaterial, host: string): BackendIdentity {
-  const { caPem, keyPair, pins, verify } = material;
-  const serverName = material.serverName ?? host;
+export function createBackendIdentity(material: BackendMaterial): BackendIdentity {
+  const { caPem, keyPair, pins, serverName, verify } = material;
   const isPinned = pins.length > 0;
   return {
     serverName,
@@ -33,7 +31,7 @@ export function createBackendIdentity(material: BackendMaterial, host: string): 
       minVersion: 'TLSv1.2',
     }),
     rejectUnauthorized: verify && !isPinned,
-    checkServer: (certificate) => (isPinned ? undefined : checkServerIdentity(serverName, certificate)),
+    checkServer: (name, certificate) => (isPinned ? undefined : checkServerIdentity(name, certificate)),
     judge: (socket) => (isPinned ? judgePin(socket, pins) : undefined),
   };
 }

@@ -17,6 +17,8 @@ export interface DialOptions {
   /** Sent before anything else, before TLS too: a PROXY header. */
   readonly preamble: Buffer | undefined;
   readonly identity: BackendIdentity | undefined;
+  /** Whom the certificate must name, where the identity does not say. */
+  readonly hostName: string;
   /** Reads into a buffer of the caller's from the first byte; only where there is no TLS to the backend. */
   readonly onread: OnReadOpts | undefined;
 }
@@ -89,7 +91,7 @@ class Attempt {
   }
 
   readonly #onConnect = (): void => {
-    const { preamble, identity } = this.#options;
+    const { preamble, identity, hostName } = this.#options;
     const raw = this.#socket as Socket;
     if (preamble !== undefined) raw.write(preamble);
     if (identity === undefined) {
@@ -97,14 +99,14 @@ class Attempt {
       return;
     }
     this.#isSecuring = true;
-    const { context, serverName, checkServer, rejectUnauthorized } = identity;
+    const { context, serverName = hostName, checkServer, rejectUnauthorized } = identity;
     const secured = openTls({
       socket: raw,
       secureContext: context,
       // SNI has no place for addresses; they are still checked against the certificate.
       servername: isIP(serverName) === 0 ? serverName : '',
       rejectUnauthorized,
-      checkServerIdentity: (_host, certificate) => checkServer(certificate),
+      checkServerIdentity: (_host, certificate) => checkServer(serverName, certificate),
     });
     this.#socket = secured;
     secured.on('error', this.#onError);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { formatAddress } from '../config/address.ts';
 import type { Address, Config } from '../config/config.ts';
-import { createSystemResolver } from '../health/resolver.ts';
+import { createResolver } from '../health/resolver.ts';
 import { assertFree } from '../net/listener.ts';
 import type { AccessLog } from '../observe/access-log.ts';
 import type { AdminServer } from '../observe/admin.ts';
@@ -69,7 +69,7 @@ export class Gateway implements AsyncDisposable {
     this.#counterBuffer = createCounterBuffer(this.#layout);
     this.#totals = new CounterTotals(this.#layout, this.#counterBuffer);
     this.#sourceMemory = createSourceTable({ workerCount: config.workers, entryCount: SOURCE_ENTRIES });
-    const resolver = createSystemResolver();
+    const resolver = createResolver(config.resolver);
     this.#pools = config.services.map(
       (service, index) =>
         new Pool({

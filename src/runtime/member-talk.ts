@@ -1,4 +1,3 @@
-import { formatAddress } from '../config/address.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { createProbe } from '../health/create-probe.ts';
 import type { AskOptions } from '../health/member-catalog.ts';
@@ -20,10 +19,9 @@ export class MemberTalk {
 
   constructor(config: ServiceConfig, backendMaterial: readonly (BackendMaterial | undefined)[]) {
     this.#config = config;
-    this.#identities = config.backends.map(({ address }, index) => {
+    this.#identities = config.backends.map((_, index) => {
       const material = backendMaterial[index];
-      const host = address.kind === 'tcp' ? address.host : 'localhost';
-      return material === undefined ? undefined : createBackendIdentity(material, host);
+      return material === undefined ? undefined : createBackendIdentity(material);
     });
   }
 
@@ -36,7 +34,7 @@ export class MemberTalk {
       // A tcp probe is about the port alone.
       dial: this.#createDial(member, type === 'tcp' ? undefined : this.#identities[member.backend]),
       icap: {
-        authority: this.#authorityOf(member),
+        authority: member.authority,
         path,
         methods: path === undefined ? [] : neededMethods(this.#config, backend, path),
         deep: deepCheckOf(this.#config, backend),
@@ -47,22 +45,16 @@ export class MemberTalk {
 
   createAsk(member: AddressedMember): AskOptions {
     const dial = this.#createDial(member, this.#identities[member.backend]);
-    const authority = this.#authorityOf(member);
+    const { authority } = member;
     return (path, options) => visit(dial, options, (talk) => talk((stream) => askOptions(stream, authority, path)));
   }
 
-  /** What is configured by name is asked by that name. */
-  #authorityOf(member: AddressedMember): string {
-    const { address } = this.#config.backends[member.backend] ?? member;
-    return address.kind === 'unix' ? 'localhost' : formatAddress(address);
-  }
-
-  #createDial({ address, addressText }: AddressedMember, identity: BackendIdentity | undefined): Dial {
+  #createDial({ address, addressText, hostName }: AddressedMember, identity: BackendIdentity | undefined): Dial {
     const { localAddress } = this.#config.sockets;
     return (signal) =>
       dialOnce(
         {
-          ...{ address, addressText, localAddress, identity },
+          ...{ address, addressText, hostName, localAddress, identity },
           timeoutMs: Number.POSITIVE_INFINITY,
           noDelay: true,
           keepAliveMs: undefined,

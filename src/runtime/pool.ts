@@ -1,10 +1,9 @@
 import { PoolState } from '../balance/pool-state.ts';
 import type { BackendConfig, ServiceConfig } from '../config/config.ts';
-import { messageOf } from '../errors.ts';
 import { AdvertisedLimits } from '../health/advertised-limits.ts';
 import { Checker, type MemberStatus, type StateChange } from '../health/checker.ts';
 import type { AdministrativeState } from '../health/member-watch.ts';
-import { type AddressedMember, countSlots, type Membership, startMembership } from '../health/membership.ts';
+import { type AddressedMember, countSlots, isFixed, type Membership, startMembership } from '../health/membership.ts';
 import { OptionsDirectory } from '../health/options-directory.ts';
 import type { PathOptions } from '../health/path-options.ts';
 import type { Resolver } from '../health/resolver.ts';
@@ -73,13 +72,13 @@ export class Pool implements Disposable {
       backends: config.backends,
       state: this.state,
       resolver,
+      earlier: undefined,
       onMembers: (members) => this.#setMembers(members),
       onIgnored: ({ name }, addresses) => {
         const detail = `more addresses than can be used; left out: ${addresses.join(', ')}`;
         log.log('resolve-failed', { service, backend: name, detail });
       },
-      onResolveFailure: ({ name }, error) =>
-        log.log('resolve-failed', { service, backend: name, detail: messageOf(error) }),
+      onResolveFailure: ({ name }, detail) => log.log('resolve-failed', { service, backend: name, detail }),
       onResolveRecovery: ({ name }) => log.log('resolve-recovered', { service, backend: name }),
     });
     await this.#membership.settled;
@@ -177,8 +176,7 @@ export class Pool implements Disposable {
     const of = (all: readonly AddressedMember[]): string[] =>
       all.filter(({ backendName }) => backendName === name).map(({ addressText }) => addressText);
     const [before, addresses] = [of(this.#members), of(members)];
-    const isName = address.kind === 'tcp' && addresses[0] !== undefined && !addresses[0].includes(address.host);
-    if (!isName || before.join() === addresses.join()) return;
+    if (isFixed(address) || before.join() === addresses.join()) return;
     log.log('backend-addresses', { service: this.#options.config.name, backend: name, addresses });
   }
 }

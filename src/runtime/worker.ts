@@ -135,10 +135,9 @@ class WorkerRuntime {
       index,
       selector: createSelector(base, members),
       tls: createClientTls(config, material, this.#tickets),
-      identities: config.backends.map(({ address }, backend) => {
+      identities: config.backends.map((_, backend) => {
         const found = backendMaterial[backend];
-        const host = address.kind === 'tcp' ? address.host : 'localhost';
-        return found === undefined ? undefined : createBackendIdentity(found, host);
+        return found === undefined ? undefined : createBackendIdentity(found);
       }),
       blockPage,
       sources: new SourceLimits({ memory: sourceMemory, workerIndex, scope: config.name }),

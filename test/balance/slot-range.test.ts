@@ -3,44 +3,40 @@ import { SlotRange } from '../../src/balance/slot-range.ts';
 
 const idle = () => false;
 
+/** `a b` gets the slots of a and b: `a4 b5`. */
+function assign(range: SlotRange, keys: string, isBusy: (slot: number) => boolean = idle): string {
+  const keyed = keys.split(' ').map((key) => ({ key }));
+  return range
+    .assign(keyed, isBusy)
+    .map(({ key, slot }) => `${key}${slot}`)
+    .join(' ');
+}
+
 describe('the slots of a backend', () => {
   test('are given out in order', () => {
-    expect([...new SlotRange(4, 3).assign(['a', 'b'], idle).slots]).toEqual([
-      ['a', 4],
-      ['b', 5],
-    ]);
+    expect(assign(new SlotRange(4, 3), 'a b')).toBe('a4 b5');
   });
 
-  test('an address keeps its slot while others come and go', () => {
+  test('are kept while others come and go', () => {
     const range = new SlotRange(0, 3);
-    range.assign(['a', 'b', 'c'], idle);
-    expect([...range.assign(['d', 'c'], idle).slots]).toEqual([
-      ['d', 0],
-      ['c', 2],
-    ]);
+    assign(range, 'a b c');
+    expect(assign(range, 'd c')).toBe('d0 c2');
   });
 
-  test('an address that comes back has no claim to its old slot', () => {
-    const range = new SlotRange(0, 1);
-    range.assign(['a'], idle);
-    range.assign(['b'], idle);
-    expect(range.assign(['b', 'a'], idle)).toEqual({ slots: new Map([['b', 0]]), ignored: ['a'] });
+  test('are not kept for who may come back', () => {
+    const range = new SlotRange(0, 2);
+    assign(range, 'a b');
+    assign(range, 'b c');
+    expect(assign(range, 'c a')).toBe('c0 a1');
   });
 
-  test('a slot that old connections still hold is given out last', () => {
+  test('are given out last while old connections still hold them', () => {
     const range = new SlotRange(0, 3);
-    range.assign(['a', 'b', 'c'], idle);
-    const busy = (slot: number) => slot === 0;
-    const { slots } = range.assign(['d', 'e', 'f'], busy);
-    expect([...slots]).toEqual([
-      ['d', 1],
-      ['e', 2],
-      ['f', 0],
-    ]);
+    assign(range, 'a b c');
+    expect(assign(range, 'd e f', (slot) => slot === 0)).toBe('d1 e2 f0');
   });
 
-  test('addresses beyond the last slot are named', () => {
-    const { slots, ignored } = new SlotRange(0, 2).assign(['a', 'b', 'c', 'd'], idle);
-    expect([slots.size, ignored]).toEqual([2, ['c', 'd']]);
+  test('are as many as there are', () => {
+    expect(() => assign(new SlotRange(0, 2), 'a b c')).toThrow(RangeError);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatAddress, parseAddress } from '../../src/config/address.ts';
+import { formatAddress, parseAddress, parseBackendAddress } from '../../src/config/address.ts';
 import { readConfig, serviceText } from '../_util/config-text.ts';
 
 describe('an address', () => {
@@ -32,7 +32,7 @@ describe('an address', () => {
     [`${'a'.repeat(64)}:1344`, 'must be an address such as'],
     ['dlp:65536', 'the port must be from 0 to 65535, not "65536"'],
     ['dlp:icap', 'the port must be from 0 to 65535, not "icap"'],
-    ['srv:_icap._tcp.example', 'SRV records are not supported yet; use a host name'],
+    ['srv:_icap._tcp.example', 'srv: finds backends; an address to listen on is host:port or unix:/path'],
     ['unix:run/dlp.sock', 'an absolute path, such as unix:/run/dlp.sock'],
     [`unix:/${'a'.repeat(107)}`, 'at most 107 bytes'],
   ])('%s is refused', (text, message) => {
@@ -76,6 +76,26 @@ describe('the address of a backend', () => {
       addressText: 'DLP.example:1344',
       address: { kind: 'tcp', host: 'DLP.example', port: 1344 },
     });
+  });
+
+  test.each(['_icap._tcp.dlp.example', 'icap.service.consul', 'dlp.example.'])(
+    'may be by the SRV records of %s',
+    (name) => {
+      const text = `srv:${name}`;
+      expect(parseBackendAddress(text)).toEqual({ kind: 'srv', name });
+      expect(formatAddress({ kind: 'srv', name })).toBe(text);
+      expect(backend(text).config?.services[0]?.backends[0]).toMatchObject({ name: text, addressText: text });
+    },
+  );
+
+  test.each([
+    ['srv:', 'must be srv: and the name of SRV records, such as srv:_icap._tcp.dlp.example, not "srv:"'],
+    ['srv://dlp.example', 'must be srv: and the name of SRV records'],
+    ['srv:10.0.0.5', 'must be srv: and the name of SRV records'],
+    ['srv:a b', 'must be srv: and the name of SRV records'],
+    ['srv:_icap._tcp.example:1344', 'SRV records have ports of their own: write srv:_icap._tcp.example'],
+  ])('is refused as %s', (text, message) => {
+    expect(backend(`"${text}"`).problems).toEqual([expect.stringContaining(message)]);
   });
 
   test('needs a host', () => {

@@ -422,7 +422,8 @@ describe('members that come and go', () => {
     await round(script, 'refused');
     for (let i = 0; i < 4; i += 1) state.recordFailure(0);
     const next = scriptProbe();
-    checker.setMembers(members.map((member) => ({ ...member, addressText: '10.0.9.9:1344', probe: next.probe })));
+    const changed = { key: '10.0.9.9:1344', addressText: '10.0.9.9:1344', probe: next.probe };
+    checker.setMembers(members.map((member) => ({ ...member, ...changed })));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(states()).toBe('up');
     expect(state.failuresOf(0)).toBe(0);

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { createBackendIdentity } from '../../src/net/backend-identity.ts';
 import { type DialOptions, dialOnce } from '../../src/net/dialer.ts';
+import type { BackendMaterial } from '../../src/tls/backend-material.ts';
 import { certificates } from '../_util/certificates.ts';
 import { refusedPort, startProbedServer, startSecureProbedServer } from '../_util/health-server.ts';
 
@@ -17,11 +18,13 @@ function optionsFor(port: number, more: Partial<DialOptions> = {}): DialOptions 
     localAddress: undefined,
     preamble: undefined,
     identity: undefined,
+    hostName: 'localhost',
     onread: undefined,
     ...more,
   };
 }
 
+const BASE: BackendMaterial = { caPem: undefined, keyPair: undefined, pins: [], verify: true, serverName: undefined };
 const NEVER: AbortSignal = new AbortController().signal;
 
 describe('a dial', () => {
@@ -62,10 +65,7 @@ describe('a dial', () => {
   test('given up by its caller leaves nothing open', async () => {
     await using server = await startProbedServer();
     const reason = new Error('not wanted any more');
-    const identity = createBackendIdentity(
-      { caPem: undefined, keyPair: undefined, pins: [], verify: false, serverName: undefined },
-      'localhost',
-    );
+    const identity = createBackendIdentity({ ...BASE, verify: false });
     const stop = new AbortController();
     // The server never shakes hands, so the dial is under way for as long as it is let.
     const dialled = dialOnce(optionsFor(server.port, { identity }), stop.signal);
@@ -75,10 +75,7 @@ describe('a dial', () => {
 
   test('that does not finish TLS in time fails as late', async () => {
     await using server = await startProbedServer();
-    const identity = createBackendIdentity(
-      { caPem: undefined, keyPair: undefined, pins: [], verify: false, serverName: undefined },
-      'localhost',
-    );
+    const identity = createBackendIdentity({ ...BASE, verify: false });
     await expect(dialOnce(optionsFor(server.port, { identity, timeoutMs: 50 }), NEVER)).rejects.toMatchObject({
       code: 'ICAPGW_UPSTREAM_CONNECT_TIMEOUT',
       message: expect.stringContaining('did not finish TLS within 50 ms'),
@@ -89,11 +86,10 @@ describe('a dial', () => {
 
 describe('TLS to a backend', () => {
   const { ca, selfSignedServer } = certificates();
-  const base = { caPem: undefined, keyPair: undefined, pins: [], verify: true, serverName: undefined };
 
   test('fails when nobody vouches for its certificate', async () => {
     await using server = await startSecureProbedServer();
-    const identity = createBackendIdentity({ ...base, caPem: [readFileSync(ca.cert, 'utf8')] }, 'localhost');
+    const identity = createBackendIdentity({ ...BASE, caPem: [readFileSync(ca.cert, 'utf8')] });
     await expect(dialOnce(optionsFor(server.port, { identity }), NEVER)).rejects.toMatchObject({
       code: 'ICAPGW_UPSTREAM_HANDSHAKE',
     });
@@ -102,16 +98,28 @@ describe('TLS to a backend', () => {
   test('succeeds with a certificate that is trusted itself', async () => {
     await using server = await startSecureProbedServer((socket: Socket) => socket.write('secret'));
     const trusted = [readFileSync(selfSignedServer.cert, 'utf8')];
-    const identity = createBackendIdentity({ ...base, caPem: trusted }, 'localhost');
+    const identity = createBackendIdentity({ ...BASE, caPem: trusted });
     const socket = await dialOnce(optionsFor(server.port, { identity }), NEVER);
     const [bytes] = await once(socket, 'data');
     expect(String(bytes)).toBe('secret');
     socket.destroy();
   });
 
+  test.each([
+    ['the host that was dialled', { hostName: 'dlp.example' }, undefined],
+    ['server-name, whoever was dialled', { hostName: 'localhost' }, 'dlp.example'],
+  ])('fails when the certificate does not name %s', async (_, more, serverName) => {
+    await using server = await startSecureProbedServer();
+    const trusted = [readFileSync(selfSignedServer.cert, 'utf8')];
+    const identity = createBackendIdentity({ ...BASE, caPem: trusted, serverName });
+    await expect(dialOnce(optionsFor(server.port, { ...more, identity }), NEVER)).rejects.toMatchObject({
+      message: expect.stringContaining('dlp.example'),
+    });
+  });
+
   test('fails when a pin is of another certificate', async () => {
     await using server = await startSecureProbedServer();
-    const identity = createBackendIdentity({ ...base, pins: ['0'.repeat(64)] }, 'localhost');
+    const identity = createBackendIdentity({ ...BASE, pins: ['0'.repeat(64)] });
     await expect(dialOnce(optionsFor(server.port, { identity }), NEVER)).rejects.toMatchObject({
       code: 'ICAPGW_UPSTREAM_HANDSHAKE',
       message: expect.stringContaining('none of the pinned ones'),

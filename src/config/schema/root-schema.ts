@@ -1,7 +1,8 @@
 import { list } from '../collection.ts';
-import type { BlockListConfig, Config } from '../config.ts';
+import type { BlockListConfig, Config, ResolverConfig } from '../config.ts';
 import { file, INVALID, type Kind, NAME, scalar } from '../kind.ts';
 import { key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
+import { NAME_SERVER } from '../name-server.ts';
 import { duration, SECOND_MS } from '../quantity.ts';
 import { ADMIN, LOG } from './log-schema.ts';
 import { SERVICE } from './service-schema.ts';
@@ -13,6 +14,7 @@ export interface Settings extends Omit<Config, 'file' | 'format' | 'workers'> {
 
 const MAX_SERVICES = 256;
 const MAX_BLOCK_LIST_EXCEPTIONS = 10_000;
+const MAX_NAME_SERVERS = 8;
 
 const MAX_WORKERS = 256;
 
@@ -46,6 +48,10 @@ const BLOCK_LIST: Mapping<BlockListConfig> = mapping<BlockListConfig>({
   allow: key('allow', list(NAME, { minimum: 0, maximum: MAX_BLOCK_LIST_EXCEPTIONS }), []),
 });
 
+const RESOLVER: Mapping<ResolverConfig> = mapping<ResolverConfig>({
+  servers: key('servers', list(NAME_SERVER, { minimum: 0, maximum: MAX_NAME_SERVERS }), []),
+});
+
 /** The whole document. */
 export const ROOT: Mapping<Settings> = mapping<Settings>(
   {
@@ -54,6 +60,7 @@ export const ROOT: Mapping<Settings> = mapping<Settings>(
     workers: key('workers', WORKERS, 'auto'),
     drainDelayMs: key('drain-delay', duration(0), 0),
     drainTimeoutMs: key('drain-timeout', duration(0), 30 * SECOND_MS),
+    resolver: section('resolver', RESOLVER, RESOLVER.fallback),
     pidFile: optional('pid-file', file()),
     setuid: optional('setuid', ACCOUNT),
     setgid: optional('setgid', ACCOUNT),

@@ -37,9 +37,9 @@ export class BackendConnections {
   }
 
   /** Takes an idle connection to the member, for whom the pool state has just made its idle place an active one. */
-  takeIdle({ slot, addressText }: AddressedMember): BackendConnection | undefined {
+  takeIdle({ slot, key }: AddressedMember): BackendConnection | undefined {
     const connection = this.#idle.get(slot)?.pop();
-    if (connection === undefined || connection.member.addressText === addressText) return connection;
+    if (connection === undefined || connection.member.key === key) return connection;
     // The name leads elsewhere by now, and the slot with it.
     connection.close();
     return undefined;
@@ -60,6 +60,7 @@ export class BackendConnections {
         localAddress: config.sockets.localAddress,
         preamble: undefined,
         identity,
+        hostName: member.hostName,
         onread: {
           buffer: SHARED_BUFFER,
           callback: (count) => connection?.receive(SHARED_BUFFER.subarray(0, count)) ?? false,

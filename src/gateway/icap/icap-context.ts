@@ -23,8 +23,6 @@ export interface IcapContext {
   readonly bypass: BypassRules | undefined;
   readonly blockPage: BlockPage;
   readonly requestFields: (head: RequestHead, out: OutgoingRequest) => string;
-  /** `host:port` by index of the backend, as it is called in requests. */
-  readonly authorities: readonly string[];
 }
 
 /** Compiles what the configuration says of ICAP. */
@@ -46,10 +44,5 @@ export function createIcapContext(service: ServiceContext): IcapContext {
     bypass: createBypassRules(icap.bypass),
     blockPage: createBlockPage(service.blockPage),
     requestFields: createRequestFields(icap.headers),
-    authorities: backends.map(({ address }) => (address.kind === 'tcp' ? authorityOf(address) : 'localhost')),
   };
-}
-
-function authorityOf({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

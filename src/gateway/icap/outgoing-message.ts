@@ -8,11 +8,10 @@ import type { IcapContext } from './icap-context.ts';
 export function outgoingMessage(
   context: IcapContext,
   request: ClientRequest,
-  { backend }: AddressedMember,
+  { authority }: AddressedMember,
   clientIp: string | undefined,
 ): OutgoingMessage {
   const { head, method, route, sections, store, isPreview, ending, may206 } = request;
-  const authority = context.authorities[backend] ?? '';
   const fields = context.requestFields(head, {
     authority,
     preview: isPreview ? head.preview : undefined,
