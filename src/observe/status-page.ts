@@ -73,7 +73,7 @@ ${renderChanges(status)}
 /** What a browser's tab shows: the worst first. */
 function titleOf({ state, services }: StatusSnapshot): string {
   const down = services.filter(({ backends }) => backends.every((backend) => backend.state !== 'up'));
-  if (down.length > 0) return `down: ${down.map(({ name }) => name).join(', ')} - icapgw`;
+  if (down.length > 0) return `no backend for ${down.map(({ name }) => name).join(', ')} - icapgw`;
   return `${state} - icapgw`;
 }
 

@@ -50,11 +50,11 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; b
 .warn { color: var(--warn) }
 .bad, .stale { color: var(--bad) }
 @media (max-width: 45rem) {
-  thead { position: absolute; left: -100vw }
-  table, caption, tbody, tr, td { display: block }
-  tr { border-top: 1px solid var(--line); padding: .4rem 0 }
-  td { display: grid; grid-template-columns: 8.5rem 1fr; gap: .5rem; border: 0; padding: .1rem 0; text-align: left }
-  td::before { content: attr(data-title); color: var(--soft) }
-  td .state { justify-self: start }
+  .wide thead { display: none }
+  .wide, .wide caption, .wide tbody, .wide tr, .wide td { display: block }
+  .wide tr { border-top: 1px solid var(--line); padding: .4rem 0 }
+  .wide td { display: grid; grid-template-columns: 8.5rem 1fr; gap: .5rem; border: 0; padding: .1rem 0; text-align: left }
+  .wide td::before { content: attr(data-title); color: var(--soft) }
+  .wide td .state { justify-self: start }
 }
 `;

@@ -8,9 +8,11 @@ export interface Column<Row> {
   readonly isNumber?: true;
 }
 
-/** A table with a caption. On a narrow screen each row becomes a card, in which every cell says what it is. */
+const MOST_NARROW_COLUMNS = 5;
+
+/** A table with a caption. Where it is wide each row becomes a card on a narrow screen, in which every cell says what it is. */
 export function renderTable<Row>(caption: string, columns: readonly Column<Row>[], rows: readonly Row[]): Html {
-  return html`<table><caption>${caption}</caption>${renderRows(columns, rows)}</table>`;
+  return html`<table class="${kindOf(columns)}" role="table"><caption>${caption}</caption>${renderRows(columns, rows)}</table>`;
 }
 
 /** A section of the page with one table, or with a sentence where it would be empty. */
@@ -19,7 +21,7 @@ export function renderSection<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
 ): Html {
-  const table = html`<table aria-labelledby="${id}-title">${renderRows(columns, rows)}</table>`;
+  const table = html`<table class="${kindOf(columns)}" role="table" aria-labelledby="${id}-title">${renderRows(columns, rows)}</table>`;
   return html`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>
 ${rows.length === 0 ? html`<p>${whenEmpty}</p>` : table}</section>`;
 }
@@ -28,11 +30,16 @@ function renderRows<Row>(columns: readonly Column<Row>[], rows: readonly Row[]):
   return html`
 <thead><tr>${columns.map(({ title, isNumber }) => html`<th scope="col" class="${classOf(isNumber)}">${title}</th>`)}</tr></thead>
 <tbody>
-${rows.map((row) => html`<tr>${columns.map((column) => renderCell(column, row))}</tr>\n`)}</tbody>`;
+${rows.map((row) => html`<tr role="row">${columns.map((column) => renderCell(column, row))}</tr>\n`)}</tbody>`;
 }
 
 function renderCell<Row>({ title, cell, isNumber }: Column<Row>, row: Row): Html {
-  return html`<td data-title="${title}" class="${classOf(isNumber)}">${cell(row)}</td>`;
+  // A browser forgets that this is a table while its style makes cards of the rows.
+  return html`<td role="cell" data-title="${title}" class="${classOf(isNumber)}">${cell(row)}</td>`;
+}
+
+function kindOf(columns: readonly unknown[]): string {
+  return columns.length > MOST_NARROW_COLUMNS ? 'wide' : 'narrow';
 }
 
 function classOf(isNumber: true | undefined): string {

@@ -1,5 +1,7 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
+import type { ConnectionList } from '../../src/observe/connection-entry.ts';
+import type { Control, ControlResult } from '../../src/observe/control.ts';
 import type { AdminSources, Readiness, StatusSnapshot } from '../../src/observe/status.ts';
 
 export interface HttpReply {
@@ -11,10 +13,11 @@ export interface HttpReply {
 export interface HttpOptions {
   readonly method?: string;
   readonly headers?: Record<string, string>;
+  readonly body?: string;
 }
 
 /** One request to an address as `startAdmin` tells it: `host:port` or `unix:/path`. */
-export async function ask(address: string, path: string, options: HttpOptions = {}): Promise<HttpReply> {
+export async function ask(address: string, path: string, { body, ...options }: HttpOptions = {}): Promise<HttpReply> {
   const target = address.startsWith('unix:')
     ? { socketPath: address.slice('unix:'.length) }
     : { host: '127.0.0.1', port: Number(/\d+$/.exec(address)?.[0]) };
@@ -26,12 +29,13 @@ export async function ask(address: string, path: string, options: HttpOptions = 
     );
   });
   call.on('error', reject);
-  call.end();
+  call.end(body);
   return await promise;
 }
 
 export const SNAPSHOT: StatusSnapshot = {
   version: '1.2.3',
+  time: '2026-11-20T23:31:00.000Z',
   startedAt: '2026-11-20T23:29:14.000Z',
   state: 'ready',
   workers: 2,
@@ -41,6 +45,7 @@ export const SNAPSHOT: StatusSnapshot = {
       protocol: 'tunnel',
       listen: ['127.0.0.1:11344'],
       connections: { active: 3, accepted: 9, rejected: 1, handshakesFailed: 2 },
+      handshakeLatency: null,
       bytes: { received: 10, sent: 20 },
       icap: null,
       backends: [
@@ -50,6 +55,7 @@ export const SNAPSHOT: StatusSnapshot = {
           state: 'down',
           reason: '<b>3 checks failed</b>',
           since: '2026-11-20T23:29:15.000Z',
+          weight: 1,
           active: 0,
           idle: 0,
           limit: null,
@@ -61,10 +67,13 @@ export const SNAPSHOT: StatusSnapshot = {
       protocol: 'icap',
       listen: ['127.0.0.1:11345'],
       connections: { active: 0, accepted: 1, rejected: 0, handshakesFailed: 0 },
+      handshakeLatency: { count: 3, p50Ms: 1.5, p95Ms: 4, p99Ms: 9 },
       bytes: { received: 1, sent: 2 },
       icap: {
         queued: 4,
         verdicts: { allowed: 71, modified: 0, blocked: 5, bypassed: 6, error: 0, aborted: 0 },
+        lastMinute: { allowed: 7, modified: 0, blocked: 1, bypassed: 0, error: 0, aborted: 0 },
+        latency: { count: 8, p50Ms: 2.5, p95Ms: 40, p99Ms: 90 },
       },
       backends: [
         {
@@ -73,6 +82,7 @@ export const SNAPSHOT: StatusSnapshot = {
           state: 'up',
           reason: 'the last check succeeded',
           since: '2026-11-20T23:29:15.000Z',
+          weight: 3,
           active: 8,
           idle: 9,
           limit: 24,
@@ -80,7 +90,93 @@ export const SNAPSHOT: StatusSnapshot = {
       ],
     },
   ],
+  certificates: [
+    { service: 'web', kind: 'server', subject: 'CN=gw', expires: '2026-12-02T23:29:14.000Z', days: 12, due: true },
+    { service: 'web', kind: 'client-ca', subject: 'CN=CA', expires: '2027-11-20T23:29:14.000Z', days: 365, due: false },
+  ],
+  blocked: 1,
+  refusals: [
+    {
+      time: '2026-11-20T23:30:59.000Z',
+      level: 'warning',
+      event: 'handshake-failed',
+      service: 'web',
+      client: '192.0.2.9',
+      reason: 'no-certificate',
+      count: 3,
+      text: 'TLS handshake with 192.0.2.9:40820 failed: it sent no certificate',
+    },
+  ],
+  changes: [
+    {
+      time: '2026-11-20T23:30:00.000Z',
+      level: 'warning',
+      event: 'backend-state',
+      service: 'mcas',
+      text: 'backend dlp-1 is down, was up: 3 probes in a row failed',
+    },
+  ],
 };
+
+export const CONNECTIONS: ConnectionList = {
+  total: 2,
+  connections: [
+    {
+      connection: 7,
+      service: 'web',
+      client: '192.0.2.1:40820',
+      ms: 65_000,
+      tls: 'TLSv1.3',
+      subject: 'O=Test, CN=client1',
+      backend: 'av-1',
+      activity: 'REQMOD /reqmod',
+      bytesIn: 2048,
+      bytesOut: 10,
+    },
+    {
+      connection: 12,
+      service: 'mcas',
+      client: '192.0.2.2:40821',
+      ms: 1500,
+      tls: null,
+      subject: null,
+      backend: null,
+      activity: 'handshake',
+      bytesIn: 0,
+      bytesOut: 0,
+    },
+  ],
+};
+
+/** A control that does what it is told of the service `web` with its backend `av-1`, and remembers it. */
+export function createControl(told: string[] = [], change: Partial<Control> = {}): Control {
+  const ofBackend = (service: string, backend: string, what: string): ControlResult => {
+    if (service !== 'web' || backend !== 'av-1')
+      return { ok: false, reason: 'unknown', detail: `there is no ${backend}` };
+    told.push(`${service} ${backend} ${what}`);
+    return { ok: true };
+  };
+  return {
+    setBackend: ofBackend,
+    setWeight: (service, backend, weight) => ofBackend(service, backend, String(weight)),
+    connections: async () => CONNECTIONS,
+    block(address, ttlMs) {
+      if (!/^[\d.]+$/.test(address)) return { ok: false, reason: 'invalid', detail: 'not an address' };
+      told.push(`block ${address} ${ttlMs}`);
+      return { ok: true, address, until: ttlMs === undefined ? null : '2026-11-20T23:41:00.000Z' };
+    },
+    unblock(address) {
+      told.push(`unblock ${address}`);
+      return { ok: true };
+    },
+    blocked: () => [
+      { address: '192.0.2.7', until: '2026-11-20T23:41:00.000Z' },
+      { address: '2001:db8::/32', until: null },
+    ],
+    reload: async () => ({ ok: true }),
+    ...change,
+  };
+}
 
 export function createSources(change: Partial<AdminSources & { ready: Readiness }> = {}): AdminSources {
   const { ready = { state: 'ready', servicesDown: [] } } = change;
@@ -88,6 +184,7 @@ export function createSources(change: Partial<AdminSources & { ready: Readiness 
     status: () => SNAPSHOT,
     readiness: () => ready,
     metricsText: async () => '# HELP a b\n',
+    control: createControl(),
     ...change,
   };
 }

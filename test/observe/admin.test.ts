@@ -128,13 +128,21 @@ describe('a token', () => {
     for (const path of ['/', '/metrics', '/api/v1/status']) {
       expect(await ask(admin.address, path)).toMatchObject({
         status: 401,
-        headers: { 'www-authenticate': 'Bearer realm="icapgw"' },
+        headers: { 'www-authenticate': expect.stringMatching(/^Bearer realm="icapgw", Basic /) },
       });
       expect(await ask(admin.address, path, authorized)).toMatchObject({ status: 200 });
     }
     expect(await ask(admin.address, '/nothing')).toMatchObject({ status: 401 });
     expect(await ask(admin.address, '/livez')).toMatchObject({ status: 200 });
     expect(await ask(admin.address, '/readyz')).toMatchObject({ status: 200 });
+  });
+
+  test('is what a browser sends as a password, which is enough to look and not to act', async () => {
+    await using admin = await start({ token: TOKEN });
+    const basic = { Authorization: `Basic ${Buffer.from(`anybody:${TOKEN}`).toString('base64')}` };
+    expect(await ask(admin.address, '/', { headers: basic })).toMatchObject({ status: 200 });
+    const drain = { method: 'POST', headers: basic };
+    expect(await ask(admin.address, '/api/v1/backends/web/av-1/drain', drain)).toMatchObject({ status: 401 });
   });
 
   test.each(['', 'Bearer', `Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, `Basic ${TOKEN}`, 'Bearer \u00ff'])(
