@@ -38,8 +38,11 @@ const CHANGES: ReadonlySet<LogEventName> = new Set<LogEventName>([
   'resolve-recovered',
   'worker-died',
   'worker-started',
-  'revocation-lists-read',
-  'revocation-lists-failed',
+  'certificates-read',
+  'certificates-failed',
+  'reloaded',
+  'reload-failed',
+  'backend-weight',
   'address-blocked',
   'address-unblocked',
 ]);
