@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
+import { CounterTotals } from '../src/observe/counter-totals.ts';
 import { createCounterBuffer, createCounterLayout, WorkerCounters } from '../src/observe/counters.ts';
 import {
   BACKEND_RESULTS,
@@ -47,8 +48,7 @@ describe('docs/metrics.md', () => {
     const buffer = createCounterBuffer(layout);
     const metrics = new Metrics({
       build: { version: '1', node: '1', openssl: '1' },
-      layout,
-      buffer,
+      totals: new CounterTotals(layout, buffer),
       sources: {
         connectionsActive: () => 0,
         backends: () => [{ name: 'b', state: 'up', active: 0 }],

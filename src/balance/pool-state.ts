@@ -1,34 +1,27 @@
 import { ChangeSignal } from './change-signal.ts';
 import { type MemberState, STATES } from './member-state.ts';
+import {
+  ACTIVE,
+  CONNECTIONS,
+  FAILURES,
+  LIMIT,
+  OPEN,
+  PoolLayout,
+  SATURATION,
+  SLOTS,
+  STATE,
+  TICKET,
+  VERSION,
+  WAITING,
+  WEIGHT,
+  WORKERS,
+} from './pool-layout.ts';
 import { lowerLimit } from './saturation.ts';
-import { SATURATION_WORDS, SaturationWords } from './saturation-words.ts';
+import { SaturationWords } from './saturation-words.ts';
 import { WorkerCounts } from './worker-counts.ts';
 
 /** Weights are kept in 256ths, so that a slow start has steps even for a weight of 1. */
 export const WEIGHT_UNIT = 256;
-
-const SLOTS = 0;
-const WORKERS = 1;
-const TICKET = 2;
-const VERSION = 3;
-const HEADER_WORDS = 4;
-
-/** Rows of one cell per worker that follow the header. */
-const CONNECTIONS = 0;
-const WAITING = 1;
-const HEADER_ROWS = 2;
-
-const STATE = 0;
-const WEIGHT = 1;
-const FAILURES = 2;
-const LIMIT = 3;
-const SATURATION = 4;
-const SLOT_WORDS = SATURATION + SATURATION_WORDS;
-
-/** Rows of one cell per worker that follow the words of a slot. `open` counts those in use and those that are idle. */
-const OPEN = 0;
-const ACTIVE = 1;
-const SLOT_ROWS = 2;
 
 /**
  * The part of one service's pool that must be exact in every thread, over one SharedArrayBuffer. The main thread writes
@@ -39,6 +32,7 @@ export class PoolState {
   readonly slots: number;
   readonly workers: number;
   readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #layout: PoolLayout;
   readonly #counts: WorkerCounts;
   readonly #saturation: SaturationWords;
   readonly #changes: ChangeSignal;
@@ -48,9 +42,10 @@ export class PoolState {
     this.#words = new Int32Array(buffer);
     this.slots = Atomics.load(this.#words, SLOTS);
     this.workers = Atomics.load(this.#words, WORKERS);
-    if (this.slots < 1 || this.workers < 1 || this.#words.length !== wordCount(this.slots, this.workers)) {
+    if (this.slots < 1 || this.workers < 1 || this.#words.length !== PoolLayout.wordCount(this.slots, this.workers)) {
       throw new RangeError('this buffer was not made by PoolState.create');
     }
+    this.#layout = new PoolLayout(this.slots, this.workers);
     this.#counts = new WorkerCounts(this.#words, this.workers);
     this.#saturation = new SaturationWords(this.#words);
     this.#changes = new ChangeSignal(this.#words, VERSION);
@@ -58,7 +53,7 @@ export class PoolState {
 
   /** Makes a pool in which every slot is `unused`. */
   static create(slots: number, workers: number): PoolState {
-    const buffer = new SharedArrayBuffer(wordCount(slots, workers) * Int32Array.BYTES_PER_ELEMENT);
+    const buffer = new SharedArrayBuffer(PoolLayout.wordCount(slots, workers) * Int32Array.BYTES_PER_ELEMENT);
     const words = new Int32Array(buffer);
     words[SLOTS] = slots;
     words[WORKERS] = workers;
@@ -77,7 +72,7 @@ export class PoolState {
   /** A slot that is not up forgets its saturation: what comes back may be another machine. */
   setState(slot: number, state: MemberState): void {
     this.#store(slot, STATE, STATES.indexOf(state));
-    if (state !== 'up') this.#saturation.clear(this.#record(slot) + SATURATION);
+    if (state !== 'up') this.#saturation.clear(this.#layout.record(slot) + SATURATION);
     this.#wakeWaiters();
   }
 
@@ -92,7 +87,7 @@ export class PoolState {
 
   /** Connections that may be open to this slot now, 0 for any number: its own limit, or less while it is saturated. */
   limitOf(slot: number): number {
-    return lowerLimit(this.#load(slot, LIMIT), this.#saturation.capOf(this.#record(slot) + SATURATION));
+    return lowerLimit(this.#load(slot, LIMIT), this.#saturation.capOf(this.#layout.record(slot) + SATURATION));
   }
 
   /** The slot's own limit, whatever its saturation; 0: none. */
@@ -108,12 +103,12 @@ export class PoolState {
 
   /** Connections to this slot that are in use, over all workers. */
   activeOf(slot: number): number {
-    return this.#counts.sum(this.#slotRow(slot, ACTIVE));
+    return this.#counts.sum(this.#layout.slotRow(slot, ACTIVE));
   }
 
   /** Connections to this slot that are in use or idle, over all workers. */
   openOf(slot: number): number {
-    return this.#counts.sum(this.#slotRow(slot, OPEN));
+    return this.#counts.sum(this.#layout.slotRow(slot, OPEN));
   }
 
   /** Connections to this slot that are open and not in use, over all workers. */
@@ -124,7 +119,10 @@ export class PoolState {
 
   /** Whether this worker has an idle connection to the slot. */
   hasIdle(slot: number, worker: number): boolean {
-    return this.#counts.of(this.#slotRow(slot, OPEN), worker) > this.#counts.of(this.#slotRow(slot, ACTIVE), worker);
+    return (
+      this.#counts.of(this.#layout.slotRow(slot, OPEN), worker) >
+      this.#counts.of(this.#layout.slotRow(slot, ACTIVE), worker)
+    );
   }
 
   /**
@@ -132,54 +130,54 @@ export class PoolState {
    * for the last place both may be refused, never both let in.
    */
   acquire(slot: number, limit: number, worker: number): boolean {
-    const row = this.#slotRow(slot, OPEN);
+    const row = this.#layout.slotRow(slot, OPEN);
     if (!this.#counts.tryAdd(row, worker, limit)) {
       // Somebody else may have been refused only because this attempt was counted, and would wait for nothing.
       if (this.#counts.sum(row) < limit) this.#wakeWaiters();
       return false;
     }
-    this.#counts.add(this.#slotRow(slot, ACTIVE), worker);
+    this.#counts.add(this.#layout.slotRow(slot, ACTIVE), worker);
     return true;
   }
 
   /** A connection in use has closed. */
   release(slot: number, worker: number): void {
-    this.#counts.subtract(this.#slotRow(slot, ACTIVE), worker);
-    this.#counts.subtract(this.#slotRow(slot, OPEN), worker);
+    this.#counts.subtract(this.#layout.slotRow(slot, ACTIVE), worker);
+    this.#counts.subtract(this.#layout.slotRow(slot, OPEN), worker);
     this.#wakeWaiters();
   }
 
   /** An idle connection of this worker goes into use. */
   takeIdle(slot: number, worker: number): void {
     this.#requireIdle(slot, worker);
-    this.#counts.add(this.#slotRow(slot, ACTIVE), worker);
+    this.#counts.add(this.#layout.slotRow(slot, ACTIVE), worker);
   }
 
   /** A connection in use becomes idle; it goes on counting as open. */
   giveIdle(slot: number, worker: number): void {
-    this.#counts.subtract(this.#slotRow(slot, ACTIVE), worker);
+    this.#counts.subtract(this.#layout.slotRow(slot, ACTIVE), worker);
     this.#wakeWaiters();
   }
 
   /** An idle connection of this worker has closed. */
   dropIdle(slot: number, worker: number): void {
     this.#requireIdle(slot, worker);
-    this.#counts.subtract(this.#slotRow(slot, OPEN), worker);
+    this.#counts.subtract(this.#layout.slotRow(slot, OPEN), worker);
     this.#wakeWaiters();
   }
 
   /** Connections that all workers hold to the whole service. */
   connections(): number {
-    return this.#counts.sum(this.#headerRow(CONNECTIONS));
+    return this.#counts.sum(this.#layout.headerRow(CONNECTIONS));
   }
 
   /** Counts one more connection to the service unless that makes more than `limit` (0: no limit). */
   acquireConnection(limit: number, worker: number): boolean {
-    return this.#counts.tryAdd(this.#headerRow(CONNECTIONS), worker, limit);
+    return this.#counts.tryAdd(this.#layout.headerRow(CONNECTIONS), worker, limit);
   }
 
   releaseConnection(worker: number): void {
-    this.#counts.subtract(this.#headerRow(CONNECTIONS), worker);
+    this.#counts.subtract(this.#layout.headerRow(CONNECTIONS), worker);
   }
 
   /**
@@ -187,19 +185,19 @@ export class PoolState {
    * Wakes the others, so that a worker with idle connections learns that somebody else is in want of them.
    */
   enqueue(limit: number, worker: number): boolean {
-    if (limit === 0 || !this.#counts.tryAdd(this.#headerRow(WAITING), worker, limit)) return false;
+    if (limit === 0 || !this.#counts.tryAdd(this.#layout.headerRow(WAITING), worker, limit)) return false;
     this.wake();
     return true;
   }
 
   /** One that waited got a place or gave up. */
   dequeue(worker: number): void {
-    this.#counts.subtract(this.#headerRow(WAITING), worker);
+    this.#counts.subtract(this.#layout.headerRow(WAITING), worker);
   }
 
   /** How many wait for a place, over all workers. */
   queued(): number {
-    return this.#counts.sum(this.#headerRow(WAITING));
+    return this.#counts.sum(this.#layout.headerRow(WAITING));
   }
 
   /**
@@ -215,18 +213,35 @@ export class PoolState {
     this.#changes.raise();
   }
 
+  /** Takes over what an earlier pool still holds, in place of what was taken over before. */
+  carry(earlier: PoolState, slotOf: (slot: number) => number | undefined): void {
+    const counts = this.#counts;
+    counts.carry(this.#layout.headerRow(CONNECTIONS), earlier.connections());
+    const held = new Map<number, number>();
+    for (let slot = 0; slot < earlier.slots; slot += 1) {
+      const own = slotOf(slot);
+      if (own !== undefined) held.set(own, (held.get(own) ?? 0) + earlier.activeOf(slot));
+    }
+    for (let slot = 0; slot < this.slots; slot += 1) {
+      for (const row of [OPEN, ACTIVE]) counts.carry(this.#layout.slotRow(slot, row), held.get(slot) ?? 0);
+    }
+    this.#wakeWaiters();
+  }
+
+  /** Whether no worker counts anything here. */
+  isUnused(): boolean {
+    return this.#layout.rows().every((row) => this.#counts.sumOfWorkers(row) === 0);
+  }
+
   /** Gives back all that a worker held. Only for a worker that has ended: it must not count any more. */
   releaseWorker(worker: number): void {
-    for (let row = 0; row < HEADER_ROWS; row += 1) this.#counts.clear(this.#headerRow(row), worker);
-    for (let slot = 0; slot < this.slots; slot += 1) {
-      for (let row = 0; row < SLOT_ROWS; row += 1) this.#counts.clear(this.#slotRow(slot, row), worker);
-    }
+    for (const row of this.#layout.rows()) this.#counts.clear(row, worker);
     this.#wakeWaiters();
   }
 
   /** Records a connection that could not be opened. Returns how many have failed in a row, over all workers. */
   recordFailure(slot: number): number {
-    return Atomics.add(this.#words, this.#record(slot) + FAILURES, 1) + 1;
+    return Atomics.add(this.#words, this.#layout.record(slot) + FAILURES, 1) + 1;
   }
 
   /** Ends the run of failures. */
@@ -245,20 +260,20 @@ export class PoolState {
    * leaves it alone for `pauseMs`, where others can do the work. All threads must read `nowMs` from the same clock.
    */
   recordSaturation(slot: number, nowMs: number, pauseMs: number): void {
-    const at = this.#record(slot) + SATURATION;
+    const at = this.#layout.record(slot) + SATURATION;
     this.#saturation.pause(at, nowMs, pauseMs);
     this.#saturation.lower(at, nowMs, this.activeOf(slot));
   }
 
   /** The member did its work: gives back a part of what its saturation took, at most once a second. */
   recordAnswer(slot: number, nowMs: number): void {
-    const at = this.#record(slot) + SATURATION;
+    const at = this.#layout.record(slot) + SATURATION;
     if (this.#saturation.raise(at, nowMs, this.#load(slot, LIMIT))) this.#wakeWaiters();
   }
 
   /** Whether the member is to be left alone after a saturation. */
   isPaused(slot: number, nowMs: number): boolean {
-    return this.#saturation.isPaused(this.#record(slot) + SATURATION, nowMs);
+    return this.#saturation.isPaused(this.#layout.record(slot) + SATURATION, nowMs);
   }
 
   #wakeWaiters(): void {
@@ -271,28 +286,10 @@ export class PoolState {
   }
 
   #load(slot: number, word: number): number {
-    return Atomics.load(this.#words, this.#record(slot) + word);
+    return Atomics.load(this.#words, this.#layout.record(slot) + word);
   }
 
   #store(slot: number, word: number, value: number): void {
-    Atomics.store(this.#words, this.#record(slot) + word, value);
+    Atomics.store(this.#words, this.#layout.record(slot) + word, value);
   }
-
-  #record(slot: number): number {
-    if (!(slot >= 0 && slot < this.slots)) throw new RangeError(`no slot ${slot} in a pool of ${this.slots}`);
-    const slotLength = SLOT_WORDS + SLOT_ROWS * this.workers;
-    return HEADER_WORDS + HEADER_ROWS * this.workers + slot * slotLength;
-  }
-
-  #headerRow(row: number): number {
-    return HEADER_WORDS + row * this.workers;
-  }
-
-  #slotRow(slot: number, row: number): number {
-    return this.#record(slot) + SLOT_WORDS + row * this.workers;
-  }
-}
-
-function wordCount(slots: number, workers: number): number {
-  return HEADER_WORDS + HEADER_ROWS * workers + slots * (SLOT_WORDS + SLOT_ROWS * workers);
 }

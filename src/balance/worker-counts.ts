@@ -1,6 +1,7 @@
 /**
  * Counts kept as rows of one cell per worker, and read as the sum of a row. A worker touches only its own cells, so what
- * a worker held when it died is known exactly, wherever it was cut off.
+ * a worker held when it died is known exactly, wherever it was cut off. One more cell of each row is the main thread's:
+ * what sessions of an earlier configuration still hold.
  */
 export class WorkerCounts {
   readonly #words: Int32Array<SharedArrayBuffer>;
@@ -11,10 +12,25 @@ export class WorkerCounts {
     this.#workers = workers;
   }
 
+  /** How many cells a row has. */
+  static widthFor(workers: number): number {
+    return workers + 1;
+  }
+
   sum(row: number): number {
+    return this.sumOfWorkers(row) + Atomics.load(this.#words, row + this.#workers);
+  }
+
+  /** The sum without what was carried over. */
+  sumOfWorkers(row: number): number {
     let sum = 0;
     for (let worker = 0; worker < this.#workers; worker += 1) sum += Atomics.load(this.#words, row + worker);
     return sum;
+  }
+
+  /** Sets the main thread's cell. */
+  carry(row: number, count: number): void {
+    Atomics.store(this.#words, row + this.#workers, count);
   }
 
   of(row: number, worker: number): number {

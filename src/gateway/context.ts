@@ -31,6 +31,8 @@ export interface ServiceContext {
   selector: Selector<AddressedMember>;
   /** Replaced when ticket keys rotate or trust changes. */
   tls: ClientTls | undefined;
+  /** Equal while clients are judged alike. */
+  trustHash: string | undefined;
   /** By index of the backend; undefined where it speaks in clear. */
   readonly identities: readonly (BackendIdentity | undefined)[];
   /** Template of the page for what the gateway itself blocks; undefined: its own. */

@@ -21,29 +21,56 @@ const SHORTEST_SWEEP_MS = 5;
 
 /** One service in one worker: its listeners and its sessions. */
 export class Service implements AsyncDisposable {
-  readonly #context: ServiceContext;
+  #context: ServiceContext;
   /** Undefined for a tunnel. */
-  readonly #icap: IcapContext | undefined;
-  readonly #sourceList: SourceList;
+  #icap: IcapContext | undefined;
+  #sourceList: SourceList;
   /** Who may send PROXY headers. */
-  readonly #proxyList: SourceList;
-  readonly #listeners: Listener[] = [];
+  #proxyList: SourceList;
+  /** By the address really bound. */
+  readonly #listeners: Map<string, Listener> = new Map();
   readonly #sessions: Set<Session> = new Set();
   /** Accepted, and not yet known by their PROXY header. */
   readonly #anonymous: Set<Socket> = new Set();
-  readonly #sweeper: NodeJS.Timeout;
+  #sweeper: NodeJS.Timeout;
   #onEmpty: (() => void) | undefined;
 
   constructor(context: ServiceContext) {
-    const { allowFrom, denyFrom, proxyProtocol, timeouts } = context.config;
+    const { allowFrom, denyFrom, proxyProtocol } = context.config;
     this.#context = context;
     this.#icap = context.config.protocol === 'icap' ? createIcapContext(context) : undefined;
     this.#sourceList = SourceList.from({ allow: allowFrom, deny: denyFrom });
     this.#proxyList = SourceList.from({ allow: proxyProtocol.from, deny: [] });
-    const { idleMs, requestHeaderMs, bodyIdleMs, responseMs, totalMs } = timeouts;
+    this.#sweeper = this.#startSweeper();
+  }
+
+  /**
+   * Takes another configuration. Listeners stay as they are; what has begun is finished by the old rules, unless it is
+   * the client's trust that was withdrawn. New connections, and new requests of old ones, go by the new rules.
+   */
+  update(context: ServiceContext): void {
+    const { allowFrom, denyFrom, proxyProtocol, protocol } = context.config;
+    this.#context = context;
+    this.#icap?.connections[Symbol.dispose]();
+    // Sessions of the other protocol may still be open, and ask for what they know.
+    this.#icap = protocol === 'icap' || this.#icap !== undefined ? createIcapContext(context) : undefined;
+    this.#sourceList = SourceList.from({ allow: allowFrom, deny: denyFrom });
+    this.#proxyList = SourceList.from({ allow: proxyProtocol.from, deny: [] });
+    clearInterval(this.#sweeper);
+    this.#sweeper = this.#startSweeper();
+    this.reconsider();
+  }
+
+  /** What the service trusts has changed: ends the sessions of clients that would not be let in any more. */
+  reconsider(): void {
+    for (const session of [...this.#sessions]) session.reconsider(this.#context);
+  }
+
+  #startSweeper(): NodeJS.Timeout {
+    const { idleMs, requestHeaderMs, bodyIdleMs, responseMs, totalMs } = this.#context.config.timeouts;
     const limits = this.#icap === undefined ? [idleMs] : [idleMs, requestHeaderMs, bodyIdleMs, responseMs, totalMs];
     const intervalMs = Math.max(SHORTEST_SWEEP_MS, Math.min(LONGEST_SWEEP_MS, Math.min(...limits) / 4));
-    this.#sweeper = setInterval(() => this.#sweep(), intervalMs);
+    return setInterval(() => this.#sweep(), intervalMs);
   }
 
   /** Starts to accept at one address; returns the one really bound. Throws `ICAPGW_LISTEN`. */
@@ -59,8 +86,26 @@ export class Service implements AsyncDisposable {
       onConnection: (socket) => this.#accept(socket, isUnix),
       onError: (error) => this.#acceptFailed(address, error),
     });
-    this.#listeners.push(listener);
+    this.#listeners.set(formatAddress(listener.address), listener);
     return listener.address;
+  }
+
+  /** Where it accepts. */
+  get addresses(): readonly Address[] {
+    return [...this.#listeners.values()].map(({ address }) => address);
+  }
+
+  /** Whether it accepts at this address already. */
+  isListening(address: Address): boolean {
+    return this.#listeners.has(formatAddress(address));
+  }
+
+  /** Ends accepting at all other addresses than these. */
+  async listenOnly(addresses: readonly Address[]): Promise<void> {
+    const kept = new Set(addresses.map(formatAddress));
+    const ended = [...this.#listeners].filter(([address]) => !kept.has(address));
+    for (const [address] of ended) this.#listeners.delete(address);
+    await Promise.all(ended.map(([, listener]) => listener[Symbol.asyncDispose]()));
   }
 
   /** Replaces what is known of the backends' paths. */
@@ -70,7 +115,7 @@ export class Service implements AsyncDisposable {
 
   /** Ends accepting. Resolves when the last session has ended by itself or was cut. */
   async drain(): Promise<void> {
-    await Promise.all(this.#listeners.splice(0).map((listener) => listener[Symbol.asyncDispose]()));
+    await this.listenOnly([]);
     for (const socket of this.#anonymous) socket.destroy();
     for (const session of [...this.#sessions]) session.drain();
     if (this.#sessions.size === 0) return;
@@ -182,7 +227,7 @@ export class Service implements AsyncDisposable {
     const session =
       this.#icap === undefined
         ? new TunnelSession({ service, client, onGone })
-        : new IcapSession({ context: this.#icap, client, onGone });
+        : new IcapSession({ context: () => this.#icap as IcapContext, client, onGone });
     this.#sessions.add(session);
     session.start();
   }

@@ -13,6 +13,8 @@ export interface Session {
   sweep(nowMs: number): void;
   /** Ends as soon as nothing is lost by it. */
   drain(): void;
+  /** What the service trusts has changed: ends a client that would not be let in any more. */
+  reconsider(service: ServiceContext): void;
   /** Ends now. */
   cut(reason: CutReason): void;
   describe(): ConnectionEntry;

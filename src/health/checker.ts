@@ -39,6 +39,9 @@ export interface MemberStatus {
   readonly state: WatchedState;
   /** Epoch milliseconds. */
   readonly sinceMs: number;
+  /** Of the last change of state; undefined while there was none. */
+  readonly reason: string | undefined;
+  readonly weight: number;
   /** Undefined before the first probe, and where there are none. */
   readonly lastProbe: ProbeResult | undefined;
 }
@@ -56,6 +59,8 @@ export interface CheckerOptions {
   readonly random: () => number;
   /** Wishes of the operator that are in force from the start, by the name of the backend. */
   readonly administrative: ReadonlyMap<string, AdministrativeState>;
+  /** Whether a member that is new here is known to be down already. */
+  readonly isKnownDown?: (member: CheckedMember) => boolean;
   readonly onStateChange: (change: StateChange) => void;
   readonly onCheck: (check: Check) => void;
 }
@@ -67,6 +72,8 @@ export interface CheckerOptions {
 export class Checker implements Disposable {
   readonly #options: CheckerOptions;
   readonly #administrative: Map<string, AdministrativeState>;
+  /** Set by the operator, by the name of the backend. */
+  readonly #weights: Map<string, number> = new Map();
   readonly #watched: Map<number, { member: CheckedMember; readonly watch: MemberWatch }> = new Map();
 
   constructor(options: CheckerOptions) {
@@ -90,7 +97,7 @@ export class Checker implements Disposable {
         this.#watched.set(member.slot, { member, watch: this.#startWatch(member) });
       } else {
         known.member = member;
-        known.watch.setWeight(member.weight);
+        known.watch.setWeight(this.#weightOf(member));
       }
     }
   }
@@ -100,6 +107,14 @@ export class Checker implements Disposable {
     this.#administrative.set(backendName, wish);
     for (const { member, watch } of this.#watched.values()) {
       if (member.backendName === backendName) watch.setAdministrative(wish);
+    }
+  }
+
+  /** Gives all members of a backend, and those it gets later, another weight than the configured one. */
+  setWeight(backendName: string, weight: number): void {
+    this.#weights.set(backendName, weight);
+    for (const { member, watch } of this.#watched.values()) {
+      if (member.backendName === backendName) watch.setWeight(weight);
     }
   }
 
@@ -134,8 +149,15 @@ export class Checker implements Disposable {
       address: member.addressText,
       state: watch.state,
       sinceMs: watch.sinceMs,
+      reason: watch.reason,
+      weight: watch.weight,
       lastProbe: watch.lastResult,
     }));
+  }
+
+  /** Stops all probes and timers. The slots stay as they are: others still choose by them. */
+  retire(): void {
+    for (const { watch } of this.#watched.values()) watch.stop();
   }
 
   /** Stops all probes and timers. The slots become unused. */
@@ -143,12 +165,18 @@ export class Checker implements Disposable {
     this.setMembers([]);
   }
 
-  #startWatch(member: CheckedMember): MemberWatch {
+  #weightOf({ backendName, weight }: CheckedMember): number {
+    return this.#weights.get(backendName) ?? weight;
+  }
+
+  #startWatch(checked: CheckedMember): MemberWatch {
+    const member = { ...checked, weight: this.#weightOf(checked) };
     const { state, settings, random, onCheck, onStateChange } = this.#options;
     const { slot, backendName: backend, addressText: address, probe } = member;
     const administrative = this.#administrative.get(backend) ?? 'ready';
     return new MemberWatch({
       ...{ member, probe, administrative, state, settings, random },
+      isKnownDown: this.#options.isKnownDown?.(member) === true,
       onResult: (result) => {
         onCheck({ backend, address, result: result.ok ? 'success' : result.reason, seconds: result.ms / 1000 });
       },

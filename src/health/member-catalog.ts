@@ -61,6 +61,11 @@ export class MemberCatalog implements Disposable {
     this.#schedule();
   }
 
+  /** Asks for it no more. */
+  remove(path: string): void {
+    this.#entries.delete(path);
+  }
+
   entryOf(path: string): CatalogEntry | undefined {
     return this.#entries.get(path);
   }

@@ -33,6 +33,8 @@ export interface MemberWatchOptions {
   /** Undefined: the member is taken to be well until its connections fail. */
   readonly probe: Probe | undefined;
   readonly administrative: AdministrativeState;
+  /** Begins down, as it was known before; it takes `rise` good probes to come up. */
+  readonly isKnownDown: boolean;
   readonly state: PoolState;
   readonly settings: WatchSettings;
   /** As Math.random. */
@@ -57,6 +59,7 @@ export class MemberWatch implements Disposable {
   #lastResult: ProbeResult | undefined;
   #visible: WatchedState;
   #sinceMs = Date.now();
+  #reason: string | undefined;
   #loop: Disposable | undefined;
   #ramp: Disposable | undefined;
   #ejection: 'none' | 'running' | 'over' = 'none';
@@ -68,6 +71,7 @@ export class MemberWatch implements Disposable {
     this.#slot = member.slot;
     this.#configuredWeight = member.weight;
     this.#administrative = administrative;
+    if (options.isKnownDown) this.#health = new HealthState({ rise: settings.rise, fall: settings.fall }, false);
     this.#ejections = new EjectionRecord(settings.ejectMs);
     this.#visible = this.#due();
     state.recordSuccess(this.#slot);
@@ -84,6 +88,16 @@ export class MemberWatch implements Disposable {
   /** Epoch milliseconds of the last change of `state`. */
   get sinceMs(): number {
     return this.#sinceMs;
+  }
+
+  /** Why `state` is what it is; undefined while it never changed. */
+  get reason(): string | undefined {
+    return this.#reason;
+  }
+
+  /** As configured, or set by an operator; while it starts slowly it gets less. */
+  get weight(): number {
+    return this.#configuredWeight;
   }
 
   get lastResult(): ProbeResult | undefined {
@@ -119,11 +133,16 @@ export class MemberWatch implements Disposable {
     this.#publish(`${reason}; ${sentence}`);
   }
 
-  /** Ends the watch and frees the slot. No callbacks any more. */
-  [Symbol.dispose](): void {
+  /** Ends the watch. No callbacks any more; the slot stays as it is. */
+  stop(): void {
     this.#stopLoop();
     clearTimeout(this.#ejectionTimer);
     this.#ramp?.[Symbol.dispose]();
+  }
+
+  /** Ends the watch and frees the slot. */
+  [Symbol.dispose](): void {
+    this.stop();
     this.#options.state.setState(this.#slot, 'unused');
   }
 
@@ -185,6 +204,7 @@ export class MemberWatch implements Disposable {
     if (from === to) return;
     this.#visible = to;
     this.#sinceMs = Date.now();
+    this.#reason = reason;
     this.#ramp?.[Symbol.dispose]();
     const isRecovery = from === 'down' && to === 'up';
     this.#ramp = startWeightRamp(isRecovery ? settings.slowStartMs : 0, (part) => this.#setWeightPart(part));

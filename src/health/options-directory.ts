@@ -43,6 +43,8 @@ export class OptionsDirectory implements Disposable {
   readonly #paths: Map<string, ReadonlySet<number> | undefined>;
   readonly #told: Set<string> = new Set();
   #seats: readonly Seat[] = [];
+  /** The oldest first. */
+  readonly #learned: Set<string> = new Set();
   #room = MAX_LEARNED;
   #hasIgnored = false;
 
@@ -76,16 +78,31 @@ export class OptionsDirectory implements Disposable {
   /** Asks for a path that a client named. Known ones cost nothing. */
   learn(path: string): void {
     if (this.#paths.has(path)) return;
-    if (this.#room === 0) {
+    if (this.#room === 0 && !this.#forgetDenied()) {
       if (!this.#hasIgnored) this.#options.onIgnored(path);
       this.#hasIgnored = true;
       return;
     }
     this.#room -= 1;
+    this.#learned.add(path);
     this.#paths.set(path, undefined);
     for (const { catalog } of this.#seats) catalog.add(path);
     // Where nobody can be asked, that is the answer.
     this.#changed(path);
+  }
+
+  /** Makes room by a path that nobody serves: clients invent those. */
+  #forgetDenied(): boolean {
+    for (const path of this.#learned) {
+      if (!this.#told.has(path) || this.#membersOf(path).some(({ options }) => options !== undefined)) continue;
+      this.#learned.delete(path);
+      this.#paths.delete(path);
+      this.#told.delete(path);
+      for (const { catalog } of this.#seats) catalog.remove(path);
+      this.#room += 1;
+      return true;
+    }
+    return false;
   }
 
   /** A member has come back: what it says may have changed. */

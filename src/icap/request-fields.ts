@@ -1,4 +1,4 @@
-import { checkField, type ParsedField } from './field.ts';
+import { checkField, listItems, type ParsedField } from './field.ts';
 import { REGENERATED_FIELDS } from './hop-by-hop.ts';
 import type { RequestHead } from './request-head.ts';
 import { AUTHENTICATED_USER, encodeUser } from './user.ts';
@@ -44,10 +44,21 @@ export function createRequestFields(rules: HeaderRules): (head: RequestHead, out
   return (head, out) => {
     let lines = `Host: ${out.authority}\r\n${allowLine(out)}`;
     if (out.preview !== undefined) lines += `Preview: ${out.preview}\r\n`;
-    lines += mapped.size === 0 ? keptLines(head.fields, dropped) : mappedLines(head.fields, dropped, mapped);
+    const left = withConnectionFields(dropped, head.fields);
+    lines += mapped.size === 0 ? keptLines(head.fields, left) : mappedLines(head.fields, left, mapped);
     if (setsClientIp && out.clientIp !== undefined) lines += `X-Client-IP: ${out.clientIp}\r\n`;
     return lines + setLines;
   };
+}
+
+/** What `Connection` names concerns this connection alone (RFC 9110 7.6.1). */
+function withConnectionFields(dropped: ReadonlySet<string>, fields: readonly ParsedField[]): ReadonlySet<string> {
+  for (const { key, value } of fields) {
+    if (key === 'connection' && value.toLowerCase() !== 'close') {
+      return new Set([...dropped, ...listItems(fields, 'connection')]);
+    }
+  }
+  return dropped;
 }
 
 interface Target {

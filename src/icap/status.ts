@@ -9,6 +9,7 @@ const REASONS: Readonly<Record<number, string>> = {
   404: 'ICAP Service Not Found',
   405: 'Method Not Allowed For Service',
   408: 'Request Timeout',
+  413: 'Request Too Large',
   500: 'Server Error',
   501: 'Method Not Implemented',
   502: 'Bad Gateway',

@@ -10,6 +10,7 @@ export type RelayEnd =
   | 'idle-timeout'
   | 'close-timeout'
   | 'drain'
+  | 'trust-withdrawn'
   | 'blocked'
   | 'error';
 

@@ -1,4 +1,4 @@
-import { type CounterLayout, SERVICE_SLOT_COUNT, SERVICE_SLOTS } from './counters.ts';
+import { type CounterLayout, SERVICE_SLOT_COUNT, SERVICE_SLOTS, sliceCount } from './counters.ts';
 import { answerSlot, ICAP_SLOTS } from './icap-slots.ts';
 import {
   BACKEND_RESULTS,
@@ -40,10 +40,21 @@ export interface HistogramTotals {
  * other may be an event apart, and none ever goes back.
  */
 export class CounterTotals {
-  readonly #layout: CounterLayout;
-  readonly #slots: Float64Array;
+  #layout: CounterLayout;
+  #slots: Float64Array;
 
   constructor(layout: CounterLayout, buffer: SharedArrayBuffer) {
+    this.#layout = layout;
+    this.#slots = new Float64Array(buffer);
+  }
+
+  /** Which services and backends there are, and in which order. */
+  get layout(): CounterLayout {
+    return this.#layout;
+  }
+
+  /** Reads from other memory from now on. What was counted before must have been carried into it. */
+  follow(layout: CounterLayout, buffer: SharedArrayBuffer): void {
     this.#layout = layout;
     this.#slots = new Float64Array(buffer);
   }
@@ -142,7 +153,7 @@ export class CounterTotals {
 
   #sumOfSlot(slot: number): number {
     let total = 0;
-    for (let worker = 0; worker < this.#layout.workers; worker += 1) {
+    for (let worker = 0; worker < sliceCount(this.#layout); worker += 1) {
       total += this.#slots[worker * this.#layout.sliceSlots + slot] ?? 0;
     }
     return total;

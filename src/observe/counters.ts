@@ -94,9 +94,14 @@ export function createCounterLayout(options: Pick<CounterLayout, 'services' | 'b
   return { services, backends, workers, backendStart, icapStart, sliceSlots };
 }
 
+/** One slice for each worker, and one of the main thread for what was counted under earlier configurations. */
+export function sliceCount({ workers }: CounterLayout): number {
+  return workers + 1;
+}
+
 /** Zeroed memory for every worker of a layout. It outlives each of them: a replacement goes on in the same slice. */
 export function createCounterBuffer(layout: CounterLayout): SharedArrayBuffer {
-  return new SharedArrayBuffer(layout.sliceSlots * layout.workers * Float64Array.BYTES_PER_ELEMENT);
+  return new SharedArrayBuffer(layout.sliceSlots * sliceCount(layout) * Float64Array.BYTES_PER_ELEMENT);
 }
 
 const CLOSED = indexesOf(CLOSE_REASONS);

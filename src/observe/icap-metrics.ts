@@ -15,8 +15,9 @@ import { SharedHistogram } from './shared-histogram.ts';
 const NO_BACKEND = 'none';
 
 /** Registers what is counted of ICAP transactions. Services that do not speak ICAP have no series here. */
-export function registerIcapMetrics({ registry, layout, totals, sources }: WorkerMetricsOptions): void {
-  const services = [...layout.services.entries()].filter(([index]) => sources.queueDepth(index) !== undefined);
+export function registerIcapMetrics({ registry, totals, sources }: WorkerMetricsOptions): void {
+  const services = (): [number, string][] =>
+    [...totals.layout.services.entries()].filter(([index]) => sources.queueDepth(index) !== undefined);
 
   registerCounter(
     registry,
@@ -24,8 +25,8 @@ export function registerIcapMetrics({ registry, layout, totals, sources }: Worke
     'ICAP requests answered, by backend and status; a series appears with its first answer.',
     ['service', 'method', 'backend', 'status'],
     (add) => {
-      for (const [index, service] of services) {
-        const names = [[undefined, NO_BACKEND] as const, ...(layout.backends[index] ?? []).entries()];
+      for (const [index, service] of services()) {
+        const names = [[undefined, NO_BACKEND] as const, ...(totals.layout.backends[index] ?? []).entries()];
         for (const [position, backend] of names) {
           for (const method of ICAP_METHODS) {
             for (const status of ICAP_STATUSES) {
@@ -43,7 +44,7 @@ export function registerIcapMetrics({ registry, layout, totals, sources }: Worke
     'ICAP requests with content that ended, by what became of the content.',
     ['service', 'method', 'verdict'],
     (add) => {
-      for (const [index, service] of services) {
+      for (const [index, service] of services()) {
         for (const method of CONTENT_METHODS) {
           for (const verdict of VERDICTS) {
             add({ service, method, verdict }, totals.icapVerdicts(index, method, verdict));
@@ -59,7 +60,7 @@ export function registerIcapMetrics({ registry, layout, totals, sources }: Worke
     buckets: ICAP_BUCKETS_SECONDS,
     registry,
     read: () =>
-      services.flatMap(([index, service]) =>
+      services().flatMap(([index, service]) =>
         CONTENT_METHODS.map((method) => ({ labels: { service, method }, totals: totals.icapSeconds(index, method) })),
       ),
   });
@@ -69,7 +70,7 @@ export function registerIcapMetrics({ registry, layout, totals, sources }: Worke
     'ICAP requests sent once more, by reason.',
     ['service', 'reason'],
     (add) => {
-      for (const [index, service] of services) {
+      for (const [index, service] of services()) {
         for (const reason of RETRY_REASONS) add({ service, reason }, totals.icapRetries(index, reason));
       }
     },
@@ -80,7 +81,7 @@ export function registerIcapMetrics({ registry, layout, totals, sources }: Worke
     'ICAP requests whose content passed without a verdict, by rule.',
     ['service', 'rule'],
     (add) => {
-      for (const [index, service] of services) {
+      for (const [index, service] of services()) {
         for (const rule of BYPASS_RULES) add({ service, rule }, totals.icapBypassed(index, rule));
       }
     },
@@ -91,7 +92,7 @@ export function registerIcapMetrics({ registry, layout, totals, sources }: Worke
     'ICAP requests that wait for a connection to a backend.',
     ['service'],
     (set) => {
-      for (const [index, service] of services) set({ service }, sources.queueDepth(index) ?? 0);
+      for (const [index, service] of services()) set({ service }, sources.queueDepth(index) ?? 0);
     },
   );
 }

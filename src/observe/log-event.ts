@@ -157,11 +157,15 @@ export interface LogEvents extends IcapLogEvents {
   readonly 'notify-failed': { readonly detail: string };
   /** A worker is silent: the watchdog is not fed until it answers. */
   readonly 'workers-silent': { readonly ms: number };
-  readonly 'revocation-lists-read': { readonly service: string };
+  readonly 'certificates-read': { readonly service: string };
   /** What was read before stays in force. */
-  readonly 'revocation-lists-failed': { readonly service: string; readonly detail: string };
-  /** SIGHUP came, and this version cannot take a new configuration without a restart. */
-  readonly 'reload-unavailable': { readonly file: string };
+  readonly 'certificates-failed': { readonly service: string; readonly detail: string };
+  /** Another configuration is in force. */
+  readonly reloaded: { readonly file: string; readonly services: number; readonly ms: number };
+  /** The configuration before stays in force. */
+  readonly 'reload-failed': { readonly file: string; readonly detail: string };
+  /** What the new configuration says there takes effect with the next start only. */
+  readonly 'restart-needed': { readonly keys: readonly string[] };
   readonly 'log-reopened': { readonly file: string };
   readonly 'log-lines-lost': { readonly count: number; readonly file: string };
   readonly 'access-log-failed': { readonly file: string; readonly detail: string };

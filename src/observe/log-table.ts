@@ -220,16 +220,31 @@ const EVENTS: EventTable = {
       `a worker has not answered for ${ms} ms: the watchdog is not fed, and the service manager will restart the gateway`,
     told: ['ms'],
   },
-  'revocation-lists-read': { level: 'notice', text: () => 'revocation lists read again: they changed', told: [] },
-  'revocation-lists-failed': {
+  'certificates-read': {
+    level: 'notice',
+    text: () => 'certificates, keys and lists read again: they changed',
+    told: [],
+  },
+  'certificates-failed': {
     level: 'error',
-    text: ({ detail }) => `changed revocation lists cannot be used, those read before stay in force: ${detail}`,
+    text: ({ detail }) =>
+      `changed certificates, keys or lists cannot be used, those read before stay in force: ${detail}`,
     told: ['detail'],
   },
-  'reload-unavailable': {
+  reloaded: {
+    level: 'notice',
+    text: ({ file, services, ms }) => `configuration reloaded from ${file} in ${ms} ms: services ${services}`,
+    told: ['file', 'services', 'ms'],
+  },
+  'reload-failed': {
+    level: 'error',
+    text: ({ file, detail }) => `${file} not reloaded: ${detail}`,
+    told: ['file', 'detail'],
+  },
+  'restart-needed': {
     level: 'warning',
-    text: ({ file }) => `SIGHUP: this version cannot reload ${file} while it runs; restart it to apply changes`,
-    told: ['file'],
+    text: ({ keys }) => `takes effect with the next start only: ${keys.join(', ')}`,
+    told: ['keys'],
   },
   'log-reopened': { level: 'notice', text: ({ file }) => `log file ${file} reopened`, told: ['file'] },
   'log-lines-lost': {

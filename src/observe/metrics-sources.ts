@@ -1,6 +1,5 @@
 import type { Registry } from 'prom-client';
 import type { CounterTotals } from './counter-totals.ts';
-import type { CounterLayout } from './counters.ts';
 import type { BackendStateLabel } from './labels.ts';
 
 /** A backend as the metrics show it. One that resolved to several addresses is one backend, up if any of them is. */
@@ -21,7 +20,7 @@ export interface MetricsSources {
 
 export interface WorkerMetricsOptions {
   readonly registry: Registry;
-  readonly layout: CounterLayout;
+  /** Knows the services and backends there are at the moment of a scrape. */
   readonly totals: CounterTotals;
   readonly sources: MetricsSources;
 }

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { CounterTotals } from './counter-totals.ts';
+import type { CounterTotals } from './counter-totals.ts';
 import type { CounterLayout } from './counters.ts';
 import {
   type CertificateKind,
@@ -20,8 +20,7 @@ export interface CertificateExpiry {
 
 export interface MetricsOptions {
   readonly build: { readonly version: string; readonly node: string; readonly openssl: string };
-  readonly layout: CounterLayout;
-  readonly buffer: SharedArrayBuffer;
+  readonly totals: CounterTotals;
   readonly sources: MetricsSources;
 }
 
@@ -47,8 +46,10 @@ export class Metrics {
   readonly #lastReload: Gauge;
   readonly #lastReloadSuccessful: Gauge;
   readonly #workerRestarts: Counter;
+  /** Services and backends that have their series. */
+  readonly #known: Set<string> = new Set();
 
-  constructor({ build, layout, buffer, sources }: MetricsOptions) {
+  constructor({ build, totals, sources }: MetricsOptions) {
     const registry = this.registry;
     const registers = [registry];
     new Gauge({
@@ -57,7 +58,7 @@ export class Metrics {
       labelNames: ['version', 'node', 'openssl'],
       registers,
     }).set(build, 1);
-    registerWorkerMetrics({ registry, layout, totals: new CounterTotals(layout, buffer), sources });
+    registerWorkerMetrics({ registry, totals, sources });
     this.#certificateExpiry = new Gauge({
       name: 'icapgw_certificate_expiry_timestamp_seconds',
       help: 'When the first certificate or revocation list of this kind expires.',
@@ -99,7 +100,9 @@ export class Metrics {
       help: 'Workers replaced after they died.',
       registers,
     });
-    this.#startAtZero(layout);
+    this.#lastReload.setToCurrentTime();
+    for (const result of RELOAD_RESULTS) this.#reloads.inc({ result }, 0);
+    this.startAtZero(totals.layout);
     // A sample every 100 ms instead of 10: an idle gateway need not wake up 100 times a second to measure itself.
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
     for (const name of UNWANTED_DEFAULTS) registry.removeSingleMetric(name);
@@ -134,14 +137,15 @@ export class Metrics {
     return this.registry.metrics();
   }
 
-  /** A series that appears with its first event hides that event from `rate()`, so closed sets are there from the start. */
-  #startAtZero(layout: CounterLayout): void {
-    this.#lastReload.setToCurrentTime();
-    for (const result of RELOAD_RESULTS) this.#reloads.inc({ result }, 0);
+  /**
+   * Makes the series of backends that have none yet: one that appears with its first event hides that event from `rate()`.
+   */
+  startAtZero(layout: CounterLayout): void {
     for (const [index, service] of layout.services.entries()) {
       for (const backend of layout.backends[index] ?? []) {
         for (const result of HEALTH_CHECK_RESULTS) this.#healthChecks.inc({ service, backend, result }, 0);
-        this.#healthCheckSeconds.zero({ service, backend });
+        if (!this.#known.has(`${service} ${backend}`)) this.#healthCheckSeconds.zero({ service, backend });
+        this.#known.add(`${service} ${backend}`);
       }
     }
   }

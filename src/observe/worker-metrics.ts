@@ -15,8 +15,8 @@ import { SharedHistogram } from './shared-histogram.ts';
 
 /** Registers what the workers count and hold. Nothing is kept here: every value is read when it is scraped. */
 export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
-  const { registry, layout, totals, sources } = options;
-  const services = [...layout.services.entries()];
+  const { registry, totals, sources } = options;
+  const services = (): ArrayIterator<[number, string]> => totals.layout.services.entries();
   const perService = <L extends string>(
     name: string,
     help: string,
@@ -24,7 +24,7 @@ export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
     sample: (add: Add<L | 'service'>, service: string, index: number) => void,
   ): void => {
     registerCounter(registry, name, help, ['service', ...labelNames], (add: Add<L | 'service'>) => {
-      for (const [index, service] of services) sample(add, service, index);
+      for (const [index, service] of services()) sample(add, service, index);
     });
   };
   const perBackend = <L extends string>(
@@ -39,7 +39,7 @@ export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
       help,
       ['service', 'backend', ...labelNames],
       (set: Add<L | 'service' | 'backend'>) => {
-        for (const [index, service] of services) {
+        for (const [index, service] of services()) {
           for (const backend of sources.backends(index)) sample(set, service, backend);
         }
       },
@@ -50,7 +50,7 @@ export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
     add({ service }, totals.accepted(index)),
   );
   registerGauge(registry, 'icapgw_connections_active', 'Client connections open now.', ['service'], (set) => {
-    for (const [index, service] of services) set({ service }, sources.connectionsActive(index));
+    for (const [index, service] of services()) set({ service }, sources.connectionsActive(index));
   });
   perService(
     'icapgw_connections_closed_total',
@@ -105,7 +105,8 @@ export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
     buckets: HANDSHAKE_BUCKETS_SECONDS,
     labelNames: ['service'],
     registry,
-    read: () => services.map(([index, service]) => ({ labels: { service }, totals: totals.handshakeSeconds(index) })),
+    read: () =>
+      [...services()].map(([index, service]) => ({ labels: { service }, totals: totals.handshakeSeconds(index) })),
   });
 
   perBackend('icapgw_backend_up', '1 while the backend is in state up.', [], (set, service, { name, state }) =>
@@ -130,7 +131,7 @@ export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
     'Attempts to connect the backend for a client, by result.',
     ['backend', 'result'],
     (add, service, index) => {
-      for (const [position, backend] of (layout.backends[index] ?? []).entries()) {
+      for (const [position, backend] of (totals.layout.backends[index] ?? []).entries()) {
         for (const result of BACKEND_RESULTS) {
           add({ service, backend, result }, totals.backendAttempts(index, position, result));
         }

@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Address } from '../config/config.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
-import type { FromWorker, ToWorker, WorkerSnapshot } from './snapshot.ts';
+import type { FromWorker, GenerationSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
 
 export interface CrewOptions {
   readonly size: number;
@@ -9,9 +9,9 @@ export interface CrewOptions {
   readonly snapshot: (workerIndex: number, eventPort: MessagePort) => WorkerSnapshot;
   /** The other end of a worker's way to the logs. */
   readonly onEventPort: (port: MessagePort) => void;
-  readonly onFailures: (service: number, slot: number) => void;
+  readonly onFailures: (generation: number, service: number, slot: number) => void;
   /** A client asked for a path of the backends that is not known yet. */
-  readonly onLearn: (service: number, path: string) => void;
+  readonly onLearn: (generation: number, service: number, path: string) => void;
   /** A worker ended that should not have: called before its replacement starts. */
   readonly onDeath: (workerIndex: number, detail: string) => void;
   readonly onReplaced: (workerIndex: number) => void;
@@ -59,6 +59,35 @@ export class Crew implements AsyncDisposable {
     return this.#addresses;
   }
 
+  /**
+   * Lets all workers take over another configuration. Returns the addresses really bound. Throws `ICAPGW_LISTEN` where
+   * one cannot be had: then the first worker, which is asked alone, has changed nothing, and the others know of nothing.
+   */
+  async reload(
+    next: GenerationSnapshot,
+    addresses: readonly (readonly Address[])[],
+  ): Promise<readonly (readonly Address[])[]> {
+    const reusePort = this.#options.size > 1;
+    const [first, ...others] = this.#workers.filter((worker) => worker !== undefined);
+    if (first === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
+    const bound = await this.#reloadOne(first, { type: 'reload', next, addresses, reusePort });
+    this.#addresses = bound;
+    const shared = withoutUnix(bound);
+    await Promise.all(
+      others.map((worker) => this.#reloadOne(worker, { type: 'reload', next, addresses: shared, reusePort })),
+    );
+    return bound;
+  }
+
+  async #reloadOne(worker: Worker, message: ToWorker): Promise<readonly (readonly Address[])[]> {
+    const reloaded = answerOf(worker, 'reloaded');
+    const failed = answerOf(worker, 'reload-failed');
+    worker.postMessage(message);
+    const answer = await Promise.race([reloaded, failed]);
+    if (answer?.type === 'reloaded') return answer.addresses;
+    throw new RuntimeError('ICAPGW_LISTEN', { detail: answer?.detail ?? 'a worker ended while it reloaded' });
+  }
+
   tell(message: ToWorker): void {
     for (const worker of this.#workers) worker?.postMessage(message);
   }
@@ -102,8 +131,8 @@ export class Crew implements AsyncDisposable {
       detail = messageOf(error);
     });
     worker.on('message', (message: FromWorker) => {
-      if (message.type === 'failures') onFailures(message.service, message.slot);
-      else if (message.type === 'learn') onLearn(message.service, message.path);
+      if (message.type === 'failures') onFailures(message.generation, message.service, message.slot);
+      else if (message.type === 'learn') onLearn(message.generation, message.service, message.path);
       else if (message.type === 'listen-failed') detail = message.detail;
     });
     const startedMs = performance.now();

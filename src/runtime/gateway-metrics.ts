@@ -1,15 +1,12 @@
-import type { Config } from '../config/config.ts';
-import type { CounterLayout } from '../observe/counters.ts';
+import type { CounterTotals } from '../observe/counter-totals.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { Pool } from './pool.ts';
+import type { Generation } from './generation.ts';
 
 export interface GatewayMetricsOptions {
-  readonly config: Config;
   readonly version: string;
-  readonly layout: CounterLayout;
-  readonly buffer: SharedArrayBuffer;
-  /** One for each service. */
-  readonly pools: readonly Pool[];
+  readonly totals: CounterTotals;
+  /** The configuration in force, and its pools. */
+  readonly current: () => Pick<Generation, 'config' | 'pools'>;
   readonly logLinesLost: () => number;
 }
 
@@ -38,22 +35,21 @@ export class GatewayMetrics {
 }
 
 async function load(options: GatewayMetricsOptions): Promise<Metrics> {
-  const { config, version, layout, buffer, pools, logLinesLost } = options;
+  const { version, totals, current, logLinesLost } = options;
   const { Metrics } = await import('../observe/metrics.ts');
   return new Metrics({
     build: { version, node: process.versions.node, openssl: process.versions.openssl },
-    layout,
-    buffer,
+    totals,
     sources: {
-      connectionsActive: (service) => pools[service]?.state.connections() ?? 0,
+      connectionsActive: (service) => current().pools[service]?.state.connections() ?? 0,
       backends: (service) =>
-        (config.services[service]?.backends ?? []).map(({ name }) => ({
+        (current().config.services[service]?.backends ?? []).map(({ name }) => ({
           name,
-          state: pools[service]?.stateOf(name) ?? 'down',
-          active: pools[service]?.activeOf(name) ?? 0,
+          state: current().pools[service]?.stateOf(name) ?? 'down',
+          active: current().pools[service]?.activeOf(name) ?? 0,
         })),
       queueDepth: (service) =>
-        config.services[service]?.protocol === 'icap' ? pools[service]?.state.queued() : undefined,
+        current().config.services[service]?.protocol === 'icap' ? current().pools[service]?.state.queued() : undefined,
       logLinesLost,
     },
   });

@@ -1,27 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
-import { formatAddress } from '../config/address.ts';
 import type { Address, Config } from '../config/config.ts';
 import { createResolver } from '../health/resolver.ts';
-import { assertFree } from '../net/listener.ts';
 import type { AccessLog } from '../observe/access-log.ts';
-import type { AdminServer } from '../observe/admin.ts';
 import { CounterTotals } from '../observe/counter-totals.ts';
-import { type CounterLayout, createCounterBuffer, createCounterLayout } from '../observe/counters.ts';
 import { receiveEvents } from '../observe/event-port.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { ReloadResult } from '../observe/reload-result.ts';
 import type { GatewayState, StatusSnapshot } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
+import { AdminSide } from './admin-side.ts';
 import { Crew } from './crew.ts';
-import { fileLimit, neededFiles } from './file-limit.ts';
 import { GatewayMetrics } from './gateway-metrics.ts';
-import { readiness, type StatusSources, snapshotStatus } from './gateway-status.ts';
+import type { RunningGateway } from './gateway-status.ts';
+import { Generation } from './generation.ts';
+import { Generations } from './generations.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
-import { Pool } from './pool.ts';
 import { dropPrivileges } from './privileges.ts';
-import type { WorkerSnapshot } from './snapshot.ts';
+import { assertNewAreFree, wantedAddresses } from './reload-address.ts';
+import { Reloader } from './reloader.ts';
+import { tellFileLimit, tellListening, tellStatistics } from './report.ts';
+import type { ToWorker, WorkerSnapshot } from './snapshot.ts';
 import { TrustKeeper } from './trust-keeper.ts';
 
 export interface GatewayOptions {
@@ -35,8 +36,6 @@ export interface GatewayOptions {
   readonly adminToken: string | undefined;
 }
 
-/** How long the first answers of name servers are waited for; later ones are used when they come. */
-const RESOLVE_PATIENCE_MS = 1000;
 /** How long the workers may take to cut what is left. */
 const CUT_PATIENCE_MS = 2000;
 const SOURCE_ENTRIES = 65_536;
@@ -45,64 +44,54 @@ const SOURCE_ENTRIES = 65_536;
 export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions;
   readonly #startedAtMs: number = Date.now();
-  readonly #layout: CounterLayout;
-  readonly #counterBuffer: SharedArrayBuffer;
   readonly #totals: CounterTotals;
   readonly #sourceMemory: SourceTableMemory;
   readonly #connectionIds: SharedArrayBuffer = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-  readonly #pools: readonly Pool[];
   readonly #crew: Crew;
-  readonly #trust: TrustKeeper;
+  readonly #admin: AdminSide;
   readonly #metrics: GatewayMetrics;
+  readonly #reloader: Reloader;
+  readonly #generations: Generations;
+  #trust: TrustKeeper;
   #state: GatewayState = 'starting';
-  #addresses: readonly (readonly Address[])[] = [];
-  #admin: AdminServer | undefined;
 
   private constructor(options: GatewayOptions) {
     const { config, log } = options;
     this.#options = options;
-    this.#layout = createCounterLayout({
-      services: config.services.map(({ name }) => name),
-      backends: config.services.map(({ backends }) => backends.map(({ name }) => name)),
-      workers: config.workers,
-    });
-    this.#counterBuffer = createCounterBuffer(this.#layout);
-    this.#totals = new CounterTotals(this.#layout, this.#counterBuffer);
     this.#sourceMemory = createSourceTable({ workerCount: config.workers, entryCount: SOURCE_ENTRIES });
-    const resolver = createResolver(config.resolver);
-    this.#pools = config.services.map(
-      (service, index) =>
-        new Pool({
-          config: service,
-          backendMaterial: options.material[index]?.backendMaterial ?? [],
-          workers: config.workers,
-          resolver,
-          log,
-          onMembers: (members) => this.#crew.tell({ type: 'members', service: index, members }),
-          onOptions: (paths) => this.#crew.tell({ type: 'options', service: index, paths }),
-          onCheck: (backend, result, seconds) =>
-            this.#metrics.tell((metrics) => metrics.healthCheck(service.name, backend, result, seconds)),
-        }),
-    );
+    this.#generations = new Generations(this.#createGeneration(config, options.material));
+    const { layout, buffer } = this.#current;
+    this.#totals = new CounterTotals(layout, buffer);
     this.#crew = new Crew({
       size: config.workers,
       snapshot: (workerIndex, eventPort) => this.#snapshotFor(workerIndex, eventPort),
       onEventPort: (port) => receiveEvents(port, log, options.access),
-      onFailures: (service, slot) => this.#pools[service]?.reportFailures(slot),
-      onLearn: (service, path) => this.#pools[service]?.learn(path),
+      onFailures: (generation, service, slot) =>
+        this.#generations.find(generation)?.pools[service]?.reportFailures(slot),
+      onLearn: (generation, service, path) => this.#generations.find(generation)?.pools[service]?.learn(path),
       onDeath: (worker, detail) => this.#workerDied(worker, detail),
       onReplaced: (worker) => log.log('worker-started', { worker }),
     });
-    this.#trust = new TrustKeeper({
-      config,
-      material: options.material,
-      log,
-      tell: (message) => this.#crew.tell(message),
-      onExpiries: (expiries) => this.#metrics.tell((metrics) => metrics.certificateExpiry(expiries)),
-    });
+    this.#trust = this.#createTrust(config, options.material, undefined);
     this.#metrics = new GatewayMetrics({
-      ...{ config, version: options.version, layout: this.#layout, buffer: this.#counterBuffer, pools: this.#pools },
+      version: options.version,
+      totals: this.#totals,
+      current: () => this.#current,
       logLinesLost: () => log.lostCount + (options.access?.lostCount ?? 0),
+    });
+    this.#admin = new AdminSide({
+      crew: this.#crew,
+      log,
+      running: () => this.#running(),
+      metricsText: () => this.#metrics.text(),
+      reload: () => this.requestReload(),
+    });
+    this.#reloader = new Reloader({
+      config,
+      cwd: process.cwd(),
+      log,
+      apply: (next, material) => this.reload(next, material),
+      onResult: (isSuccess) => this.#metrics.tell((metrics) => metrics.configReload(isSuccess ? 'success' : 'failure')),
     });
   }
 
@@ -120,17 +109,17 @@ export class Gateway implements AsyncDisposable {
 
   /** The addresses really bound, service by service. */
   get addresses(): readonly (readonly Address[])[] {
-    return this.#addresses;
+    return this.#current.addresses;
   }
 
   /** `http://127.0.0.1:9344`; undefined where there is no admin endpoint. */
   get adminUrl(): string | undefined {
-    return this.#admin === undefined ? undefined : `http://${this.#admin.address}`;
+    return this.#admin.address && `http://${this.#admin.address}`;
   }
 
   /** What the status page shows. */
   status(): StatusSnapshot {
-    return snapshotStatus(this.#statusSources());
+    return this.#admin.status();
   }
 
   /** Resolves when every worker has answered: none is stuck. */
@@ -148,9 +137,10 @@ export class Gateway implements AsyncDisposable {
    * sessions were.
    */
   async drain(deadline: AbortSignal): Promise<number> {
-    const { config, log } = this.#options;
+    const { log } = this.#options;
+    const { config } = this.#current;
     this.announceDrain();
-    const connections = this.#pools.reduce((sum, pool) => sum + pool.state.connections(), 0);
+    const connections = this.#current.pools.reduce((sum, pool) => sum + pool.state.connections(), 0);
     log.log('draining', { connections, deadlineMs: config.drainTimeoutMs });
     const drained = this.#crew.ask({ type: 'drain' }, 'drained');
     const late = new Promise<'late'>((resolve) => {
@@ -171,22 +161,53 @@ export class Gateway implements AsyncDisposable {
     return cut;
   }
 
+  /**
+   * Takes another configuration without losing a connection: listeners that stay keep their sockets, sessions finish by
+   * the old rules, new ones go by the new. Throws `ICAPGW_LISTEN` where an address cannot be had; nothing has changed then.
+   */
+  async reload(config: Config, material: readonly LoadedService[]): Promise<void> {
+    const before = this.#current;
+    const wanted = wantedAddresses(before, config);
+    await assertNewAreFree(before, config);
+    const next = this.#createGeneration(config, material, before);
+    await next.start();
+    const trust = this.#createTrust(config, material, this.#trust);
+    try {
+      next.addresses = await this.#crew.reload(next.snapshot(material), wanted);
+    } catch (error) {
+      next[Symbol.dispose]();
+      trust[Symbol.dispose]();
+      throw error;
+    }
+    this.#trust[Symbol.dispose]();
+    this.#trust = trust;
+    this.#generations.replace(next);
+    this.#totals.follow(next.layout, next.buffer);
+    this.#metrics.tell((metrics) => metrics.startAtZero(next.layout));
+    trust.start();
+    // What came to be known while the workers took over.
+    for (const [index, { members, paths }] of next.pools.entries()) {
+      this.#crew.tell({ type: 'members', service: index, members });
+      this.#crew.tell({ type: 'options', service: index, paths });
+    }
+    tellListening(before, this.#current, material, this.#options.log);
+  }
+
+  /** Loads the configuration file again. Never rejects for what the file holds. */
+  requestReload(): Promise<ReloadResult> {
+    return this.#reloader.reload();
+  }
+
   /** Writes one line of statistics for each service. */
   logStatistics(): void {
-    for (const { name, connections, bytes } of this.status().services) {
-      const { active, accepted } = connections;
-      this.#options.log.log('statistics', {
-        ...{ service: name, active, accepted },
-        ...{ bytesIn: bytes.received, bytesOut: bytes.sent },
-      });
-    }
+    tellStatistics(this.status(), this.#options.log);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#trust[Symbol.dispose]();
-    for (const pool of this.#pools) pool[Symbol.dispose]();
+    this.#generations[Symbol.dispose]();
     await this.#crew[Symbol.asyncDispose]();
-    await this.#admin?.[Symbol.asyncDispose]();
+    await this.#admin[Symbol.asyncDispose]();
     const { pidFile } = this.#options.config;
     if (pidFile !== undefined && this.#state !== 'starting') await removePidFile(pidFile);
   }
@@ -194,21 +215,12 @@ export class Gateway implements AsyncDisposable {
   async #start(): Promise<void> {
     const { config, log } = this.#options;
     const startedMs = performance.now();
-    for (const { listen, sockets } of config.services) {
-      await Promise.all(listen.map((address) => assertFree(address, sockets.ipv6Only)));
-    }
-    const resolved = Promise.all(this.#pools.map((pool) => pool.start()));
-    await Promise.race([resolved, delay(RESOLVE_PATIENCE_MS, undefined, { ref: false })]);
-    this.#addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
-    for (const [index, service] of config.services.entries()) {
-      for (const address of this.#addresses[index] ?? []) {
-        log.log('listening', { service: service.name, address: formatAddress(address) });
-      }
-      if (this.#trust.material[index]?.material === undefined) log.log('plain-service', { service: service.name });
-    }
-    const [limit, needed] = [fileLimit(), neededFiles(config)];
-    if (limit < needed) log.log('file-limit-low', { limit, needed });
-    await this.#startAdmin();
+    await assertNewAreFree(undefined, config);
+    await this.#current.start();
+    this.#current.addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
+    tellListening(undefined, this.#current, this.#trust.material, log);
+    tellFileLimit(config, log);
+    await this.#admin.start(config.admin, this.#options.adminToken);
     dropPrivileges(config);
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
@@ -217,40 +229,46 @@ export class Gateway implements AsyncDisposable {
     log.log('ready', { services: config.services.length, workers: config.workers, ms });
   }
 
-  async #startAdmin(): Promise<void> {
-    const { config, log, adminToken } = this.#options;
-    const { listen, explicit } = config.admin;
-    if (listen === 'off') return;
-    const { startAdmin } = await import('../observe/admin.ts');
-    this.#admin = await startAdmin({
-      listen,
-      explicit,
-      token: adminToken,
-      log,
-      sources: {
-        status: () => this.status(),
-        readiness: () => readiness(this.#statusSources()),
-        metricsText: () => this.#metrics.text(),
-      },
+  #createGeneration(config: Config, material: readonly LoadedService[], earlier?: Generation): Generation {
+    const number = (earlier?.number ?? 0) + 1;
+    const tell = (message: ToWorker): void => {
+      // Workers know a generation once they have taken it over; until then its news wait in its pools.
+      if (this.#generations?.current.number === number) this.#crew.tell(message);
+    };
+    const { workers } = this.#options.config;
+    return new Generation({
+      ...{ number, config, material, workers, earlier, log: this.#options.log },
+      resolver: createResolver(config.resolver),
+      hooks: (service) => ({
+        onMembers: (members) => tell({ type: 'members', service, members }),
+        onOptions: (paths) => tell({ type: 'options', service, paths }),
+        onCheck: (backend, result, seconds) => {
+          const name = config.services[service]?.name ?? '';
+          this.#metrics.tell((metrics) => metrics.healthCheck(name, backend, result, seconds));
+        },
+      }),
     });
+  }
+
+  #createTrust(config: Config, material: readonly LoadedService[], earlier: TrustKeeper | undefined): TrustKeeper {
+    return new TrustKeeper({
+      ...{ config, material, earlier, log: this.#options.log },
+      tell: (message) => this.#crew.tell(message),
+      onExpiries: (expiries) => this.#metrics.tell((metrics) => metrics.certificateExpiry(expiries)),
+    });
+  }
+
+  get #current(): Generation {
+    return this.#generations.current;
   }
 
   #snapshotFor(workerIndex: number, eventPort: MessagePort): WorkerSnapshot {
     const { config, log, access } = this.#options;
     return {
+      ...this.#current.snapshot(this.#trust.material),
       workerIndex,
-      services: config.services.map((service, index) => {
-        const pool = this.#pools[index];
-        const loaded = this.#trust.material[index];
-        if (pool === undefined || loaded === undefined)
-          throw new RangeError(`no pool or material for service ${index}`);
-        const { state, members, paths } = pool;
-        return { config: service, ...loaded, poolBuffer: state.buffer, members, options: paths };
-      }),
-      counterLayout: this.#layout,
-      counterBuffer: this.#counterBuffer,
       sourceMemory: this.#sourceMemory,
-      blocked: [],
+      blocked: this.#admin.blockedAddresses,
       tickets: this.#trust.tickets,
       connectionIds: this.#connectionIds,
       enabledEvents: log.enabled,
@@ -261,21 +279,22 @@ export class Gateway implements AsyncDisposable {
   }
 
   #workerDied(worker: number, detail: string): void {
-    for (const pool of this.#pools) pool.state.releaseWorker(worker);
+    this.#generations.releaseWorker(worker);
     releaseWorkerSources(this.#sourceMemory, worker);
     this.#options.log.log('worker-died', { worker, detail });
     this.#metrics.tell((metrics) => metrics.workerRestarted());
   }
 
-  #statusSources(): StatusSources {
+  #running(): RunningGateway {
     return {
       version: this.#options.version,
       startedAtMs: this.#startedAtMs,
       state: this.#state,
-      config: this.#options.config,
-      addresses: this.#addresses,
-      pools: this.#pools,
+      config: this.#current.config,
+      addresses: this.#current.addresses,
+      pools: this.#current.pools,
       totals: this.#totals,
+      material: this.#trust.material,
     };
   }
 }

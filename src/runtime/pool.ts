@@ -20,6 +20,8 @@ export interface PoolOptions {
   readonly workers: number;
   readonly resolver: Resolver;
   readonly log: Logger;
+  /** The pool of the same service under the configuration before: what it knows is not forgotten. */
+  readonly earlier: Pool | undefined;
   readonly onMembers: (members: readonly AddressedMember[]) => void;
   /** What the backends say of their paths; only in ICAP mode. */
   readonly onOptions: (paths: readonly PathOptions[]) => void;
@@ -35,6 +37,7 @@ const STATE_ORDER: readonly BackendStateLabel[] = ['up', 'drain', 'ejected', 'do
 export class Pool implements Disposable {
   readonly state: PoolState;
   readonly #options: PoolOptions;
+  #earlier: Pool | undefined;
   readonly #checker: Checker;
   readonly #talk: MemberTalk;
   readonly #limits: AdvertisedLimits;
@@ -49,15 +52,60 @@ export class Pool implements Disposable {
     this.#talk = new MemberTalk(config, backendMaterial);
     this.#limits = new AdvertisedLimits((slot, limit) => this.state.setLimit(slot, limit));
     this.#directory = config.protocol === 'icap' ? this.#createDirectory() : undefined;
+    this.#earlier = options.earlier;
     this.#checker = new Checker({
       state: this.state,
       settings: { ...config.health, ejectMs: config.outliers.ejectMs, slowStartMs: config.slowStartMs },
       outliers: config.outliers,
       random: Math.random,
-      administrative: new Map<string, AdministrativeState>(),
+      administrative: options.earlier?.administrative ?? new Map<string, AdministrativeState>(),
+      isKnownDown: (member) => this.#earlier?.isDown(member) === true,
       onStateChange: (change) => this.#stateChanged(change),
       onCheck: ({ backend, result, seconds }) => options.onCheck(backend, result, seconds),
     });
+  }
+
+  get administrative(): ReadonlyMap<string, AdministrativeState> {
+    return this.#checker.administrative;
+  }
+
+  /** Whether this address of the backend was down at the last look. */
+  isDown({ backendName, addressText }: { readonly backendName: string; readonly addressText: string }): boolean {
+    return this.status().some(
+      ({ backend, address, state }) => backend === backendName && address === addressText && state === 'down',
+    );
+  }
+
+  /** Takes over what the pool before still holds: its sessions are not gone yet. */
+  carry(earlier: Pool): void {
+    const slots = new Map(
+      this.#members.map(({ backendName, addressText, slot }) => [`${backendName} ${addressText}`, slot]),
+    );
+    const names = new Map(
+      earlier.members.map(({ backendName, addressText, slot }) => [slot, `${backendName} ${addressText}`]),
+    );
+    this.state.carry(earlier.state, (slot) => slots.get(names.get(slot) ?? ''));
+  }
+
+  /** The pool before is gone, and what it knew has been asked for anew. */
+  forgetEarlier(): void {
+    this.#earlier = undefined;
+  }
+
+  /** Ends probing and resolving. States stay as they are, for the sessions that are left. */
+  retire(): void {
+    this.#membership?.[Symbol.dispose]();
+    this.#directory?.[Symbol.dispose]();
+    this.#checker.retire();
+  }
+
+  /** What the operator wishes of a backend. */
+  setAdministrative(backend: string, wish: AdministrativeState): void {
+    this.#checker.setAdministrative(backend, wish);
+  }
+
+  setWeight(backend: string, weight: number): void {
+    this.#checker.setWeight(backend, weight);
   }
 
   get members(): readonly AddressedMember[] {
@@ -72,7 +120,7 @@ export class Pool implements Disposable {
       backends: config.backends,
       state: this.state,
       resolver,
-      earlier: undefined,
+      earlier: this.#earlier === undefined ? undefined : this.#earlier.#membership,
       onMembers: (members) => this.#setMembers(members),
       onIgnored: ({ name }, addresses) => {
         const detail = `more addresses than can be used; left out: ${addresses.join(', ')}`;
@@ -81,12 +129,13 @@ export class Pool implements Disposable {
       onResolveFailure: ({ name }, detail) => log.log('resolve-failed', { service, backend: name, detail }),
       onResolveRecovery: ({ name }) => log.log('resolve-recovered', { service, backend: name }),
     });
+    for (const { path } of this.paths) this.learn(path);
     await this.#membership.settled;
   }
 
   /** What is known of the paths of the backends. */
   get paths(): readonly PathOptions[] {
-    return this.#directory?.paths ?? [];
+    return this.#withInherited(this.#directory?.paths ?? []);
   }
 
   /** A client asked for a path that is not known yet. */
@@ -146,6 +195,14 @@ export class Pool implements Disposable {
     this.#directory?.setMembers(members.map((member) => ({ ...member, ask: this.#talk.createAsk(member) })));
   }
 
+  /** Until the backends have been asked anew, what they said under the configuration before holds. */
+  #withInherited(paths: readonly PathOptions[]): readonly PathOptions[] {
+    const earlier = this.#earlier;
+    if (this.#directory === undefined || earlier === undefined) return paths;
+    const known = new Set(paths.map(({ path }) => path));
+    return [...paths, ...inheritPaths(earlier, this.#members).filter(({ path }) => !known.has(path))];
+  }
+
   #slotsOf(backend: string): readonly number[] {
     return this.#members.filter(({ backendName }) => backendName === backend).map(({ slot }) => slot);
   }
@@ -156,7 +213,7 @@ export class Pool implements Disposable {
       paths: knownPaths(config),
       timeoutMs: config.health.timeoutMs,
       retryMs: config.health.intervalMs,
-      onPaths: onOptions,
+      onPaths: (paths) => onOptions(this.#withInherited(paths)),
       onOptions: (slot, path, options) => {
         const member = this.#members.find((each) => each.slot === slot);
         if (member !== undefined) this.#limits.record(member, path, options?.maxConnections);
@@ -179,4 +236,18 @@ export class Pool implements Disposable {
     if (isFixed(address) || before.join() === addresses.join()) return;
     log.log('backend-addresses', { service: this.#options.config.name, backend: name, addresses });
   }
+}
+
+/** What another pool knows of its paths, for the members that both have. */
+function inheritPaths(earlier: Pool, members: readonly AddressedMember[]): readonly PathOptions[] {
+  const nameOf = ({ backendName, addressText }: AddressedMember): string => `${backendName} ${addressText}`;
+  const names = new Map(earlier.members.map((member) => [member.slot, nameOf(member)]));
+  const own = new Map(members.map((member) => [nameOf(member), member]));
+  return earlier.paths.flatMap(({ path, members: known }) => {
+    const inherited = known.flatMap((each) => {
+      const member = own.get(names.get(each.slot) ?? '');
+      return member === undefined ? [] : [{ ...each, slot: member.slot, backend: member.backend }];
+    });
+    return inherited.length === 0 ? [] : [{ path, members: inherited }];
+  });
 }

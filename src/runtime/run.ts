@@ -40,7 +40,12 @@ export async function run(options: RunOptions): Promise<void> {
       if (stopCount === 1) stop.resolve(signal);
       else force.abort();
     },
-    onReload: () => log.log('reload-unavailable', { file: config.file }),
+    onReload: () => {
+      const running = gateway;
+      if (running === undefined) return;
+      // Its trouble is in the log; a mistake in this program ends it.
+      manager.whileReloading(() => running.requestReload()).catch(crash);
+    },
     onReopen: () => {
       for (const reopen of reopened) reopen();
     },
@@ -110,4 +115,10 @@ async function openAccess({ log: { access, accessFormat } }: Config, log: Logger
 function reopenLogs(log: Logger, access: { reopen(): Promise<void> } | undefined): void {
   // Trouble with a file is told by its sink; there is nobody else to tell.
   Promise.all([log.reopen(), access?.reopen()]).catch(() => {});
+}
+
+function crash(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
 }

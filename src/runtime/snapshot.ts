@@ -25,12 +25,17 @@ export interface ServiceSnapshot {
   readonly blockPage: string | undefined;
 }
 
-/** All a worker is born with. */
-export interface WorkerSnapshot {
-  readonly workerIndex: number;
+/** What goes with one configuration, and is replaced as a whole when it is loaded anew. */
+export interface GenerationSnapshot {
+  readonly generation: number;
   readonly services: readonly ServiceSnapshot[];
   readonly counterLayout: CounterLayout;
   readonly counterBuffer: SharedArrayBuffer;
+}
+
+/** All a worker is born with. */
+export interface WorkerSnapshot extends GenerationSnapshot {
+  readonly workerIndex: number;
   readonly sourceMemory: SourceTableMemory;
   /** Addresses and networks whose clients are turned away. */
   readonly blocked: readonly string[];
@@ -59,6 +64,17 @@ export type ToWorker =
   | { readonly type: 'connections' }
   /** Answered with `pong`, by a worker that still does its work. */
   | { readonly type: 'ping' }
+  /**
+   * Another configuration. First listens where nobody did yet, then takes it over as a whole: answered with `reloaded`,
+   * or with `reload-failed` and nothing changed.
+   */
+  | {
+      readonly type: 'reload';
+      readonly next: GenerationSnapshot;
+      /** Service by service; those that are listened on already are the ones really bound. */
+      readonly addresses: readonly (readonly Address[])[];
+      readonly reusePort: boolean;
+    }
   /** Stop accepting; answered with `drained` when the last session has ended. */
   | { readonly type: 'drain' }
   /** Cut what is left; answered with `cut`. */
@@ -68,9 +84,11 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'listening'; readonly addresses: readonly (readonly Address[])[] }
   | { readonly type: 'listen-failed'; readonly detail: string }
-  | { readonly type: 'failures'; readonly service: number; readonly slot: number }
+  | { readonly type: 'reloaded'; readonly addresses: readonly (readonly Address[])[] }
+  | { readonly type: 'reload-failed'; readonly detail: string }
+  | { readonly type: 'failures'; readonly generation: number; readonly service: number; readonly slot: number }
   /** A client asked for a path of the backends that is not known yet. */
-  | { readonly type: 'learn'; readonly service: number; readonly path: string }
+  | { readonly type: 'learn'; readonly generation: number; readonly service: number; readonly path: string }
   | { readonly type: 'connections'; readonly total: number; readonly entries: readonly ConnectionEntry[] }
   | { readonly type: 'pong' }
   | { readonly type: 'drained' }

@@ -1,19 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import type { Config } from '../config/config.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, ServiceTlsConfig } from '../config/config.ts';
 import { TlsMaterialError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CertificateExpiry } from '../observe/metrics.ts';
-import { withRevocationLists } from '../tls/revocation.ts';
+import { loadServiceMaterial } from '../tls/service-material.ts';
 import type { TicketSecret } from '../tls/ticket-keys.ts';
 import { reportExpiries } from './expiry-report.ts';
+import { watchFiles } from './file-watch.ts';
 import type { LoadedService } from './material.ts';
-import { watchRevocationLists } from './revocation-watch.ts';
 import type { ToWorker } from './snapshot.ts';
 
 export interface TrustKeeperOptions {
   readonly config: Config;
   /** One for each service. */
   readonly material: readonly LoadedService[];
+  /** The keeper of the configuration before: session tickets go on. */
+  readonly earlier: TrustKeeper | undefined;
   readonly log: Logger;
   readonly tell: (message: ToWorker) => void;
   readonly onExpiries: (expiries: readonly CertificateExpiry[]) => void;
@@ -21,22 +24,26 @@ export interface TrustKeeperOptions {
 
 const TICKET_ROTATION_MS = 12 * 60 * 60 * 1000;
 const EXPIRY_CHECK_MS = 60 * 60 * 1000;
-const REVOCATION_CHECK_MS = 10_000;
+/** A swapped certificate is served within a second. */
+const FILE_CHECK_MS = 500;
 
-/** What the services trust, as time goes by: ticket keys rotate, revocation lists change, certificates expire. */
+/** What the services trust, as time goes by: ticket keys rotate, files change, certificates expire. */
 export class TrustKeeper implements Disposable {
   readonly #options: TrustKeeperOptions;
   readonly #material: LoadedService[];
-  readonly #secret: Buffer = randomBytes(32);
+  readonly #secret: Buffer;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #watches: Disposable[] = [];
-  /** What was last told of lists that cannot be used, by service. */
+  /** What was last told of files that cannot be used, by service. */
   readonly #failures: Map<number, string> = new Map();
   #ticketEpoch = 0;
 
   constructor(options: TrustKeeperOptions) {
     this.#options = options;
     this.#material = [...options.material];
+    const tickets = options.earlier?.tickets;
+    this.#secret = Buffer.from(tickets?.secret ?? randomBytes(32));
+    this.#ticketEpoch = tickets?.epoch ?? 0;
   }
 
   /** As it is in force now, for a worker that starts. */
@@ -52,10 +59,9 @@ export class TrustKeeper implements Disposable {
     this.#timers.push(setInterval(() => this.#rotateTickets(), TICKET_ROTATION_MS));
     this.#timers.push(setInterval(() => this.#reportExpiries(), EXPIRY_CHECK_MS));
     for (const [index, { name, tls }] of this.#options.config.services.entries()) {
-      const paths = tls?.clientAuth.crl ?? [];
-      if (paths.length === 0) continue;
-      const onChange = (): boolean => this.#takeLists(paths, name, index);
-      this.#watches.push(watchRevocationLists({ paths, intervalMs: REVOCATION_CHECK_MS, onChange }));
+      if (tls === undefined) continue;
+      const onChange = (): boolean => this.#takeFiles(tls, name, index);
+      this.#watches.push(watchFiles({ paths: filesOf(tls), intervalMs: FILE_CHECK_MS, onChange }));
     }
     this.#reportExpiries();
   }
@@ -75,19 +81,18 @@ export class TrustKeeper implements Disposable {
     onExpiries(reportExpiries(config, this.#material, log));
   }
 
-  /** Takes new revocation lists; where they cannot be used, those taken before stay in force. */
-  #takeLists(paths: readonly string[], service: string, index: number): boolean {
+  /** Takes what is on the disk now; where it cannot be used, what was taken before stays in force. */
+  #takeFiles(tls: ServiceTlsConfig, service: string, index: number): boolean {
     const { log, tell } = this.#options;
-    const loaded = this.#options.material[index]?.material;
     const current = this.#material[index];
-    if (loaded === undefined || current === undefined) return true;
+    if (current === undefined) return true;
     try {
-      const material = withRevocationLists(loaded, paths);
+      const material = loadServiceMaterial(tls);
       this.#failures.delete(index);
-      if (material.policyHash === current.material?.policyHash) return true;
+      if (isDeepStrictEqual(material, current.material)) return true;
       this.#material[index] = { ...current, material };
       tell({ type: 'material', service: index, material });
-      log.log('revocation-lists-read', { service });
+      log.log('certificates-read', { service });
       this.#reportExpiries();
       return true;
     } catch (error) {
@@ -95,9 +100,14 @@ export class TrustKeeper implements Disposable {
       // It is tried again and again; the same trouble is told once.
       if (this.#failures.get(index) !== error.message) {
         this.#failures.set(index, error.message);
-        log.log('revocation-lists-failed', { service, detail: error.message });
+        log.log('certificates-failed', { service, detail: error.message });
       }
       return false;
     }
   }
+}
+
+function filesOf({ cert, key, keyPassphraseFile, clientAuth }: ServiceTlsConfig): readonly string[] {
+  const own = [cert, key, keyPassphraseFile].filter((file) => file !== undefined);
+  return [...own, ...clientAuth.ca, ...clientAuth.crl];
 }

@@ -17,7 +17,7 @@ import { createServerContext } from '../tls/server-context.ts';
 import { assertRuntimeSupport } from '../tls/server-handshake.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
 import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
-import type { FromWorker, ServiceSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
+import type { FromWorker, GenerationSnapshot, ServiceSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
 
 /** Of one service's connections, when they are asked for. */
 const MOST_LISTED = 1000;
@@ -26,9 +26,11 @@ const MOST_LISTED = 1000;
 class WorkerRuntime {
   readonly #snapshot: WorkerSnapshot;
   readonly #events: EventPort;
-  readonly #contexts: readonly ServiceContext[];
-  readonly #services: readonly Service[];
-  readonly #materials: (ServiceMaterial | undefined)[];
+  #contexts: readonly ServiceContext[];
+  #services: readonly Service[];
+  /** Left out by a later configuration, and not yet without sessions. */
+  readonly #leaving: Set<Service> = new Set();
+  #materials: (ServiceMaterial | undefined)[];
   #tickets: TicketSecret;
   readonly #tell: (message: FromWorker) => void;
 
@@ -39,7 +41,7 @@ class WorkerRuntime {
     this.#events = new EventPort({ port, enabled, access, squid });
     this.#tickets = snapshot.tickets;
     this.#materials = snapshot.services.map(({ material }) => material);
-    this.#contexts = snapshot.services.map((service, index) => this.#createContext(service, index));
+    this.#contexts = this.#createContexts(snapshot);
     this.#services = this.#contexts.map((context) => new Service(context));
     for (const [index, { options }] of snapshot.services.entries()) this.#services[index]?.setOptions(options);
   }
@@ -70,12 +72,16 @@ class WorkerRuntime {
       case 'ping':
         this.#tell({ type: 'pong' });
         return;
+      case 'reload':
+        await this.#reload(message);
+        return;
       case 'drain':
-        await Promise.all(this.#services.map((service) => service.drain()));
+        await Promise.all([...this.#services, ...this.#leaving].map((service) => service.drain()));
         this.#events.flush();
         this.#tell({ type: 'drained' });
         return;
       case 'cut':
+        for (const service of this.#leaving) service.cut();
         this.#tell({ type: 'cut', counts: this.#services.map((service) => service.cut()) });
         return;
     }
@@ -94,6 +100,53 @@ class WorkerRuntime {
     }
   }
 
+  /** Listens first, so that an address that cannot be had changes nothing. */
+  async #reload({ next, addresses, reusePort }: Extract<ToWorker, { type: 'reload' }>): Promise<void> {
+    const contexts = this.#createContexts(next);
+    const known = new Map(this.#contexts.map(({ config }, index) => [config.name, this.#services[index]]));
+    const services = contexts.map((context) => known.get(context.config.name) ?? new Service(context));
+    const kept = this.#services.map((service) => service.addresses);
+    try {
+      const bound = await Promise.all(
+        services.map((service, index) => listenAt(service, addresses[index] ?? [], reusePort)),
+      );
+      await this.#takeOver(next, contexts, services, bound);
+      this.#tell({ type: 'reloaded', addresses: bound });
+    } catch (error) {
+      await Promise.all(this.#services.map((service, index) => service.listenOnly(kept[index] ?? [])));
+      const fresh = services.filter((service) => !this.#services.includes(service));
+      await Promise.all(fresh.map((service) => service[Symbol.asyncDispose]()));
+      this.#tell({ type: 'reload-failed', detail: messageOf(error) });
+    }
+  }
+
+  async #takeOver(
+    { services: snapshots }: GenerationSnapshot,
+    contexts: readonly ServiceContext[],
+    services: readonly Service[],
+    bound: readonly (readonly Address[])[],
+  ): Promise<void> {
+    const before = this.#services;
+    this.#contexts = contexts;
+    this.#services = services;
+    this.#materials = snapshots.map(({ material }) => material);
+    for (const [index, service] of services.entries()) {
+      const context = contexts[index];
+      if (context !== undefined && before.includes(service)) service.update(context);
+      service.setOptions(snapshots[index]?.options ?? []);
+    }
+    for (const service of before) if (!services.includes(service)) this.#leave(service);
+    await Promise.all(services.map((service, index) => service.listenOnly(bound[index] ?? [])));
+  }
+
+  #leave(service: Service): void {
+    this.#leaving.add(service);
+    service
+      .drain()
+      .then(() => service[Symbol.asyncDispose]())
+      .then(() => this.#leaving.delete(service), crash);
+  }
+
   #setMembers(index: number, members: readonly AddressedMember[]): void {
     const context = this.#contexts[index];
     if (context !== undefined) context.selector = createSelector(context, members);
@@ -108,7 +161,10 @@ class WorkerRuntime {
     const context = this.#contexts[index];
     if (context === undefined) return;
     this.#materials[index] = material;
+    const hasChanged = context.trustHash !== material?.policyHash;
     context.tls = createClientTls(context.config, material, this.#tickets);
+    context.trustHash = material?.policyHash;
+    if (hasChanged) this.#services[index]?.reconsider();
   }
 
   #setBlocked(addresses: readonly string[]): void {
@@ -123,11 +179,16 @@ class WorkerRuntime {
     this.#tell({ type: 'connections', total, entries });
   }
 
+  #createContexts(next: GenerationSnapshot): readonly ServiceContext[] {
+    return next.services.map((service, index) => this.#createContext(next, service, index));
+  }
+
   #createContext(
+    { generation, counterLayout, counterBuffer }: GenerationSnapshot,
     { config, material, backendMaterial, blockPage, poolBuffer, members }: ServiceSnapshot,
     index: number,
   ): ServiceContext {
-    const { workerIndex, counterLayout, counterBuffer, sourceMemory, blocked, connectionIds } = this.#snapshot;
+    const { workerIndex, sourceMemory, blocked, connectionIds } = this.#snapshot;
     const ids = new Int32Array(connectionIds);
     const base = { config, worker: workerIndex, pool: new PoolState(poolBuffer) };
     return {
@@ -135,6 +196,7 @@ class WorkerRuntime {
       index,
       selector: createSelector(base, members),
       tls: createClientTls(config, material, this.#tickets),
+      trustHash: material?.policyHash,
       identities: config.backends.map((_, backend) => {
         const found = backendMaterial[backend];
         return found === undefined ? undefined : createBackendIdentity(found);
@@ -145,10 +207,21 @@ class WorkerRuntime {
       counters: new WorkerCounters(counterLayout, counterBuffer, workerIndex),
       events: this.#events,
       nextConnectionId: () => Atomics.add(ids, 0, 1) >>> 0,
-      onFailures: (slot) => this.#tell({ type: 'failures', service: index, slot }),
-      learnPath: (path) => this.#tell({ type: 'learn', service: index, path }),
+      onFailures: (slot) => this.#tell({ type: 'failures', generation, service: index, slot }),
+      learnPath: (path) => this.#tell({ type: 'learn', generation, service: index, path }),
     };
   }
+}
+
+/** Accepts at these addresses. Returns the ones really bound; where it does already, nothing changes. */
+async function listenAt(
+  service: Service,
+  addresses: readonly Address[],
+  reusePort: boolean,
+): Promise<readonly Address[]> {
+  return await Promise.all(
+    addresses.map((address) => (service.isListening(address) ? address : service.listen(address, reusePort))),
+  );
 }
 
 function createClientTls(
@@ -163,6 +236,7 @@ function createClientTls(
   return {
     context: createServerContext({ tls, material, tickets: keys }),
     auth: new ClientAuth(tls.clientAuth, material.trust),
+    trust: material.trust,
   };
 }
 
@@ -183,10 +257,12 @@ if (port === null) throw new TypeError('this file is the entry of a worker threa
 assertRuntimeSupport();
 const runtime = new WorkerRuntime(workerData as WorkerSnapshot, (message) => port.postMessage(message));
 port.on('message', (message: ToWorker) => {
-  runtime.handle(message).catch((error: unknown) => {
-    // A mistake in this program: the thread ends, and the main thread replaces it and says so.
-    process.nextTick(() => {
-      throw error;
-    });
-  });
+  runtime.handle(message).catch(crash);
 });
+
+/** A mistake in this program: the thread ends, and the main thread replaces it and says so. */
+function crash(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
+}

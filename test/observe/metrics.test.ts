@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CounterTotals } from '../../src/observe/counter-totals.ts';
 import { createCounterBuffer, createCounterLayout, WorkerCounters } from '../../src/observe/counters.ts';
 import {
   BACKEND_STATES,
@@ -15,8 +16,7 @@ function createMetrics(): { metrics: Metrics; worker: WorkerCounters; scrape(): 
   const buffer = createCounterBuffer(LAYOUT);
   const metrics = new Metrics({
     build: { version: '1.2.3', node: 'v26.0.0', openssl: '3.5.1' },
-    layout: LAYOUT,
-    buffer,
+    totals: new CounterTotals(LAYOUT, buffer),
     sources: {
       connectionsActive: (service) => service + 7,
       backends: (service) =>

@@ -67,7 +67,7 @@ function createCrew() {
     snapshot: (): WorkerSnapshot => ({}) as WorkerSnapshot,
     onEventPort: (port: MessagePort) => port.close(),
     onFailures: () => {},
-    onLearn: (service, path) => learned.push(`${service} ${path}`),
+    onLearn: (_generation, service, path) => learned.push(`${service} ${path}`),
     onDeath: (worker, detail) => deaths.push(`${worker}: ${detail}`),
     onReplaced: (worker) => replaced.push(worker),
   };
@@ -120,7 +120,12 @@ test('a path that a worker wants to know of is passed on', async () => {
   const { crew, learned } = createCrew();
   await using _crew = crew;
   await crew.start([[]]);
-  threads.started[1]?.emit('message', { type: 'learn', service: 2, path: '/avscan' } satisfies FromWorker);
+  threads.started[1]?.emit('message', {
+    type: 'learn',
+    generation: 1,
+    service: 2,
+    path: '/avscan',
+  } satisfies FromWorker);
   expect(learned).toEqual(['2 /avscan']);
 });
 

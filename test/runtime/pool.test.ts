@@ -27,6 +27,7 @@ async function startPool({ port, protocol, service, backend }: Wishes) {
   const told: (readonly PathOptions[])[] = [];
   const checks: string[] = [];
   const pool = new Pool({
+    earlier: undefined,
     ...{ config: first, backendMaterial: [undefined], workers: 1, resolver: scriptResolver({}), log },
     onMembers: () => {},
     onOptions: (paths) => told.push(paths),

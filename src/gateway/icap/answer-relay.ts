@@ -11,6 +11,8 @@ export interface AnswerEdits {
   /** Undefined passes the backend's on. */
   readonly istag: string | undefined;
   readonly close: boolean;
+  /** The client is given the beginning of the answer. */
+  readonly onBegin: () => void;
 }
 
 /** Writes one final answer of a backend to the client, newly serialised. */
@@ -29,17 +31,19 @@ export class AnswerRelay {
     this.#edits = edits;
     this.head = head;
     // RFC 3507 knows 200, 204 and 206; clients take another 2xx (Symantec's 201) for an error.
-    this.status = isOther2xx(head.status) ? 200 : head.status;
+    this.status = clientStatus(head.status);
     if (head.encapsulated.headers.length === 0) this.#begin();
   }
 
   addSections(sections: readonly Section[]): void {
-    this.sections = sections.filter(({ bytes }) => bytes.length > 0);
+    // Nothing may follow a 204, whatever its backend says.
+    if (this.status !== 204) this.sections = sections.filter(({ bytes }) => bytes.length > 0);
     this.#begin();
   }
 
   /** The piece is copied at the next flush. */
   addBody(piece: Buffer): void {
+    if (!this.hasBody) return;
     this.bodyBytes += piece.length;
     this.#writer.add(`${piece.length.toString(16)}\r\n`);
     this.#writer.add(piece);
@@ -64,6 +68,7 @@ export class AnswerRelay {
 
   #begin(): void {
     this.#hasBegun = true;
+    this.#edits.onBegin();
     const { head } = this;
     const reason = head.reason === '' || this.status !== head.status ? reasonPhrase(this.status) : head.reason;
     const parts = formatEncapsulated(this.sections, this.hasBody ? head.encapsulated.body : 'null-body');
@@ -74,6 +79,7 @@ export class AnswerRelay {
   }
 }
 
-function isOther2xx(status: number): boolean {
-  return status >= 200 && status < 300 && status !== 204 && status !== 206;
+/** What a client is told of a backend's status: it knows three of the 2xx. */
+export function clientStatus(status: number): number {
+  return status >= 200 && status < 300 && status !== 204 && status !== 206 ? 200 : status;
 }

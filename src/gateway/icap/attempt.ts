@@ -30,7 +30,6 @@ export class Attempt {
   readonly connection: BackendConnection;
   /** When the last byte for now was handed over; undefined while there is more to come. */
   sentAtMs: number | undefined;
-  #isOpen = true;
 
   constructor(connection: BackendConnection, message: OutgoingMessage, handlers: AttemptHandlers) {
     this.connection = connection;
@@ -45,7 +44,7 @@ export class Attempt {
 
   /** Adds body bytes; they are copied at the next `flush`. */
   addBody(piece: Buffer): void {
-    if (!this.#isOpen) return;
+    if (this.connection.isGone) return;
     const { writer } = this.connection;
     writer.add(`${piece.length.toString(16)}\r\n`);
     writer.add(piece);
@@ -53,7 +52,7 @@ export class Attempt {
   }
 
   endBody(): void {
-    if (this.#isOpen) this.connection.writer.add(LAST_CHUNK);
+    if (!this.connection.isGone) this.connection.writer.add(LAST_CHUNK);
     this.sentAtMs = performance.now();
   }
 
@@ -65,12 +64,8 @@ export class Attempt {
 
   /** Returns false when the backend wants to drain first. */
   flush(): boolean {
-    return !this.#isOpen || this.connection.writer.isEmpty || this.connection.writer.flush();
-  }
-
-  /** The backend has said all it will say: what the client still sends is not for it. */
-  stopSending(): void {
-    this.#isOpen = false;
+    const { writer, isGone } = this.connection;
+    return isGone || writer.isEmpty || writer.flush();
   }
 
   #sendStart({ lines, sections, body, store, ending }: OutgoingMessage): void {

@@ -40,6 +40,8 @@ export class BackendConnection {
   #hasAnswered = false;
   #isTainted = false;
   #isOver = false;
+  #isGone = false;
+  #hasReceived = false;
 
   constructor(options: {
     readonly socket: Socket;
@@ -73,6 +75,7 @@ export class BackendConnection {
     this.#method = method;
     this.#handlers = handlers;
     this.#hasAnswered = false;
+    this.#hasReceived = false;
   }
 
   /** Takes bytes that were read into a shared buffer. Returns false while reading is to pause. */
@@ -83,6 +86,7 @@ export class BackendConnection {
       this.#lost('closed', 'it spoke without being asked');
       return false;
     }
+    this.#hasReceived = true;
     try {
       this.#reader.push(chunk);
       for (let event = this.#reader.read(); event !== undefined && !this.#isOver; event = this.#reader.read()) {
@@ -104,6 +108,16 @@ export class BackendConnection {
 
   resume(): void {
     this.#socket.resume();
+  }
+
+  /** Whether nothing can be sent any more, although the answer stands. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Whether a byte has come since `begin`. */
+  get hasReceived(): boolean {
+    return this.#hasReceived;
   }
 
   /** Whether it waits for the backend to take bytes. */
@@ -161,6 +175,9 @@ export class BackendConnection {
     const isIdle = handlers === undefined;
     if (!isIdle && this.#hasAnswered && loss !== 'malformed') {
       this.#isTainted = true;
+      this.#isGone = loss === 'reset' || this.#socket.destroyed;
+      // Who waits for it to take more of the request waits for nothing.
+      if (this.#isGone) handlers?.onDrain();
       return;
     }
     this.destroy();

@@ -3,13 +3,13 @@ import { fieldValue } from '../../icap/field.ts';
 import { may204 } from '../../icap/legality.ts';
 import type { MessageEvent } from '../../icap/message-reader.ts';
 import type { ResponseHead } from '../../icap/response-head.ts';
-import { type AttemptFailure, decideRetry, type RetryDecision } from '../../policy/retry-rule.ts';
+import type { AttemptFailure } from '../../policy/retry-rule.ts';
 import type { BackendFailure } from '../backend-search.ts';
-import { AnswerRelay } from './answer-relay.ts';
+import { AnswerRelay, clientStatus } from './answer-relay.ts';
 import { failureOfStatus, isUnmodified, retryAfterMs } from './answer-rule.ts';
 import { Attempt } from './attempt.ts';
+import { AttemptFailures, isStale } from './attempt-failure.ts';
 import type { BackendConnection, ConnectionLoss } from './backend-connection.ts';
-import type { FailedAttempt } from './backend-ledger.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { ExchangeHandlers, GivenUp } from './exchange-handlers.ts';
 import type { IcapContext } from './icap-context.ts';
@@ -31,12 +31,11 @@ export class BackendExchange {
   readonly #record: TransactionRecord;
   readonly #handlers: ExchangeHandlers;
   readonly #search: MemberSearch;
+  readonly #failures: AttemptFailures;
   #attempt: Attempt | undefined;
   #answer: AnswerRelay | undefined;
   #isPreviewSent = false;
   #isAnswerWhole = false;
-  #hasReceived = false;
-  #errorCount = 0;
   #isOver = false;
 
   constructor(
@@ -51,6 +50,7 @@ export class BackendExchange {
     this.#request = request;
     this.#record = record;
     this.#handlers = handlers;
+    this.#failures = new AttemptFailures(context, host, request, record);
     this.#search = new MemberSearch(context, request, host.client.peer.address, {
       onConnection: (connection) => this.#ask(connection),
       onConnectFailure: (member, reason, detail) => this.#connectFailed(member, reason, detail),
@@ -92,7 +92,12 @@ export class BackendExchange {
 
   /** Since when the backend owes the first byte of an answer; undefined while it does not. */
   get waitingSinceMs(): number | undefined {
-    return this.#answer === undefined ? this.#attempt?.sentAtMs : undefined;
+    return this.hasAnswered ? undefined : this.#attempt?.sentAtMs;
+  }
+
+  /** Whether the answer has been passed on to its end. */
+  get isAnswerWhole(): boolean {
+    return this.#isAnswerWhole;
   }
 
   /** Whether it waits for the backend to take more of the body. */
@@ -124,7 +129,6 @@ export class BackendExchange {
     const clientIp = this.#host.client.peer.address;
     this.#record.attempts += 1;
     this.#record.member = connection.member;
-    this.#hasReceived = false;
     this.#isPreviewSent = this.#request.isPreview;
     this.#attempt = new Attempt(
       connection,
@@ -142,7 +146,6 @@ export class BackendExchange {
   }
 
   #received(event: MessageEvent<ResponseHead>): void {
-    this.#hasReceived = true;
     switch (event.type) {
       case 'head':
         if (event.head.status >= 200) this.#judgeHead(event.head);
@@ -180,15 +183,13 @@ export class BackendExchange {
     const attempt = this.#attempt as Attempt;
     const failure = failureOfStatus(head.status, attempt.connection.isReused);
     const text = `it answered ${head.status} ${head.reason}`.trimEnd();
-    if (failure === '5xx') this.#errorCount += 1;
+    if (failure === '5xx') this.#failures.errorCount += 1;
     if (failure !== undefined && this.#isRetried(failure, text, retryAfterMs(head))) return;
     if (failure === 'saturated' || failure === '5xx') {
       if (this.#context.service.config.icap.whenDown !== 'error') {
         this.#giveUp('down', text);
         return;
       }
-    } else if (failure === undefined) {
-      this.#context.ledger.succeeded(attempt.connection.member);
     }
     if (isUnmodified(head) && !(head.status === 204 && may204(this.#request.phase))) {
       this.#dropAttempt();
@@ -203,8 +204,13 @@ export class BackendExchange {
     // RFC 3507 allows it, but c-icap takes the rest of the body for the next request then.
     if (!attempt.isSent || head.close) attempt.connection.taint();
     const istag = this.#context.options.istag(this.#request.route.path);
-    this.#answer = new AnswerRelay(this.#host.writer, head, { istag, close: this.#host.isClosing });
-    this.#record.answered(this.#answer.status, attempt.connection.member, istag ?? fieldValue(head.fields, 'istag'));
+    const { member } = attempt.connection;
+    this.#answer = new AnswerRelay(this.#host.writer, head, {
+      istag,
+      close: this.#host.isClosing,
+      onBegin: () =>
+        this.#record.answered(clientStatus(head.status), member, istag ?? fieldValue(head.fields, 'istag')),
+    });
   }
 
   /** Everything that has arrived was told. */
@@ -218,6 +224,9 @@ export class BackendExchange {
     }
     this.#isOver = true;
     const attempt = this.#attempt as Attempt;
+    if (failureOfStatus(answer.head.status, false) === undefined) {
+      this.#context.ledger.succeeded(attempt.connection.member);
+    }
     // A server may want the rest of the body all the same: c-icap reads it before it looks at anything else.
     if (attempt.isSent || answer.head.close) this.#releaseAttempt(attempt);
     this.#handlers.onAnswered(answer);
@@ -231,22 +240,26 @@ export class BackendExchange {
   #lost(loss: ConnectionLoss, detail: string): void {
     if (this.#isOver) return;
     if (this.hasAnswered) {
-      if (this.#attempt !== undefined) this.#context.ledger.blame(this.#attempt.connection.member);
+      this.blame();
       this.drop();
       this.#handlers.onAborted(detail);
       return;
     }
-    const isStale = loss !== 'malformed' && !this.#hasReceived && this.#attempt?.connection.isReused === true;
-    const failure = loss === 'malformed' ? 'malformed' : isStale ? 'stale' : 'closed';
+    const failure = loss === 'malformed' ? 'malformed' : isStale(this.#attempt) ? 'stale' : 'closed';
     if (!this.#isRetried(failure, detail)) this.#giveUp('down', detail);
+  }
+
+  /** The backend, not the client, is what an answer that has begun waits for. */
+  blame(): void {
+    if (this.#attempt !== undefined) this.#context.ledger.blame(this.#attempt.connection.member);
   }
 
   #connectFailed(member: AddressedMember, reason: BackendFailure, detail: string): boolean {
     this.#record.attempts += 1;
     // This machine ran out of something: no backend is to blame, and none will do better.
     const failure = reason === 'local' ? 'local' : 'connect';
-    const next = failure === 'connect' && this.#decide(failure) === 'other' && this.#search.hasOther();
-    this.#tellFailure(member, { failure, detail, next });
+    const next = failure === 'connect' && this.#failures.decide(failure) === 'other' && this.#search.hasOther();
+    this.#failures.tell(member, { failure, detail, next });
     if (!next) this.#giveUp('down', detail);
     return next;
   }
@@ -255,10 +268,10 @@ export class BackendExchange {
   #isRetried(failure: AttemptFailure, detail: string, pauseMs?: number): boolean {
     const attempt = this.#attempt as Attempt;
     const { member } = attempt.connection;
-    const decision = this.hasAnswered ? 'no' : this.#decide(failure);
+    const decision = this.hasAnswered ? 'no' : this.#failures.decide(failure);
     if (decision === 'other') this.#search.exclude(member);
     const next = decision === 'same' || (decision === 'other' && this.#search.hasOther());
-    this.#tellFailure(member, { failure, detail, next, pauseMs });
+    this.#failures.tell(member, { failure, detail, next, pauseMs });
     if (!next) return false;
     this.#answer = undefined;
     if (decision === 'same') {
@@ -270,19 +283,6 @@ export class BackendExchange {
       this.#search.next();
     }
     return true;
-  }
-
-  #decide(failure: AttemptFailure): RetryDecision {
-    const facts = { isRetained: this.#request.store.isWhole, errorCount: this.#errorCount };
-    return decideRetry(this.#context.service.config.icap.retry, failure, facts);
-  }
-
-  #tellFailure(member: AddressedMember, failed: Omit<FailedAttempt, 'names'>): void {
-    const { service, connection } = this.#host.client.names();
-    const { method, route } = this.#request;
-    const names = { service, connection, method, path: route.path };
-    const reason = this.#context.ledger.failed(member, { ...failed, names });
-    if (failed.next) this.#record.retried(reason);
   }
 
   #giveUp(cause: GivenUp, detail: string): void {

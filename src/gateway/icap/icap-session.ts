@@ -4,11 +4,13 @@ import { WireWriter } from '../../net/wire-writer.ts';
 import type { ConnectionEntry } from '../../observe/connection-entry.ts';
 import { type CloseReason, icapMethodOf } from '../../observe/labels.ts';
 import type { Client } from '../client.ts';
+import type { ServiceContext } from '../context.ts';
 import type { CutReason, Session } from '../session.ts';
 import type { IcapContext } from './icap-context.ts';
 import { statusAnswer } from './local-answer.ts';
 import { isAnyUp } from './options-reply.ts';
 import { type Refusal, RequestPump } from './request-pump.ts';
+import { Stall } from './stall.ts';
 import type { TransactionHost } from './transaction-host.ts';
 
 /** One buffer for the reads of all clients of this thread: what is in it is dealt with before the next read. */
@@ -19,7 +21,8 @@ const AHEAD_BYTES = 16 * 1024;
 const LINGER_MS = 2_000;
 
 export interface IcapSessionOptions {
-  readonly context: IcapContext;
+  /** The one in force at the moment: a transaction keeps the one it began with. */
+  readonly context: () => IcapContext;
   readonly client: Client;
   /** Called once, when everything it held is given back. */
   readonly onGone: (session: Session) => void;
@@ -31,16 +34,20 @@ export interface IcapSessionOptions {
  */
 export class IcapSession implements Session, TransactionHost {
   readonly client: Client;
-  readonly #context: IcapContext;
+  /** Another one once the handshake is done: TLS writes over a socket of its own. */
+  writer: WireWriter;
+  readonly #context: () => IcapContext;
   readonly #onGone: (session: Session) => void;
   readonly #pump: RequestPump;
-  #writer: WireWriter;
   #hasStarted = false;
-  #isDraining = false;
+  /** Why the connection ends after the present transaction. */
+  #ending: CloseReason | undefined;
   #hasClientEnded = false;
   #isOver = false;
   #closing: CloseReason | undefined;
-  #lingerUntilMs = 0;
+  #isHeld = false;
+  /** How long the client has not read on, while that is what is waited for. */
+  #stall: Stall = new Stall(0);
   #bytesInTold = 0;
   #bytesOutTold = 0;
 
@@ -48,7 +55,7 @@ export class IcapSession implements Session, TransactionHost {
     this.client = client;
     this.#context = context;
     this.#onGone = onGone;
-    this.#writer = new WireWriter(client.socket, false);
+    this.writer = new WireWriter(client.socket, false);
     this.#pump = new RequestPump(context, this, {
       onRefuse: (refusal) => this.#refuse(refusal, 'protocol'),
       onMonitor: (request) => this.#answerMonitor(request),
@@ -62,10 +69,10 @@ export class IcapSession implements Session, TransactionHost {
   sweep(nowMs: number): void {
     this.#tellBytes();
     if (!this.#hasStarted) return;
-    const { idleMs, requestHeaderMs } = this.#context.service.config.timeouts;
+    const { idleMs, requestHeaderMs, bodyIdleMs } = this.#context().service.config.timeouts;
     const waitedMs = nowMs - this.#pump.sinceMs;
-    if (this.#closing !== undefined) {
-      if (nowMs >= this.#lingerUntilMs) this.abort(this.#closing);
+    if (this.#closing !== undefined || this.#isHeld) {
+      this.#sweepUnread(nowMs, bodyIdleMs);
     } else if (this.#pump.transaction !== undefined) {
       this.#pump.transaction.sweep(nowMs);
     } else if (this.#pump.isIdle) {
@@ -76,9 +83,23 @@ export class IcapSession implements Session, TransactionHost {
     }
   }
 
+  /** The client has bytes to read, or its connection to close. */
+  #sweepUnread(nowMs: number, bodyIdleMs: number): void {
+    const unreadBytes = this.client.socket.writableLength;
+    const stalledMs = this.#stall.lastsMs(nowMs, unreadBytes);
+    if (stalledMs >= (unreadBytes === 0 ? LINGER_MS : bodyIdleMs)) this.abort(this.#closing ?? 'request-timeout');
+  }
+
   drain(): void {
-    this.#isDraining = true;
-    if (this.#hasStarted && this.#pump.isIdle) this.#close('drain');
+    this.#ending ??= 'drain';
+    if (this.#hasStarted && this.#pump.isIdle) this.#close(this.#ending);
+  }
+
+  reconsider(service: ServiceContext): void {
+    if (!this.#hasStarted || !this.client.isWithdrawn(service)) return;
+    // A transaction that has begun is finished: it was let in when it was.
+    this.#ending ??= 'trust-withdrawn';
+    if (this.#pump.isIdle) this.#close(this.#ending);
   }
 
   cut(reason: CutReason): void {
@@ -86,23 +107,20 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   describe(): ConnectionEntry {
-    const { head, transaction, receivedBytes } = this.#pump;
-    const request = transaction === undefined || head === undefined ? 'idle' : `${head.method} ${head.uri.path}`;
+    const { transaction, receivedBytes, activity } = this.#pump;
     return {
       ...this.client.describe(),
       backend: transaction?.backend ?? null,
-      activity: this.#hasStarted ? request : 'handshake',
+      activity: this.#hasStarted ? activity : 'handshake',
       bytesIn: receivedBytes,
-      bytesOut: this.#writer.bytesWritten,
+      bytesOut: this.writer.bytesWritten,
     };
   }
 
-  get writer(): WireWriter {
-    return this.#writer;
-  }
-
   get isClosing(): boolean {
-    return this.#isDraining || this.#hasClientEnded || this.#pump.head?.close === true;
+    // One that has sent all its requests and ended its side still gets all its answers.
+    const hasSentAll = this.#hasClientEnded && this.#pump.unreadBytes === 0;
+    return this.#ending !== undefined || hasSentAll || this.#pump.head?.close === true;
   }
 
   get requestBytes(): number {
@@ -110,7 +128,7 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   flush(): boolean {
-    return this.#isOver || this.#writer.flush();
+    return this.#isOver || this.writer.flush();
   }
 
   pauseReading(): void {
@@ -125,41 +143,60 @@ export class IcapSession implements Session, TransactionHost {
     this.#pump.continueBody();
     // Nobody is left who could send the rest.
     if (this.#hasClientEnded && this.#pump.transaction?.isWhole === false) this.abort('client-reset');
+    else this.resumeReading();
   }
 
   done(close: boolean): void {
     if (this.#isOver) return;
     if (close || this.isClosing) {
       this.#pump.transaction = undefined;
-      this.#close(this.#isDraining ? 'drain' : 'client', close || this.#pump.unreadBytes > 0);
+      this.#close(this.#ending ?? 'client', close || this.#pump.unreadBytes > 0);
       return;
     }
-    this.#pump.next();
-    this.resumeReading();
+    // A client that does not read its answers gets no more of them.
+    this.#isHeld = this.client.socket.writableNeedDrain;
+    if (!this.#isHeld) this.#next();
+    else this.#stall = new Stall(performance.now());
   }
 
   abort(reason: CloseReason): void {
     if (this.#isOver) return;
     this.#cancel(reason);
-    // What the client was given so far is its to read: without its last chunk it is seen to be cut.
-    if (reason === 'backend-abort') this.client.socket.destroySoon();
-    else this.client.cut();
+    if (reason === 'backend-abort' && this.#closing === undefined) {
+      // What the client was given so far is its to read: without its last chunk it is seen to be cut.
+      this.#close(reason);
+      return;
+    }
+    // A cut may be told by `close` before it returns.
+    this.#isOver = true;
+    this.client.cut();
     this.#over(reason);
+  }
+
+  #next(): void {
+    this.#isHeld = false;
+    this.#pump.next();
+    this.resumeReading();
+  }
+
+  #drained(): void {
+    if (this.#isHeld && this.#closing === undefined) this.#next();
+    else this.#pump.transaction?.clientDrained();
   }
 
   #begin(): void {
     const { socket, copiesWrites } = this.client;
     this.#hasStarted = true;
     this.#pump.sinceMs = performance.now();
-    this.#writer = new WireWriter(socket, copiesWrites);
+    this.writer = new WireWriter(socket, copiesWrites);
     socket.on('error', () => this.abort('client-reset'));
     socket.on('close', () => this.#gone());
     socket.on('end', () => this.#clientEnded());
-    socket.on('drain', () => this.#pump.transaction?.clientDrained());
+    socket.on('drain', () => this.#drained());
     const onData = (chunk: Buffer): boolean => this.#receive(chunk);
     if (!readIntoUserBuffer(socket, { nextBuffer: () => SHARED_BUFFER, onData })) socket.on('data', onData);
     socket.resume();
-    if (this.#isDraining) this.#close('drain');
+    if (this.#ending !== undefined) this.#close(this.#ending);
   }
 
   #refused(): void {
@@ -178,9 +215,10 @@ export class IcapSession implements Session, TransactionHost {
 
   /** Answers what cannot be understood, or does not come, and ends the connection. */
   #refuse({ status, code, detail }: Refusal, reason: 'protocol' | 'request-timeout'): void {
-    const { counters, events, index } = this.#context.service;
+    const { counters, events, index } = this.#context().service;
     const { transaction, head } = this.#pump;
     const hasAnswered = transaction?.hasAnswered === true;
+    if (!hasAnswered) transaction?.refused(status, reason);
     this.#cancel(reason);
     events.log('icap-request-refused', { ...this.client.names(), status, code, detail });
     if (hasAnswered) {
@@ -188,15 +226,15 @@ export class IcapSession implements Session, TransactionHost {
       return;
     }
     counters.icapAnswered(index, icapMethodOf(head?.method ?? ''), undefined, status);
-    this.#writer.add(statusAnswer(status, { istag: undefined, close: true }));
-    this.#writer.flush();
+    this.writer.add(statusAnswer(status, { istag: undefined, close: true }));
+    this.writer.flush();
     this.#close(reason, true);
   }
 
   #answerMonitor(request: MonitorRequest): void {
     // A monitor takes any byte for "up", so with nobody to ask it gets none.
-    if (isAnyUp(this.#context)) this.#writer.add(monitorAnswer(request));
-    this.#writer.flush();
+    if (isAnyUp(this.#context())) this.writer.add(monitorAnswer(request));
+    this.writer.flush();
     this.#close('client');
   }
 
@@ -222,7 +260,7 @@ export class IcapSession implements Session, TransactionHost {
   #close(reason: CloseReason, isClientSending = false): void {
     if (this.#isOver || this.#closing !== undefined) return;
     this.#closing = reason;
-    this.#lingerUntilMs = performance.now() + LINGER_MS;
+    this.#stall = new Stall(performance.now());
     this.#pump.stop();
     const { socket } = this.client;
     if (isClientSending && !this.#hasClientEnded) socket.end();
@@ -238,11 +276,11 @@ export class IcapSession implements Session, TransactionHost {
 
   #over(reason: CloseReason): void {
     this.#isOver = true;
-    const { counters, events, index } = this.#context.service;
+    const { counters, events, index } = this.#context().service;
     counters.connectionClosed(index, reason);
     this.#tellBytes();
     if (events.isEnabled('connection-closed')) {
-      const bytes = { bytesIn: this.#pump.receivedBytes, bytesOut: this.#writer.bytesWritten };
+      const bytes = { bytesIn: this.#pump.receivedBytes, bytesOut: this.writer.bytesWritten };
       const { ms } = this.client;
       events.log('connection-closed', { ...this.client.names(), backend: undefined, reason, ...bytes, ms });
     }
@@ -251,9 +289,9 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   #tellBytes(): void {
-    const { counters, index } = this.#context.service;
+    const { counters, index } = this.#context().service;
     const { receivedBytes } = this.#pump;
-    const { bytesWritten } = this.#writer;
+    const { bytesWritten } = this.writer;
     counters.bytes(index, receivedBytes - this.#bytesInTold, bytesWritten - this.#bytesOutTold);
     this.#bytesInTold = receivedBytes;
     this.#bytesOutTold = bytesWritten;

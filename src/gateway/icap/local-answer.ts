@@ -5,7 +5,7 @@ import { reasonPhrase } from '../../icap/status.ts';
 import type { BlockPageMessage } from '../../policy/block-page.ts';
 
 /** For answers about paths that no backend has described: RFC 3507 4.7 wants a tag in every response. */
-const DEFAULT_ISTAG = '"icapgw"';
+export const DEFAULT_ISTAG = '"icapgw"';
 const NOTHING_FOLLOWS = 'Encapsulated: null-body=0\r\n\r\n';
 
 /** What every answer of the gateway's own carries. */

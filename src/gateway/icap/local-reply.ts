@@ -5,6 +5,9 @@ import { blockAnswer, echoStart, type LocalFields, statusAnswer } from './local-
 import type { TransactionHost } from './transaction-host.ts';
 import type { TransactionRecord } from './transaction-record.ts';
 
+/** Whose decision an answer is, though the gateway words it. */
+export type AnswerSource = 'backend' | 'gateway';
+
 /** Writes the answers that the gateway gives itself. Whoever calls ends the transaction. */
 export class LocalReply {
   readonly #context: IcapContext;
@@ -19,9 +22,9 @@ export class LocalReply {
     this.#record = record;
   }
 
-  /** A status alone. */
-  status(status: number, close: boolean): void {
-    this.#begin(status);
+  /** A status alone. `source`: who decided that the content passes. */
+  status(status: number, close: boolean, source: AnswerSource): void {
+    this.#begin(status, source);
     this.#host.writer.add(statusAnswer(status, this.#fields(close)));
     this.#host.flush();
   }
@@ -29,7 +32,7 @@ export class LocalReply {
   /** A page in place of the content; `detail` is for whoever reads it. */
   block(detail: string): void {
     const { service, blockPage } = this.#context;
-    this.#begin(200);
+    this.#begin(200, 'gateway');
     const page = blockPage({
       service: service.config.name,
       reason: detail,
@@ -41,9 +44,9 @@ export class LocalReply {
   }
 
   /** Begins to give the client its own message back, with what is kept of its body. */
-  startEcho(): void {
+  startEcho(source: AnswerSource): void {
     const { method, sections, head, store } = this.#request;
-    this.#begin(200);
+    this.#begin(200, source);
     for (const piece of echoStart(method, sections, head.encapsulated.body, this.#fields(false))) {
       this.#host.writer.add(piece);
     }
@@ -63,10 +66,8 @@ export class LocalReply {
     this.#host.flush();
   }
 
-  #begin(status: number): void {
-    // A 204 after a backend was asked says what that backend said.
-    const member = status === 204 && this.#record.attempts > 0 ? this.#record.member : undefined;
-    this.#record.answered(status, member, this.#istag);
+  #begin(status: number, source: AnswerSource): void {
+    this.#record.answered(status, source === 'backend' ? this.#record.member : undefined, this.#istag);
   }
 
   #fields(close: boolean): LocalFields {

@@ -4,9 +4,7 @@ import type { RequestHead } from '../../icap/request-head.ts';
 import { statusLine } from '../../icap/serialize.ts';
 import { reasonPhrase } from '../../icap/status.ts';
 import type { IcapContext } from './icap-context.ts';
-import { statusAnswer } from './local-answer.ts';
-
-const DEFAULT_ISTAG = '"icapgw"';
+import { DEFAULT_ISTAG, statusAnswer } from './local-answer.ts';
 
 /** What a client that asks OPTIONS for one of its paths is to hear about. */
 interface PathUse {
@@ -47,11 +45,11 @@ export function answerOptions(
     return () => {};
   }
   const missing = uses.filter((use) => !options.isSettled(use.path));
+  for (const use of missing) options.learn(use.path);
   if (missing.length === 0 || isMonitor) {
     onReply(replyFor(context, uses, isMonitor, close));
     return () => {};
   }
-  for (const use of missing) options.learn(use.path);
   const finish = (): void => {
     stop();
     onReply(replyFor(context, uses, isMonitor, close));

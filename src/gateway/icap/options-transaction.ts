@@ -53,6 +53,8 @@ export class OptionsTransaction {
 
   clientDrained(): void {}
 
+  refused(): void {}
+
   cancel(reason: CloseReason): void {
     this.#giveUp?.();
     this.#record.over({ verdict: undefined, reason }, [], this.#host.writer.bytesWritten);

@@ -4,7 +4,7 @@ import type { BackendExchange } from './backend-exchange.ts';
 import type { ClientRequest } from './client-request.ts';
 import { type ClientSink, Drain, Echo } from './client-sink.ts';
 import type { IcapContext } from './icap-context.ts';
-import { LocalReply } from './local-reply.ts';
+import { type AnswerSource, LocalReply } from './local-reply.ts';
 import type { Outcome } from './outcome.ts';
 import type { TransactionHost } from './transaction-host.ts';
 import type { TransactionRecord } from './transaction-record.ts';
@@ -88,7 +88,7 @@ export class OwnAnswer {
   }
 
   #echo(outcome: Outcome): void {
-    this.#reply.startEcho();
+    this.#reply.startEcho(sourceOf(outcome));
     const sink = new Echo(this.#host, this.#reply, () => {
       this.#handlers.onTold(outcome);
       this.#handlers.onDone(false);
@@ -107,7 +107,7 @@ export class OwnAnswer {
   /** Answers with a status alone. An error ends the connection where the client is still sending. */
   status(status: number, outcome: Outcome): void {
     const isSending = this.#request.ending === undefined;
-    this.#reply.status(status, isSending);
+    this.#reply.status(status, isSending, sourceOf(outcome));
     this.#handlers.onTold(outcome);
     this.#handlers.onDone(isSending);
   }
@@ -126,4 +126,9 @@ export class OwnAnswer {
   #listen(sink: ClientSink): void {
     this.#sink = sink;
   }
+}
+
+/** Only a backend lets content pass as allowed; what the gateway lets pass is bypassed. */
+function sourceOf({ verdict }: Outcome): AnswerSource {
+  return verdict === 'allowed' ? 'backend' : 'gateway';
 }

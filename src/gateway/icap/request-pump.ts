@@ -30,7 +30,7 @@ export class RequestPump {
   head: RequestHead | undefined;
   /** When the last request ended, or the present one began, on the clock of `performance.now()`. */
   sinceMs: number = performance.now();
-  readonly #context: IcapContext;
+  readonly #context: () => IcapContext;
   readonly #host: TransactionHost;
   readonly #handlers: PumpHandlers;
   readonly #reader: MessageReader<RequestHead>;
@@ -42,11 +42,11 @@ export class RequestPump {
   #isWanted = false;
   #isStopped = false;
 
-  constructor(context: IcapContext, host: TransactionHost, handlers: PumpHandlers) {
+  constructor(context: () => IcapContext, host: TransactionHost, handlers: PumpHandlers) {
     this.#context = context;
     this.#host = host;
     this.#handlers = handlers;
-    this.#reader = createRequestReader(context.limits);
+    this.#reader = createRequestReader(context().limits);
   }
 
   /** Received, but not looked at while the request before is under way. */
@@ -61,6 +61,12 @@ export class RequestPump {
   /** What has come of the present request, head and framing included. */
   get requestBytes(): number {
     return this.#receivedBytes - this.#reader.unreadBytes - this.#earlierBytes;
+  }
+
+  /** What is under way, for people. */
+  get activity(): string {
+    const { head, transaction } = this;
+    return transaction === undefined || head === undefined ? 'idle' : `${head.method} ${head.uri.path}`;
   }
 
   /** Whether no byte of a next request has come. */
@@ -143,10 +149,10 @@ export class RequestPump {
     switch (head.method) {
       case 'REQMOD':
       case 'RESPMOD':
-        this.transaction = new Transaction(this.#context, this.#host, head, head.method);
+        this.transaction = new Transaction(this.#context(), this.#host, head, head.method);
         break;
       case 'OPTIONS':
-        this.transaction = new OptionsTransaction(this.#context, this.#host, head);
+        this.transaction = new OptionsTransaction(this.#context(), this.#host, head);
         break;
       default:
         // Where the body of an unknown method would end is a guess, so nothing is read after it.
@@ -163,7 +169,7 @@ export class RequestPump {
   #isMonitors(chunk: Buffer): boolean {
     const isFirst = this.#receivedBytes === chunk.length;
     if (this.#monitor === undefined) {
-      if (!isFirst || !this.#context.service.config.icap.monitorReplies || isMonitor(chunk) === false) return false;
+      if (!isFirst || !this.#context().service.config.icap.monitorReplies || isMonitor(chunk) === false) return false;
       this.#monitor = new MonitorReader();
     }
     try {

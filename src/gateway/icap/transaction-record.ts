@@ -3,10 +3,14 @@ import type { Section } from '../../icap/encapsulated.ts';
 import { fieldValue } from '../../icap/field.ts';
 import { httpRequestLine } from '../../icap/http-head.ts';
 import type { RequestHead } from '../../icap/request-head.ts';
+import { formatIcapUri } from '../../icap/uri.ts';
 import { decodeUser } from '../../icap/user.ts';
+import type { SquidColumns } from '../../observe/access-record.ts';
 import { type ContentMethod, icapMethodOf, type RetryReason } from '../../observe/labels.ts';
+import { loggableHeaders } from '../../observe/redaction.ts';
 import type { Client } from '../client.ts';
 import type { ServiceContext } from '../context.ts';
+import type { AnswerRelay } from './answer-relay.ts';
 import type { Outcome } from './outcome.ts';
 
 /** Collects what is told of one request once it is over. */
@@ -17,6 +21,8 @@ export class TransactionRecord {
   retryReason: RetryReason | undefined;
   status: number | undefined;
   istag: string | undefined;
+  /** The backend's answer, where one was passed on. */
+  answer: AnswerRelay | undefined;
   bytesIn = 0;
   readonly #service: ServiceContext;
   readonly #client: Client;
@@ -92,8 +98,17 @@ export class TransactionRecord {
       preview,
       msToFirstByte: this.#firstByteMs === undefined ? undefined : Math.round(this.#firstByteMs),
       istag: this.istag,
-      squid: undefined,
+      squid: events.squidEnabled ? this.#squidColumns() : undefined,
     });
+  }
+
+  #squidColumns(): SquidColumns {
+    return {
+      uri: formatIcapUri(this.#head.uri),
+      requestHeaders: loggableHeaders(this.#head.fields),
+      responseHeaders: loggableHeaders(this.answer?.head.fields ?? []),
+      responseBodyBytes: this.answer?.bodyBytes,
+    };
   }
 }
 

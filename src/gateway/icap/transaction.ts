@@ -114,6 +114,14 @@ export class Transaction {
     this.#tell({ verdict: 'aborted', reason });
   }
 
+  /** The client broke the protocol, and is answered by the connection. */
+  refused(status: number, reason: CloseReason): void {
+    this.#stage = 'over';
+    this.#exchange?.drop();
+    this.#record.status = status;
+    this.#tell({ verdict: 'error', reason });
+  }
+
   /** Ends what takes too long. */
   sweep(nowMs: number): void {
     const { writer, client } = this.#host;
@@ -174,6 +182,7 @@ export class Transaction {
   }
 
   #answered(answer: AnswerRelay): void {
+    this.#record.answer = answer;
     this.#tell(outcomeOf(this.#request, answer));
     this.#own.finish();
   }
@@ -222,17 +231,19 @@ export class Transaction {
   #stalled(): void {
     const { bodyIdleMs } = this.#context.service.config.timeouts;
     const detail = `nothing moved for ${bodyIdleMs} ms`;
-    if (this.#exchange?.hasAnswered === true) {
+    const exchange = this.#exchange;
+    if (this.#own.sink !== undefined) {
+      this.#expire();
+    } else if (exchange?.hasAnswered === true) {
       const isClients = this.#host.client.socket.writableLength > 0;
-      this.#exchange.drop();
+      if (!isClients) exchange.blame();
+      exchange.drop();
       if (isClients) this.#expire();
       else this.#aborted(detail);
-    } else if (this.#exchange?.isBlocked === true) {
-      this.#exchange.timeOut(detail);
-    } else if (this.#own.sink !== undefined) {
-      this.#expire();
+    } else if (exchange?.isBlocked === true || (exchange?.isSending === true && this.isWhole)) {
+      exchange.timeOut(detail);
     } else {
-      this.#exchange?.drop();
+      exchange?.drop();
       this.#own.status(408, { verdict: 'error', reason: 'request-timeout' });
     }
   }
@@ -243,6 +254,7 @@ export class Transaction {
       return;
     }
     const hasAnswered = this.#exchange?.hasAnswered === true;
+    if (hasAnswered && this.#host.client.socket.writableLength === 0) this.#exchange?.blame();
     this.#exchange?.drop();
     if (hasAnswered) this.#aborted(detail);
     else this.#givenUp('timeout', detail);

@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { watchRevocationLists } from '../../src/runtime/revocation-watch.ts';
+import { watchFiles } from '../../src/runtime/file-watch.ts';
 
 const INTERVAL_MS = 10_000;
 let folder = '';
@@ -20,7 +20,7 @@ afterEach(() => {
 
 function watch(path: string, answers: boolean[]): Disposable & { readonly count: () => number } {
   let count = 0;
-  const watching = watchRevocationLists({
+  const watching = watchFiles({
     paths: [path],
     intervalMs: INTERVAL_MS,
     onChange: () => {

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-export interface RevocationWatchOptions {
+export interface FileWatchOptions {
   /** Files and folders. */
   readonly paths: readonly string[];
   readonly intervalMs: number;
@@ -10,11 +10,11 @@ export interface RevocationWatchOptions {
 }
 
 /**
- * Tells when revocation lists on the disk are no longer those that were taken, and once at first, as they may have
+ * Tells when files on the disk are no longer those that were taken, and once at first, as they may have
  * changed since they were read. It looks again and again instead of asking the kernel: that also sees atomic renames,
  * swapped links and network file systems.
  */
-export function watchRevocationLists({ paths, intervalMs, onChange }: RevocationWatchOptions): Disposable {
+export function watchFiles({ paths, intervalMs, onChange }: FileWatchOptions): Disposable {
   let taken = '';
   const timer = setInterval(() => {
     const current = fingerprint(paths);

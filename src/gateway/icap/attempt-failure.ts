@@ -1,0 +1,50 @@
+import type { AddressedMember } from '../../health/membership.ts';
+import { type AttemptFailure, decideRetry, type RetryDecision } from '../../policy/retry-rule.ts';
+import type { Attempt } from './attempt.ts';
+import type { FailedAttempt } from './backend-ledger.ts';
+import type { ClientRequest } from './client-request.ts';
+import type { IcapContext } from './icap-context.ts';
+import type { TransactionHost } from './transaction-host.ts';
+import type { TransactionRecord } from './transaction-record.ts';
+
+/** A backend that works on a request for longer before it breaks off has read it. */
+const STALE_MS = 1_000;
+
+/** What becomes of the failed attempts of one transaction: whether there is another one, and who is told. */
+export class AttemptFailures {
+  /** Answers with a 5xx other than 503 so far. */
+  errorCount = 0;
+  readonly #context: IcapContext;
+  readonly #host: TransactionHost;
+  readonly #request: ClientRequest;
+  readonly #record: TransactionRecord;
+
+  constructor(context: IcapContext, host: TransactionHost, request: ClientRequest, record: TransactionRecord) {
+    this.#context = context;
+    this.#host = host;
+    this.#request = request;
+    this.#record = record;
+  }
+
+  decide(failure: AttemptFailure): RetryDecision {
+    const facts = { isRetained: this.#request.store.isWhole, errorCount: this.errorCount };
+    return decideRetry(this.#context.service.config.icap.retry, failure, facts);
+  }
+
+  /** Counts a failed attempt and logs it. */
+  tell(member: AddressedMember, failed: Omit<FailedAttempt, 'names'>): void {
+    const { service, connection } = this.#host.client.names();
+    const { method, route } = this.#request;
+    const names = { service, connection, method, path: route.path };
+    const reason = this.#context.ledger.failed(member, { ...failed, names });
+    if (failed.next) this.#record.retried(reason);
+  }
+}
+
+/**
+ * Whether the backend had closed a kept connection before it read the request: it lost a race, and did nothing wrong.
+ */
+export function isStale(attempt: Attempt | undefined): boolean {
+  if (attempt === undefined || !attempt.connection.isReused || attempt.connection.hasReceived) return false;
+  return attempt.sentAtMs === undefined || performance.now() - attempt.sentAtMs < STALE_MS;
+}

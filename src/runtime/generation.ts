@@ -1,0 +1,135 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Address, Config } from '../config/config.ts';
+import type { Resolver } from '../health/resolver.ts';
+import { CounterCarrier } from '../observe/counter-carrier.ts';
+import { type CounterLayout, createCounterBuffer, createCounterLayout } from '../observe/counters.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { LoadedService } from './material.ts';
+import { Pool, type PoolOptions } from './pool.ts';
+import type { GenerationSnapshot } from './snapshot.ts';
+
+export interface GenerationOptions {
+  readonly number: number;
+  readonly config: Config;
+  /** One for each service. */
+  readonly material: readonly LoadedService[];
+  readonly workers: number;
+  readonly resolver: Resolver;
+  readonly log: Logger;
+  /** Undefined for the first one. What the operator wished of backends goes over from it. */
+  readonly earlier: Generation | undefined;
+  /** Told for the service with this index. */
+  readonly hooks: (service: number) => Pick<PoolOptions, 'onMembers' | 'onOptions' | 'onCheck'>;
+}
+
+/** How long the first answers of name servers are waited for; later ones are used when they come. */
+const RESOLVE_PATIENCE_MS = 1000;
+
+/** What belongs to one configuration: its services' pools, and the memory in which they are counted. */
+export class Generation implements Disposable {
+  readonly number: number;
+  readonly config: Config;
+  readonly layout: CounterLayout;
+  readonly buffer: SharedArrayBuffer;
+  readonly pools: readonly Pool[];
+  /** The addresses really bound, service by service. */
+  addresses: readonly (readonly Address[])[] = [];
+  #earlier: Generation | undefined;
+  #carrier: CounterCarrier | undefined;
+
+  constructor(options: GenerationOptions) {
+    const { number, config, material, workers, resolver, log, earlier, hooks } = options;
+    this.number = number;
+    this.config = config;
+    this.#earlier = earlier;
+    const layout = createCounterLayout({
+      services: config.services.map(({ name }) => name),
+      backends: config.services.map(({ backends }) => backends.map(({ name }) => name)),
+      workers,
+    });
+    // The same names in the same order: workers go on counting where they do.
+    const isSame = earlier !== undefined && JSON.stringify(earlier.layout) === JSON.stringify(layout);
+    this.layout = isSame ? earlier.layout : layout;
+    this.buffer = isSame ? earlier.buffer : createCounterBuffer(layout);
+    this.#carrier = earlier === undefined || isSame ? undefined : new CounterCarrier(earlier, this);
+    this.pools = config.services.map(
+      (service, index) =>
+        new Pool({
+          config: service,
+          backendMaterial: material[index]?.backendMaterial ?? [],
+          workers,
+          resolver,
+          log,
+          earlier: earlier?.poolOf(service.name),
+          ...hooks(index),
+        }),
+    );
+  }
+
+  /** Finds the backends and begins to watch them, with what is left of the generation before. */
+  async start(): Promise<void> {
+    const resolved = Promise.all(this.pools.map((pool) => pool.start()));
+    await Promise.race([resolved, delay(RESOLVE_PATIENCE_MS, undefined, { ref: false })]);
+    this.carry();
+  }
+
+  poolOf(service: string): Pool | undefined {
+    return this.pools[this.config.services.findIndex(({ name }) => name === service)];
+  }
+
+  /** Where a service accepts. */
+  addressesOf(service: string): readonly Address[] {
+    return this.addresses[this.config.services.findIndex(({ name }) => name === service)] ?? [];
+  }
+
+  /** What is told to workers of it. */
+  snapshot(material: readonly LoadedService[]): GenerationSnapshot {
+    return {
+      generation: this.number,
+      services: this.config.services.map((service, index) => {
+        const pool = this.pools[index];
+        const loaded = material[index];
+        if (pool === undefined || loaded === undefined) {
+          throw new RangeError(`no pool or material for service ${index}`);
+        }
+        const { state, members, paths } = pool;
+        return { config: service, ...loaded, poolBuffer: state.buffer, members, options: paths };
+      }),
+      counterLayout: this.layout,
+      counterBuffer: this.buffer,
+    };
+  }
+
+  /** Takes over what was counted under the generation before, and what its sessions still hold. */
+  carry(): void {
+    const earlier = this.#earlier;
+    if (earlier === undefined) return;
+    this.#carrier?.carry();
+    for (const [index, { name }] of this.config.services.entries()) {
+      const [pool, before] = [this.pools[index], earlier.poolOf(name)];
+      if (pool !== undefined && before !== undefined) pool.carry(before);
+    }
+  }
+
+  /** The generation before is gone: what is left of it is taken over for the last time. */
+  forgetEarlier(): void {
+    this.carry();
+    this.#earlier = undefined;
+    this.#carrier = undefined;
+    for (const pool of this.pools) pool.forgetEarlier();
+  }
+
+  /** Whether no session of it is left. */
+  get isIdle(): boolean {
+    return this.pools.every((pool) => pool.state.isUnused());
+  }
+
+  /** Its backends are watched no more. What is known of them stays, for the sessions that are left. */
+  retire(): void {
+    for (const pool of this.pools) pool.retire();
+  }
+
+  [Symbol.dispose](): void {
+    for (const pool of this.pools) pool[Symbol.dispose]();
+  }
+}

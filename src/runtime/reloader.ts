@@ -1,0 +1,99 @@
+import type { Config } from '../config/config.ts';
+import { loadConfig, mergeProblems } from '../config/load.ts';
+import { messageOf, type Problem, RuntimeError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { ReloadResult } from '../observe/reload-result.ts';
+import { type LoadedService, loadMaterial } from './material.ts';
+
+export interface ReloaderOptions {
+  /** The configuration that was started with; its file is read again. */
+  readonly config: Config;
+  /** Where relative names in the file are looked for. */
+  readonly cwd: string;
+  readonly log: Logger;
+  /** Takes a checked configuration over. Throws where an address cannot be had, with nothing changed. */
+  readonly apply: (config: Config, material: readonly LoadedService[]) => Promise<void>;
+  /** Told after each attempt. */
+  readonly onResult: (isSuccess: boolean) => void;
+}
+
+/** Settings of the process itself, which another configuration cannot change. */
+const FIXED: readonly (readonly [key: string, of: (config: Config) => unknown])[] = [
+  ['workers', ({ workers }) => workers],
+  ['log', ({ log }) => log],
+  ['admin', ({ admin }) => admin],
+  ['pid', ({ pidFile }) => pidFile],
+  ['setuid', ({ setuid }) => setuid],
+  ['setgid', ({ setgid }) => setgid],
+];
+
+/**
+ * Loads the configuration anew when it is asked to, one attempt at a time. The whole of it is checked before anything
+ * changes: one that cannot be used leaves everything as it is, and says why.
+ */
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  #config: Config;
+  #running: Promise<ReloadResult> | undefined;
+  #next: Promise<ReloadResult> | undefined;
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+    this.#config = options.config;
+  }
+
+  /** Requests that come while one is under way share the one after it: the file may have changed since that began. */
+  reload(): Promise<ReloadResult> {
+    if (this.#running === undefined) {
+      this.#running = this.#attempt().finally(() => {
+        this.#running = undefined;
+      });
+      return this.#running;
+    }
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      return this.reload();
+    });
+    return this.#next;
+  }
+
+  async #attempt(): Promise<ReloadResult> {
+    const { log, apply, onResult, cwd } = this.#options;
+    const { file } = this.#config;
+    const startedMs = performance.now();
+    const { config, problems, lineOf } = loadConfig(file, cwd);
+    const loaded = config === undefined ? undefined : loadMaterial(config, lineOf);
+    const all = mergeProblems(problems, loaded?.problems ?? []);
+    if (config === undefined || loaded === undefined || all.some(({ severity }) => severity === 'error')) {
+      this.#tellProblems(all);
+      log.log('reload-failed', { file, detail: 'the configuration cannot be used; the one before stays in force' });
+      onResult(false);
+      return { ok: false, problems: all.filter(({ severity }) => severity === 'error').map(textOf) };
+    }
+    try {
+      await apply(config, loaded.services);
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      log.log('reload-failed', { file, detail: messageOf(error) });
+      onResult(false);
+      return { ok: false, problems: [error.message] };
+    }
+    this.#tellProblems(all);
+    const fixed = FIXED.filter(([, of]) => JSON.stringify(of(config)) !== JSON.stringify(of(this.#options.config)));
+    if (fixed.length > 0) log.log('restart-needed', { keys: fixed.map(([key]) => key) });
+    this.#config = config;
+    log.log('reloaded', { file, services: config.services.length, ms: Math.round(performance.now() - startedMs) });
+    onResult(true);
+    return { ok: true };
+  }
+
+  #tellProblems(problems: readonly Problem[]): void {
+    for (const { file, line, severity, code, message } of problems) {
+      this.#options.log.log('config-problem', { file, line, severity, code, text: message });
+    }
+  }
+}
+
+function textOf({ file, line, message, code }: Problem): string {
+  return `${file}:${line}: ${message} [${code}]`;
+}

@@ -1,0 +1,38 @@
+import { formatAddress } from '../config/address.ts';
+import type { Config } from '../config/config.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { StatusSnapshot } from '../observe/status.ts';
+import { fileLimit, neededFiles } from './file-limit.ts';
+import type { Generation } from './generation.ts';
+import type { LoadedService } from './material.ts';
+
+/** Tells where services accept that did not before, and which of the new ones speak in clear. */
+export function tellListening(
+  before: Generation | undefined,
+  current: Generation,
+  material: readonly LoadedService[],
+  log: Logger,
+): void {
+  for (const [index, { name }] of current.config.services.entries()) {
+    const known = new Set(before?.addressesOf(name).map(formatAddress));
+    for (const address of (current.addresses[index] ?? []).map(formatAddress)) {
+      if (!known.has(address)) log.log('listening', { service: name, address });
+    }
+    const isNew = before?.poolOf(name) === undefined;
+    if (isNew && material[index]?.material === undefined) log.log('plain-service', { service: name });
+  }
+}
+
+/** Warns where fewer files may be open than the configured connections need. */
+export function tellFileLimit(config: Config, log: Logger): void {
+  const [limit, needed] = [fileLimit(), neededFiles(config)];
+  if (limit < needed) log.log('file-limit-low', { limit, needed });
+}
+
+/** Tells what each service has carried so far. */
+export function tellStatistics({ services }: StatusSnapshot, log: Logger): void {
+  for (const { name, connections, bytes } of services) {
+    const { active, accepted } = connections;
+    log.log('statistics', { service: name, active, accepted, bytesIn: bytes.received, bytesOut: bytes.sent });
+  }
+}

@@ -1,0 +1,53 @@
+import { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import type { ClientAuth } from './client-auth.ts';
+import { listsSerial } from './crl-entry.ts';
+import type { Trust } from './trust.ts';
+
+/** A chain is no longer than this; a damaged one must not make a loop. */
+const MAX_CHAIN = 16;
+
+/**
+ * Whether a client that was let in would not be let in now, because what the service trusts has changed since. What
+ * cannot be shown any more counts as withdrawn: an honest client connects again, and is judged as any other.
+ */
+export function isTrustWithdrawn(socket: TLSSocket, auth: ClientAuth, trust: Trust | undefined): boolean {
+  if (!auth.isAsking) return false;
+  const certificate = socket.getPeerX509Certificate();
+  if (auth.judge({ verifyCode: undefined, certificate }, Date.now()) !== undefined) return true;
+  if (certificate === undefined || trust === undefined) return false;
+  const chain = chainOf(socket, certificate);
+  if (chain.some((each) => isListed(trust, each))) return true;
+  const isChecked = trust.mode === 'chain' || trust.mode === 'chain-and-pin';
+  return isChecked && !isAnchored(trust, chain);
+}
+
+function isListed(trust: Trust, certificate: X509Certificate): boolean {
+  return trust.crlPem.some((pem) => listsSerial(derOfPem(pem), certificate));
+}
+
+function isAnchored({ caPem }: Trust, chain: readonly X509Certificate[]): boolean {
+  const anchors = caPem.map((pem) => new X509Certificate(pem));
+  return chain.some((each) =>
+    anchors.some(
+      (anchor) => each.raw.equals(anchor.raw) || (each.checkIssued(anchor) && each.verify(anchor.publicKey)),
+    ),
+  );
+}
+
+/** The client's certificate and those above it that it sent. A resumed session remembers the first only. */
+function chainOf(socket: TLSSocket, leaf: X509Certificate): readonly X509Certificate[] {
+  const chain = [leaf];
+  let next = socket.getPeerCertificate(true);
+  while (chain.length < MAX_CHAIN) {
+    const issuer = next.issuerCertificate;
+    if (issuer === undefined || issuer === next || issuer.raw === undefined) break;
+    chain.push(new X509Certificate(issuer.raw));
+    next = issuer;
+  }
+  return chain;
+}
+
+function derOfPem(pem: string): Buffer {
+  return Buffer.from(pem.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
+}
