@@ -126,7 +126,7 @@ describe.skipIf(!hasPrometheus)('a Prometheus that scrapes two gateways under lo
   test('fires when the scanners are gone and content passes unjudged', async () => {
     for (const scanner of scanners) await scanner[Symbol.asyncDispose]();
     await vi.waitFor(async () => {
-      for (const visitor of visitors) await visitor.visit('harmless', { allow204: true });
+      await work();
       const pending = await prometheus.query('count by (alertname, service) (ALERTS{alertstate="pending"})');
       const named = pending.map(({ labels, value }) => `${value} ${labels['alertname']} ${labels['service']}`);
       expect(named).toEqual(
