@@ -14,6 +14,13 @@ async function shares(gateway: RunningGateway, count: number, backends: readonly
   return backends.map((backend, index) => backend.served() - (before[index] ?? 0));
 }
 
+/** Waits until those are the shares: the workers hear of a change a moment after the log. */
+function comeTo(gateway: RunningGateway, backends: readonly TunnelBackend[], wanted: readonly number[]): Promise<void> {
+  const count = wanted.reduce((sum, share) => sum + share, 0);
+  const look = async (): Promise<void> => expect(await shares(gateway, count, backends)).toEqual(wanted);
+  return vi.waitFor(look, { timeout: 20_000 });
+}
+
 function leadsTo(addresses: readonly string[]) {
   return (logged: { readonly addresses: readonly string[] }) => logged.addresses.join() === addresses.join();
 }
@@ -32,13 +39,14 @@ describe('the addresses of a name', () => {
 
     await dns.change({ hosts: ['127.0.0.2 dlp.example'] });
     await gateway.waitForEvent('backend-addresses', leadsTo([`127.0.0.2:${port}`]));
+    await comeTo(gateway, all, [4, 0, 0]);
     const open = dialTunnel(gateway.port('tunnel'));
     open.write('one');
     await vi.waitFor(() => expect(String(open.read())).toBe('one'));
 
     await dns.change({ hosts: ['127.0.0.3 dlp.example', '127.0.0.4 dlp.example'] });
     await gateway.waitForEvent('backend-addresses', leadsTo([`127.0.0.3:${port}`, `127.0.0.4:${port}`]));
-    expect(await shares(gateway, 6, all)).toEqual([0, 3, 3]);
+    await comeTo(gateway, all, [0, 3, 3]);
     open.write('two');
     await vi.waitFor(() => expect(String(open.read())).toBe('two'));
     open.destroy();
@@ -104,16 +112,16 @@ describe('SRV records', () => {
     await b[Symbol.asyncDispose]();
     await gateway.waitForEvent('backend-state', ({ reason, to }) => to === 'down' && reason.includes(`${a.port}`));
     await gateway.waitForEvent('backend-state', ({ reason, to }) => to === 'down' && reason.includes(`${b.port}`));
-    expect(await shares(gateway, 3, [c])).toEqual([3]);
+    await comeTo(gateway, all, [0, 0, 3]);
 
     await using d = await startTunnelBackend();
     await dns.change({ hosts: HOSTS, srv: [record('a', d, 5, 0), record('c', c, 7, 0)] });
     await gateway.waitForEvent('backend-addresses', leadsTo([d.address, c.address]));
-    expect(await shares(gateway, 4, [c, d])).toEqual([0, 4]);
+    await comeTo(gateway, [c, d], [0, 4]);
 
     // Only a weight is another one: no member comes or goes.
     await dns.change({ hosts: HOSTS, srv: [record('a', d, 5, 1), record('c', c, 5, 3)] });
-    await vi.waitFor(async () => expect(await shares(gateway, 4, [c, d])).toEqual([3, 1]), { timeout: 20_000 });
+    await comeTo(gateway, [c, d], [3, 1]);
   });
 
   test('come before backends of a higher priority, whatever their own priority is', async () => {
