@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { haproxy } from './peer/haproxy.ts';
 import { hitch } from './peer/hitch.ts';
-import { icapgw } from './peer/icapgw.ts';
+import { icapgwIcap, icapgwTunnel } from './peer/icapgw.ts';
 import { nginx } from './peer/nginx.ts';
 import type { Peer } from './peer/peer.ts';
 import { stunnel } from './peer/stunnel.ts';
@@ -15,7 +15,7 @@ export interface BenchArguments {
   readonly jsonFile: string | undefined;
 }
 
-const PEERS: readonly Peer[] = [icapgw, stunnel, haproxy, nginx, hitch];
+const PEERS: readonly Peer[] = [icapgwTunnel, icapgwIcap, stunnel, haproxy, nginx, hitch];
 const QUICK_DIVISOR = 5;
 
 export const USAGE: string = `npm run bench -- [options]

@@ -64,7 +64,10 @@ async function main(): Promise<void> {
   const machine = `${processors.length} x ${processors[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
   process.stdout.write(`${versions}\n${machine}\n\n`);
   const samples = await collectSamples({ ...options, peers }, createFolder());
-  process.stdout.write(formatReport({ samples, peers: peers.map(({ name }) => name), workloads: options.workloads }));
+  const ours = peers.filter(({ isOurs }) => isOurs === true).map(({ name }) => name);
+  process.stdout.write(
+    formatReport({ samples, peers: peers.map(({ name }) => name), ours, workloads: options.workloads }),
+  );
   if (options.jsonFile === undefined) return;
   writeFileSync(options.jsonFile, `${JSON.stringify({ versions, machine, samples }, null, 2)}\n`);
 }

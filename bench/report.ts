@@ -5,11 +5,10 @@ import type { Workload } from './workload.ts';
 export interface ReportOptions {
   readonly samples: readonly Sample[];
   readonly peers: readonly string[];
+  /** Those of them that are this program. */
+  readonly ours: readonly string[];
   readonly workloads: readonly Workload[];
 }
-
-/** The peer that all others are compared with. */
-const OWN = 'icapgw';
 
 interface Column {
   readonly title: string;
@@ -41,7 +40,7 @@ export function formatReport(options: ReportOptions): string {
     row(options, TOTAL, workload, `${workload.unitCount} ${workload.title}, ${TOTAL.title}`),
   ]);
   const start = [row(options, START, undefined, START.title)];
-  const header = ['', ...options.peers, `${OWN} / best other`];
+  const header = ['', ...options.peers, ...options.ours.map((own) => `${own} / best other`)];
   return [
     section('CPU time of the process tree for one unit of work (half the range of the rounds)', header, cpu),
     section('Latency', header, [...latency, ...shares]),
@@ -59,10 +58,12 @@ function perConnection(workload: Workload): Column {
 
 function row(options: ReportOptions, column: Column, workload: Workload | undefined, title: string): string[] {
   const medians = options.peers.map((peer) => median(valuesOf(options, column, workload, peer)));
-  const own = medians[options.peers.indexOf(OWN)] ?? Number.NaN;
-  const others = medians.filter((value, i) => options.peers[i] !== OWN && !Number.isNaN(value));
-  const ratio = others.length === 0 ? Number.NaN : own / Math.min(...others);
-  return [...plainRow(options, column, workload, title), Number.isNaN(ratio) ? '-' : ratio.toFixed(2)];
+  const others = medians.filter((value, i) => !options.ours.includes(options.peers[i] ?? '') && !Number.isNaN(value));
+  const ratios = options.ours.map((own) => {
+    const ratio = (medians[options.peers.indexOf(own)] ?? Number.NaN) / Math.min(...others);
+    return others.length === 0 || Number.isNaN(ratio) ? '-' : ratio.toFixed(2);
+  });
+  return [...plainRow(options, column, workload, title), ...ratios];
 }
 
 function plainRow(options: ReportOptions, column: Column, workload: Workload | undefined, title: string): string[] {

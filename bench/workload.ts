@@ -31,6 +31,22 @@ export const WORKLOADS: readonly Workload[] = [
     unitCount: 4_000,
     concurrency: 16,
   },
+  {
+    name: 'once',
+    title: 'full handshake + 1 KB transaction',
+    connection: 'new',
+    bodyBytes: 1_024,
+    unitCount: 2_000,
+    concurrency: 16,
+  },
+  {
+    name: 'once-resumed',
+    title: 'resumed handshake + 1 KB transaction',
+    connection: 'resumed',
+    bodyBytes: 1_024,
+    unitCount: 4_000,
+    concurrency: 16,
+  },
   { name: '1k', title: '1 KB transaction', connection: 'kept', bodyBytes: 1_024, unitCount: 60_000, concurrency: 32 },
   {
     name: 'calm',

@@ -12,6 +12,8 @@ export interface PeerSetup {
 /** How to start one program in the foreground as a TLS server that requires and verifies client certificates. */
 export interface Peer {
   readonly name: string;
+  /** Whether it is this program, in one of its modes: the report compares these with all others. */
+  readonly isOurs?: boolean;
   /** Where the program is, or undefined where it is not installed. */
   find(): string | undefined;
   /** Prints a version somewhere in its output. */
