@@ -58,7 +58,7 @@ ${renderFacts(status)}
 </ul></nav>
 </header>
 <main>
-<div id="services">
+<div id="services" tabindex="-1">
 ${status.services.map((service, index) => renderService(service, index, Date.parse(status.time)))}
 </div>
 ${renderCertificates(status)}

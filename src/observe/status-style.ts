@@ -24,6 +24,7 @@ nav { flex-basis: 100% }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; margin: .25rem 0 0; padding: 0 }
 a { color: var(--link) }
 a:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; border-radius: 2px }
+[tabindex]:focus { outline: none }
 .skip { position: absolute; left: -100vw }
 .skip:focus { position: static }
 section {

@@ -22,7 +22,7 @@ export function renderSection<Row>(
   rows: readonly Row[],
 ): Html {
   const table = html`<table class="${kindOf(columns)}" role="table" aria-labelledby="${id}-title">${renderRows(columns, rows)}</table>`;
-  return html`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>
+  return html`<section id="${id}" tabindex="-1" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>
 ${rows.length === 0 ? html`<p>${whenEmpty}</p>` : table}</section>`;
 }
 
