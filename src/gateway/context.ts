@@ -6,8 +6,8 @@ import type { AddressedMember } from '../health/membership.ts';
 import type { BackendIdentity } from '../net/backend-identity.ts';
 import type { WorkerCounters } from '../observe/counters.ts';
 import type { EventPort } from '../observe/event-port.ts';
+import type { Blockade } from '../policy/blockade.ts';
 import type { SourceLimits } from '../policy/source-limits.ts';
-import type { SourceList } from '../policy/source-list.ts';
 import type { ClientAuth } from '../tls/client-auth.ts';
 import type { Trust } from '../tls/trust.ts';
 
@@ -38,8 +38,7 @@ export interface ServiceContext {
   /** Template of the page for what the gateway itself blocks; undefined: its own. */
   readonly blockPage: string | undefined;
   readonly sources: SourceLimits;
-  /** Denies whom an operator blocked for the time being; replaced when that changes. */
-  blocked: SourceList;
+  readonly blocked: Blockade;
   readonly counters: WorkerCounters;
   readonly events: EventPort;
   /** A number no other connection of this process has had. */

@@ -10,8 +10,8 @@ import type { AddressedMember } from '../health/membership.ts';
 import { createBackendIdentity } from '../net/backend-identity.ts';
 import { WorkerCounters } from '../observe/counters.ts';
 import { EventPort } from '../observe/event-port.ts';
+import { Blockade } from '../policy/blockade.ts';
 import { SourceLimits } from '../policy/source-limits.ts';
-import { SourceList } from '../policy/source-list.ts';
 import { ClientAuth } from '../tls/client-auth.ts';
 import { createServerContext } from '../tls/server-context.ts';
 import { assertRuntimeSupport } from '../tls/server-handshake.ts';
@@ -31,6 +31,7 @@ class WorkerRuntime {
   /** Left out by a later configuration, and not yet without sessions. */
   readonly #leaving: Set<Service> = new Set();
   #materials: (ServiceMaterial | undefined)[];
+  readonly #blocked: Blockade;
   #tickets: TicketSecret;
   readonly #tell: (message: FromWorker) => void;
 
@@ -39,6 +40,7 @@ class WorkerRuntime {
     this.#snapshot = snapshot;
     this.#tell = tell;
     this.#events = new EventPort({ port, enabled, access, squid });
+    this.#blocked = new Blockade(snapshot.blocked);
     this.#tickets = snapshot.tickets;
     this.#materials = snapshot.services.map(({ material }) => material);
     this.#contexts = this.#createContexts(snapshot);
@@ -168,14 +170,14 @@ class WorkerRuntime {
   }
 
   #setBlocked(addresses: readonly string[]): void {
-    const blocked = SourceList.from({ allow: [], deny: addresses });
-    for (const context of this.#contexts) context.blocked = blocked;
-    for (const service of this.#services) service.cutBlocked();
+    this.#blocked.replace(addresses);
+    for (const service of [...this.#services, ...this.#leaving]) service.cutBlocked();
   }
 
   #tellConnections(): void {
-    const entries = this.#services.flatMap((service) => service.describe(MOST_LISTED));
-    const total = this.#services.reduce((sum, { sessionCount }) => sum + sessionCount, 0);
+    const services = [...this.#services, ...this.#leaving];
+    const entries = services.flatMap((service) => service.describe(MOST_LISTED));
+    const total = services.reduce((sum, { sessionCount }) => sum + sessionCount, 0);
     this.#tell({ type: 'connections', total, entries });
   }
 
@@ -188,7 +190,7 @@ class WorkerRuntime {
     { config, material, backendMaterial, blockPage, poolBuffer, members }: ServiceSnapshot,
     index: number,
   ): ServiceContext {
-    const { workerIndex, sourceMemory, blocked, connectionIds } = this.#snapshot;
+    const { workerIndex, sourceMemory, connectionIds } = this.#snapshot;
     const ids = new Int32Array(connectionIds);
     const base = { config, worker: workerIndex, pool: new PoolState(poolBuffer) };
     return {
@@ -203,7 +205,7 @@ class WorkerRuntime {
       }),
       blockPage,
       sources: new SourceLimits({ memory: sourceMemory, workerIndex, scope: config.name }),
-      blocked: SourceList.from({ allow: [], deny: blocked }),
+      blocked: this.#blocked,
       counters: new WorkerCounters(counterLayout, counterBuffer, workerIndex),
       events: this.#events,
       nextConnectionId: () => Atomics.add(ids, 0, 1) >>> 0,

@@ -1,5 +1,7 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { RunningGateway } from './e2e-gateway.ts';
 
 export interface CtlRun {
@@ -11,11 +13,17 @@ export interface CtlRun {
 const NODE = join(import.meta.dirname, '../../node_modules/.bin/node');
 const MAIN = process.env['ICAPGW_MAIN'] ?? join(import.meta.dirname, '../../dist/main.js');
 
+/** A `ctl` that goes on until it is disposed. */
+export interface CtlWatch extends AsyncDisposable {
+  readonly lines: readonly string[];
+  /** Lines on standard error. */
+  readonly complaints: readonly string[];
+}
+
 /** Runs `icapgw ctl` of the built program against a gateway. */
 export function ctl({ adminUrl }: RunningGateway, ...args: readonly string[]): Promise<CtlRun> {
   return new Promise((resolve) => {
-    const env = { ...process.env, ICAPGW_ADMIN: adminUrl.slice('http://'.length) };
-    execFile(NODE, [MAIN, 'ctl', ...args], { env }, (error, stdout, stderr) => {
+    execFile(NODE, [MAIN, 'ctl', ...args], { env: environment(adminUrl) }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });
@@ -34,4 +42,25 @@ export async function postApi(gateway: RunningGateway, path: string, body?: obje
     ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
   });
   return await response.json();
+}
+
+/** Runs `icapgw ctl status --watch` with JSON, ten times a second. */
+export function watchStatus({ adminUrl }: RunningGateway): CtlWatch {
+  const child = spawn(NODE, [MAIN, 'ctl', 'status', '--json', '--watch', '0.1'], { env: environment(adminUrl) });
+  const exited = once(child, 'close');
+  const [lines, complaints]: [string[], string[]] = [[], []];
+  createInterface(child.stdout).on('line', (line) => lines.push(line));
+  createInterface(child.stderr).on('line', (line) => complaints.push(line));
+  return {
+    lines,
+    complaints,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+function environment(adminUrl: string): NodeJS.ProcessEnv {
+  return { ...process.env, ICAPGW_ADMIN: adminUrl.slice('http://'.length) };
 }

@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { startIcapServer } from '../../src/demo/icap-server.ts';
 import { mismatches, readAdminSchema } from '../_util/admin-schema.ts';
 import { certificates } from '../_util/certificates.ts';
-import { ctl, getApi, postApi } from '../_util/e2e-ctl.ts';
+import { ctl, getApi, postApi, watchStatus } from '../_util/e2e-ctl.ts';
 import { type RunningGateway, startGateway } from '../_util/e2e-gateway.ts';
 import { icapService } from '../_util/e2e-icap.ts';
 import { dialTunnel, startTunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
@@ -113,6 +113,30 @@ describe('a backend', () => {
       error: 'there is no service called other; there is tunnel',
     });
   });
+});
+
+test('an address stays blocked through a reload, until it is unblocked', async () => {
+  await using gateway = await startGateway(tunnelConfig([{ name: 'only', address: '127.0.0.1:9' }]));
+  expect(await ctl(gateway, 'block', '127.0.0.1')).toMatchObject({ code: 0 });
+  expect(await ctl(gateway, 'reload')).toMatchObject({ code: 0 });
+  const refused = await Promise.all(Array.from({ length: 8 }, () => visit({ port: gateway.port('tunnel') })));
+  expect(refused.every(({ error }) => error === 'ECONNRESET')).toBe(true);
+  expect(await gateway.metric('icapgw_connections_rejected_total', { reason: 'blocked' })).toBe(8);
+  expect((await ctl(gateway, 'blocked')).stdout).toContain('127.0.0.1');
+  expect(await ctl(gateway, 'unblock', '127.0.0.1')).toMatchObject({ code: 0 });
+  await visit({ port: gateway.port('tunnel') });
+  expect(await gateway.metric('icapgw_connections_rejected_total', { reason: 'blocked' })).toBe(8);
+  expect(await ctl(gateway, 'blocked')).toMatchObject({ stdout: 'nobody is blocked\n' });
+});
+
+test('ctl status --watch prints again and again, through a restart of the gateway', async () => {
+  await using gateway = await startGateway(tunnelConfig([{ name: 'only', address: '127.0.0.1:9' }]));
+  await using watch = watchStatus(gateway);
+  await vi.waitFor(() => expect(watch.lines.length).toBeGreaterThan(2), { timeout: 10_000 });
+  for (const line of watch.lines) expect(mismatches(SCHEMA, 'Status', JSON.parse(line))).toEqual([]);
+  gateway.signal('SIGKILL');
+  await vi.waitFor(() => expect(watch.complaints.length).toBeGreaterThan(1), { timeout: 10_000 });
+  expect(watch.complaints[0]).toContain('nobody listens at');
 });
 
 test('a blocked address is cut off and turned away in every worker until its time is over', async () => {

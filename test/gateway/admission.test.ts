@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { PoolState } from '../../src/balance/pool-state.ts';
 import { type Admission, admit, admitHolder, takePlace } from '../../src/gateway/admission.ts';
 import type { ServiceContext } from '../../src/gateway/context.ts';
+import { Blockade } from '../../src/policy/blockade.ts';
 import { SourceLimits } from '../../src/policy/source-limits.ts';
 import { SourceList } from '../../src/policy/source-list.ts';
 import { createSourceTable } from '../../src/policy/source-table.ts';
@@ -18,7 +19,7 @@ function createService(
   const service: Partial<ServiceContext> = {
     config: { limits: { ...unlimited, ...limits } } as ServiceContext['config'],
     worker: 0,
-    blocked: SourceList.from({ allow: [], deny: blocked }),
+    blocked: new Blockade(blocked),
     pool: PoolState.create(1, 1),
     sources: new SourceLimits({ memory, workerIndex: 0, scope: 'test' }),
   };
