@@ -79,21 +79,21 @@ function setWeight({ control, service, backend, body }: ActionInput): Reply {
   return told(control.setWeight(service, backend, weight), { service, backend, weight });
 }
 
-function block({ control, body }: ActionInput): Reply {
+async function block({ control, body }: ActionInput): Promise<Reply> {
   const { address, seconds } = body;
   if (typeof address !== 'string') return refusal(400, 'address must be an address or a network such as 192.0.2.0/24');
   const isDuration = typeof seconds === 'number' && seconds > 0 && seconds <= MAX_BLOCK_SECONDS;
   if (seconds !== undefined && !isDuration) {
     return refusal(400, `seconds must be a number above 0, at most ${MAX_BLOCK_SECONDS}; leave it out for no end`);
   }
-  const result = control.block(address, isDuration ? seconds * 1000 : undefined);
+  const result = await control.block(address, isDuration ? seconds * 1000 : undefined);
   return result.ok ? json(200, { address: result.address, until: result.until }) : told(result, {});
 }
 
-function unblock({ control, body }: ActionInput): Reply {
+async function unblock({ control, body }: ActionInput): Promise<Reply> {
   const { address } = body;
   if (typeof address !== 'string') return refusal(400, 'address must be one that GET /api/v1/blocked lists');
-  return told(control.unblock(address), { address });
+  return told(await control.unblock(address), { address });
 }
 
 async function reload({ control }: ActionInput): Promise<Reply> {

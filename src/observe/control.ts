@@ -26,9 +26,9 @@ export interface Control {
   setWeight(service: string, backend: string, weight: number): ControlResult;
   /** Undefined when the workers do not answer. */
   connections(): Promise<ConnectionList | undefined>;
-  /** New connections from there are turned away, open ones are cut. `ttlMs` undefined: for as long as the gateway runs. */
-  block(address: string, ttlMs: number | undefined): BlockResult;
-  unblock(address: string): ControlResult;
+  /** New connections from there are turned away, open ones are cut, in every worker once it resolves. `ttlMs` undefined: for as long as the gateway runs. */
+  block(address: string, ttlMs: number | undefined): Promise<BlockResult>;
+  unblock(address: string): Promise<ControlResult>;
   blocked(): readonly BlockedAddress[];
   /** Takes the configuration file as it is now; what cannot be used changes nothing. */
   reload(): Promise<ReloadResult>;

@@ -33,6 +33,11 @@ export function createControl({ running, crew, blocks, log, reload }: ControlOpt
     act(pool);
     return { ok: true };
   };
+  const inForce = async <T>(result: T): Promise<T> => {
+    // Whoever answers this has dealt with all it was told before.
+    await Promise.race([crew.ask({ type: 'ping' }, 'pong'), delay(ANSWER_PATIENCE_MS, undefined, { ref: false })]);
+    return result;
+  };
   return {
     setBackend: (service, backend, wish) =>
       withBackend(service, backend, (pool) => pool.setAdministrative(backend, wish)),
@@ -46,8 +51,8 @@ export function createControl({ running, crew, blocks, log, reload }: ControlOpt
       const answers = await Promise.race([asked, delay(ANSWER_PATIENCE_MS, undefined, { ref: false })]);
       return answers && merge(answers);
     },
-    block: (address, ttlMs) => blocks.block(address, ttlMs),
-    unblock: (address) => blocks.unblock(address),
+    block: (address, ttlMs) => inForce(blocks.block(address, ttlMs)),
+    unblock: (address) => inForce(blocks.unblock(address)),
     blocked: () => blocks.blocked,
     reload,
   };

@@ -160,12 +160,12 @@ export function createControl(told: string[] = [], change: Partial<Control> = {}
     setBackend: ofBackend,
     setWeight: (service, backend, weight) => ofBackend(service, backend, String(weight)),
     connections: async () => CONNECTIONS,
-    block(address, ttlMs) {
+    async block(address, ttlMs) {
       if (!/^[\d.]+$/.test(address)) return { ok: false, reason: 'invalid', detail: 'not an address' };
       told.push(`block ${address} ${ttlMs}`);
       return { ok: true, address, until: ttlMs === undefined ? null : '2026-11-20T23:41:00.000Z' };
     },
-    unblock(address) {
+    async unblock(address) {
       told.push(`unblock ${address}`);
       return { ok: true };
     },

@@ -6,7 +6,7 @@ import { certificates } from '../_util/certificates.ts';
 import { ctl, getApi, postApi, watchStatus } from '../_util/e2e-ctl.ts';
 import { type RunningGateway, startGateway } from '../_util/e2e-gateway.ts';
 import { icapService } from '../_util/e2e-icap.ts';
-import { dialTunnel, startTunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
+import { ask, dialTunnel, startTunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
 import { connectScriptClient } from '../_util/icap-script-client.ts';
 import { reqmod } from '../_util/icap-script-message.ts';
 import { visit } from '../_util/tls-client.ts';
@@ -116,7 +116,8 @@ describe('a backend', () => {
 });
 
 test('an address stays blocked through a reload, until it is unblocked', async () => {
-  await using gateway = await startGateway(tunnelConfig([{ name: 'only', address: '127.0.0.1:9' }]));
+  await using backend = await startTunnelBackend();
+  await using gateway = await startGateway(tunnelConfig([{ name: 'only', address: backend.address }]));
   expect(await ctl(gateway, 'block', '127.0.0.1')).toMatchObject({ code: 0 });
   expect(await ctl(gateway, 'reload')).toMatchObject({ code: 0 });
   const refused = await Promise.all(Array.from({ length: 8 }, () => visit({ port: gateway.port('tunnel') })));
@@ -124,8 +125,7 @@ test('an address stays blocked through a reload, until it is unblocked', async (
   expect(await gateway.metric('icapgw_connections_rejected_total', { reason: 'blocked' })).toBe(8);
   expect((await ctl(gateway, 'blocked')).stdout).toContain('127.0.0.1');
   expect(await ctl(gateway, 'unblock', '127.0.0.1')).toMatchObject({ code: 0 });
-  await visit({ port: gateway.port('tunnel') });
-  expect(await gateway.metric('icapgw_connections_rejected_total', { reason: 'blocked' })).toBe(8);
+  expect(await ask(gateway.port('tunnel'), 'back')).toBe('back');
   expect(await ctl(gateway, 'blocked')).toMatchObject({ stdout: 'nobody is blocked\n' });
 });
 
@@ -139,7 +139,7 @@ test('ctl status --watch prints again and again, through a restart of the gatewa
   expect(watch.complaints[0]).toContain('nobody listens at');
 });
 
-test('a blocked address is cut off and turned away in every worker until its time is over', async () => {
+test('a blocked address is cut off, and let in again when its time is over', async () => {
   await using backend = await startTunnelBackend();
   await using gateway = await startGateway(tunnelConfig([{ name: 'only', address: backend.address }]));
   const open = dialTunnel(gateway.port('tunnel'));
@@ -152,13 +152,6 @@ test('a blocked address is cut off and turned away in every worker until its tim
   });
   await cut;
   expect(await gateway.waitForEvent('connection-closed')).toMatchObject({ reason: 'blocked' });
-  const refused = await Promise.all(Array.from({ length: 8 }, () => visit({ port: gateway.port('tunnel') })));
-  expect(refused.every(({ error }) => error === 'ECONNRESET')).toBe(true);
-  expect(await gateway.metric('icapgw_connections_rejected_total', { reason: 'blocked' })).toBe(8);
-
   expect(await gateway.waitForEvent('address-unblocked')).toMatchObject({ cause: 'expired' });
-  const after = dialTunnel(gateway.port('tunnel'));
-  after.write('back');
-  expect(String((await once(after, 'data'))[0])).toBe('back');
-  after.destroy();
+  await vi.waitFor(async () => expect(await ask(gateway.port('tunnel'), 'back')).toBe('back'));
 });

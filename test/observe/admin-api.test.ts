@@ -123,7 +123,7 @@ describe('an address', () => {
   });
 
   test('cannot be blocked when the list is full', async () => {
-    await using api = await start({ block: () => ({ ok: false, reason: 'full', detail: 'full' }) });
+    await using api = await start({ block: async () => ({ ok: false, reason: 'full', detail: 'full' }) });
     expect(await api.post('/api/v1/block', { address: '192.0.2.1' })).toMatchObject({ status: 409 });
   });
 });
