@@ -1,3 +1,4 @@
+import type { AdminLogEvents } from './admin-log-event.ts';
 import type { IcapLogEvents } from './icap-log-event.ts';
 import type {
   BackendResult,
@@ -15,7 +16,7 @@ export type LogValue = string | number | boolean | readonly string[] | undefined
  * Every event that can be logged, with its fields. Clients, backends and local ends are `host:port`; subjects are
  * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
  */
-export interface LogEvents extends IcapLogEvents {
+export interface LogEvents extends IcapLogEvents, AdminLogEvents {
   readonly 'connection-accepted': { readonly service: string; readonly connection: number; readonly client: string };
   readonly 'connection-rejected': {
     readonly service: string;
@@ -92,15 +93,6 @@ export interface LogEvents extends IcapLogEvents {
   readonly 'file-limit-low': { readonly limit: number; readonly needed: number };
   readonly 'plain-service': { readonly service: string };
   readonly 'access-format-ignored': { readonly service: string };
-  readonly 'admin-listening': { readonly address: string };
-  readonly 'admin-unavailable': { readonly address: string; readonly detail: string };
-  readonly 'admin-request-refused': {
-    readonly client: string;
-    readonly path: string;
-    readonly reason: 'host' | 'token' | 'origin';
-  };
-  /** Without a path where the connection itself could not be accepted. */
-  readonly 'admin-request-failed': { readonly path: string | undefined; readonly detail: string };
   readonly ready: { readonly services: number; readonly workers: number; readonly ms: number };
   readonly 'backend-state': {
     readonly service: string;
@@ -117,10 +109,6 @@ export interface LogEvents extends IcapLogEvents {
   };
   readonly 'resolve-failed': { readonly service: string; readonly backend: string; readonly detail: string };
   readonly 'resolve-recovered': { readonly service: string; readonly backend: string };
-  /** `until` is an ISO time; undefined: until it is unblocked. */
-  readonly 'address-blocked': { readonly address: string; readonly until: string | undefined };
-  readonly 'address-unblocked': { readonly address: string; readonly cause: 'operator' | 'expired' };
-  readonly 'backend-weight': { readonly service: string; readonly backend: string; readonly weight: number };
   readonly 'worker-died': { readonly worker: number; readonly detail: string };
   readonly 'worker-started': { readonly worker: number };
   readonly 'certificate-expiring': {
@@ -169,6 +157,10 @@ export interface LogEvents extends IcapLogEvents {
   readonly 'log-reopened': { readonly file: string };
   readonly 'log-lines-lost': { readonly count: number; readonly file: string };
   readonly 'access-log-failed': { readonly file: string; readonly detail: string };
+  /** Said once when the collector begins to fail: what it is to have waits, as far as there is room. */
+  readonly 'traces-failed': { readonly collector: string; readonly detail: string };
+  readonly 'traces-recovered': { readonly collector: string };
+  readonly 'traces-lost': { readonly collector: string; readonly count: number };
   readonly 'lines-suppressed': { readonly count: number; readonly similar: string };
 }
 

@@ -1,4 +1,5 @@
 import type { LogLevel } from '../config/config.ts';
+import { ADMIN_EVENTS } from './admin-log-table.ts';
 import type { EventDefinition } from './event-definition.ts';
 import { ICAP_EVENTS } from './icap-log-table.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
@@ -59,6 +60,7 @@ const EVENTS: EventTable = {
     told: ['client', 'reason', 'bytesIn', 'bytesOut', 'ms'],
   },
   ...ICAP_EVENTS,
+  ...ADMIN_EVENTS,
   starting: {
     level: 'notice',
     text: ({ version, node, openssl }) => `icapgw ${version} starting on Node.js ${node} with OpenSSL ${openssl}`,
@@ -86,29 +88,6 @@ const EVENTS: EventTable = {
     text: ({ service }) =>
       `log.access-format squid describes ICAP transactions; the connections of tunnel service ${service} are logged as JSON`,
     told: ['service'],
-  },
-  'admin-listening': {
-    level: 'notice',
-    text: ({ address }) => `admin endpoint listening on ${address}`,
-    told: ['address'],
-  },
-  'admin-unavailable': {
-    level: 'warning',
-    text: ({ address, detail }) =>
-      `going on without the admin endpoint: ${address} cannot be used (${detail}); set admin.listen to another address or to off`,
-    told: ['address', 'detail'],
-  },
-  'admin-request-refused': {
-    level: 'warning',
-    text: ({ client, reason }) => `admin request from ${client} refused: ${ADMIN_REFUSAL_TEXTS[reason]}`,
-    told: ['client', 'reason'],
-    limited: true,
-  },
-  'admin-request-failed': {
-    level: 'error',
-    text: ({ path, detail }) => `admin request${path === undefined ? '' : ` for ${path}`} failed: ${detail}`,
-    told: ['path', 'detail'],
-    limited: true,
   },
   ready: {
     level: 'notice',
@@ -147,23 +126,6 @@ const EVENTS: EventTable = {
     text: ({ address, detail }) =>
       `a connection at ${address} could not be accepted: ${detail} (raise the limit of open files)`,
     told: ['address', 'detail'],
-  },
-  'address-blocked': {
-    level: 'notice',
-    text: ({ address, until }) =>
-      `${address} is blocked by the operator${until === undefined ? '' : ` until ${until}`}`,
-    told: ['address', 'until'],
-  },
-  'address-unblocked': {
-    level: 'notice',
-    text: ({ address, cause }) =>
-      `${address} is no longer blocked: ${cause === 'operator' ? 'unblocked by the operator' : 'its time is over'}`,
-    told: ['address', 'cause'],
-  },
-  'backend-weight': {
-    level: 'notice',
-    text: ({ backend, weight }) => `backend ${backend} was given weight ${weight} by the operator`,
-    told: ['backend', 'weight'],
   },
   'worker-died': {
     level: 'error',
@@ -257,18 +219,27 @@ const EVENTS: EventTable = {
     text: ({ file, detail }) => `the access log ${file} cannot be written, lines are being lost: ${detail}`,
     told: ['file', 'detail'],
   },
+  'traces-failed': {
+    level: 'warning',
+    text: ({ collector, detail }) => `traces cannot be sent to ${collector}: ${detail}`,
+    told: ['collector', 'detail'],
+  },
+  'traces-recovered': {
+    level: 'notice',
+    text: ({ collector }) => `traces are sent to ${collector} again`,
+    told: ['collector'],
+  },
+  'traces-lost': {
+    level: 'warning',
+    text: ({ collector, count }) => `${count} spans were lost on their way to ${collector}`,
+    told: ['collector', 'count'],
+  },
   'lines-suppressed': {
     level: 'warning',
     text: ({ count, similar }) => `${count} similar lines suppressed (${similar})`,
     told: ['count', 'similar'],
   },
 };
-
-const ADMIN_REFUSAL_TEXTS = {
-  token: 'no valid token',
-  host: 'its Host header names another machine',
-  origin: "it comes from another site's page",
-} as const;
 
 const KIND_TEXTS = {
   server: 'the server certificate',
