@@ -45,6 +45,7 @@ export class Client {
   #handlers: ClientHandlers | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #certificate: X509Certificate | undefined;
+  #requestCount = 0;
 
   constructor({ service, socket, peer, admission }: ClientOptions) {
     this.#service = service;
@@ -74,6 +75,12 @@ export class Client {
   /** Milliseconds since it was admitted. */
   get ms(): number {
     return Math.round(performance.now() - this.#startedMs);
+  }
+
+  /** The number of the next request over this connection, from 1. */
+  countRequest(): number {
+    this.#requestCount += 1;
+    return this.#requestCount;
   }
 
   /** For events of the log. */
@@ -187,6 +194,7 @@ export class Client {
       kind: 'tunnel',
       timeMs: Date.now(),
       service: config.name,
+      connection: this.id,
       client: this.peer.text,
       tls: undefined,
       subject: this.identity().subject,

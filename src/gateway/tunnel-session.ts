@@ -74,6 +74,10 @@ export class TunnelSession implements Session {
   #findBackend(): void {
     const { socket, copiesWrites, peer } = this.client;
     socket.on('close', this.#clientGone);
+    if (socket.destroyed) {
+      this.#clientGone();
+      return;
+    }
     const relay = new Relay({
       client: socket,
       clientCopies: copiesWrites,
@@ -152,6 +156,7 @@ export class TunnelSession implements Session {
         kind: 'tunnel',
         timeMs: Date.now(),
         service: config.name,
+        connection: this.client.id,
         client: this.client.peer.text,
         tls: this.client.version,
         subject: this.client.identity().subject,

@@ -36,6 +36,19 @@ export function readIntoUserBuffer(socket: Socket, options: UserBufferOptions): 
   return true;
 }
 
+/**
+ * Gives all that a socket receives to `onData`, through buffers of ours as soon as that is possible: what waits in the
+ * stream already comes first.
+ */
+export function readThroughUserBuffer(socket: Socket, options: UserBufferOptions): void {
+  let isShared = readIntoUserBuffer(socket, options);
+  if (isShared) return;
+  socket.on('data', (chunk: Buffer) => {
+    if (!options.onData(chunk)) socket.pause();
+    if (!isShared && !socket.destroyed) isShared = readIntoUserBuffer(socket, options);
+  });
+}
+
 function findSymbols(): UserBufferSymbols | undefined {
   const socket = new Socket({ onread: { buffer: Buffer.alloc(1), callback: () => true } } as object);
   const symbols = new Map(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]));

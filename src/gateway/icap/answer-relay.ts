@@ -1,16 +1,13 @@
 import { LAST_CHUNK, lastChunkUseOriginalBody } from '../../icap/chunk-encoder.ts';
 import { formatEncapsulated, type Section } from '../../icap/encapsulated.ts';
-import { responseFields } from '../../icap/response-fields.ts';
+import { type OutgoingResponse, responseFields } from '../../icap/response-fields.ts';
 import type { ResponseHead } from '../../icap/response-head.ts';
 import { statusLine } from '../../icap/serialize.ts';
 import { reasonPhrase } from '../../icap/status.ts';
 import type { WireWriter } from '../../net/wire-writer.ts';
 
 /** What the gateway puts in place of what the backend said. */
-export interface AnswerEdits {
-  /** Undefined passes the backend's on. */
-  readonly istag: string | undefined;
-  readonly close: boolean;
+export interface AnswerEdits extends OutgoingResponse {
   /** The client is given the beginning of the answer. */
   readonly onBegin: () => void;
 }

@@ -4,7 +4,6 @@ import type { Attempt } from './attempt.ts';
 import type { FailedAttempt } from './backend-ledger.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { IcapContext } from './icap-context.ts';
-import type { TransactionHost } from './transaction-host.ts';
 import type { TransactionRecord } from './transaction-record.ts';
 
 /** A backend that works on a request for longer before it breaks off has read it. */
@@ -15,13 +14,11 @@ export class AttemptFailures {
   /** Answers with a 5xx other than 503 so far. */
   errorCount = 0;
   readonly #context: IcapContext;
-  readonly #host: TransactionHost;
   readonly #request: ClientRequest;
   readonly #record: TransactionRecord;
 
-  constructor(context: IcapContext, host: TransactionHost, request: ClientRequest, record: TransactionRecord) {
+  constructor(context: IcapContext, request: ClientRequest, record: TransactionRecord) {
     this.#context = context;
-    this.#host = host;
     this.#request = request;
     this.#record = record;
   }
@@ -33,9 +30,9 @@ export class AttemptFailures {
 
   /** Counts a failed attempt and logs it. */
   tell(member: AddressedMember, failed: Omit<FailedAttempt, 'names'>): void {
-    const { service, connection } = this.#host.client.names();
+    const { service, connection, transaction, correlation } = this.#record.names();
     const { method, route } = this.#request;
-    const names = { service, connection, method, path: route.path };
+    const names = { service, connection, transaction, correlation, method, path: route.path };
     const reason = this.#context.ledger.failed(member, { ...failed, names });
     if (failed.next) this.#record.retried(reason);
   }

@@ -50,7 +50,7 @@ export class BackendExchange {
     this.#request = request;
     this.#record = record;
     this.#handlers = handlers;
-    this.#failures = new AttemptFailures(context, host, request, record);
+    this.#failures = new AttemptFailures(context, request, record);
     this.#search = new MemberSearch(context, request, host.client.peer.address, {
       onConnection: (connection) => this.#ask(connection),
       onConnectFailure: (member, reason, detail) => this.#connectFailed(member, reason, detail),
@@ -126,13 +126,14 @@ export class BackendExchange {
 
   #ask(connection: BackendConnection): void {
     const { head, store } = this.#request;
-    const clientIp = this.#host.client.peer.address;
+    const { requestLines: lines } = this.#record.correlation;
+    const own = { clientIp: this.#host.client.peer.address, lines };
     this.#record.attempts += 1;
     this.#record.member = connection.member;
     this.#isPreviewSent = this.#request.isPreview;
     this.#attempt = new Attempt(
       connection,
-      outgoingMessage(this.#context, this.#request, connection.member, clientIp),
+      outgoingMessage(this.#context, this.#request, connection.member, own),
       {
         onEvent: (event) => this.#received(event),
         onPause: () => this.#passOn(),
@@ -208,6 +209,8 @@ export class BackendExchange {
     this.#answer = new AnswerRelay(this.#host.writer, head, {
       istag,
       close: this.#host.isClosing,
+      ownKey: this.#context.correlator.answerKey,
+      lines: this.#record.correlation.answerLines,
       onBegin: () =>
         this.#record.answered(clientStatus(head.status), member, istag ?? fieldValue(head.fields, 'istag')),
     });

@@ -1,4 +1,5 @@
 import type { AddressedMember } from '../../health/membership.ts';
+import type { TransactionNames } from '../../observe/icap-log-event.ts';
 import type { RetryReason } from '../../observe/labels.ts';
 import type { AttemptFailure } from '../../policy/retry-rule.ts';
 import type { ServiceContext } from '../context.ts';
@@ -9,7 +10,7 @@ type Failure = AttemptFailure | 'local';
 export interface FailedAttempt {
   readonly failure: Failure;
   /** Of the transaction, for the log. */
-  readonly names: {
+  readonly names: TransactionNames & {
     readonly service: string;
     readonly connection: number;
     readonly method: string;

@@ -9,6 +9,7 @@ import type { ServiceContext } from '../context.ts';
 import { BackendConnections } from './backend-connections.ts';
 import { BackendLedger } from './backend-ledger.ts';
 import { BackendQueue } from './backend-queue.ts';
+import { type Correlator, createCorrelator } from './correlation.ts';
 import { OptionsView } from './options-view.ts';
 
 /** What the sessions of one ICAP service in one worker share besides what a tunnel has. */
@@ -22,6 +23,7 @@ export interface IcapContext {
   readonly route: Router;
   readonly bypass: BypassRules | undefined;
   readonly blockPage: BlockPage;
+  readonly correlator: Correlator;
   readonly requestFields: (head: RequestHead, out: OutgoingRequest) => string;
 }
 
@@ -30,6 +32,7 @@ export function createIcapContext(service: ServiceContext): IcapContext {
   const { icap, limits, backends } = service.config;
   const icapLimits = { ...DEFAULT_ICAP_LIMITS, headBytes: limits.headerBytes };
   const connections = new BackendConnections(service, icapLimits);
+  const correlator = createCorrelator(icap.headers.correlation, service.events.traceSample);
   return {
     service,
     limits: icapLimits,
@@ -43,6 +46,7 @@ export function createIcapContext(service: ServiceContext): IcapContext {
     ),
     bypass: createBypassRules(icap.bypass),
     blockPage: createBlockPage(service.blockPage),
-    requestFields: createRequestFields(icap.headers),
+    correlator,
+    requestFields: createRequestFields({ ...icap.headers, own: correlator.requestFields }),
   };
 }

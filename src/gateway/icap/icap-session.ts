@@ -1,5 +1,5 @@
 import { type MonitorRequest, monitorAnswer } from '../../icap/monitor.ts';
-import { readIntoUserBuffer } from '../../net/user-buffer.ts';
+import { readThroughUserBuffer } from '../../net/user-buffer.ts';
 import { WireWriter } from '../../net/wire-writer.ts';
 import type { ConnectionEntry } from '../../observe/connection-entry.ts';
 import { type CloseReason, icapMethodOf } from '../../observe/labels.ts';
@@ -193,9 +193,9 @@ export class IcapSession implements Session, TransactionHost {
     socket.on('close', () => this.#gone());
     socket.on('end', () => this.#clientEnded());
     socket.on('drain', () => this.#drained());
-    const onData = (chunk: Buffer): boolean => this.#receive(chunk);
-    if (!readIntoUserBuffer(socket, { nextBuffer: () => SHARED_BUFFER, onData })) socket.on('data', onData);
+    readThroughUserBuffer(socket, { nextBuffer: () => SHARED_BUFFER, onData: (chunk) => this.#receive(chunk) });
     socket.resume();
+    if (socket.destroyed) this.#gone();
     if (this.#ending !== undefined) this.#close(this.#ending);
   }
 
@@ -220,13 +220,14 @@ export class IcapSession implements Session, TransactionHost {
     const hasAnswered = transaction?.hasAnswered === true;
     if (!hasAnswered) transaction?.refused(status, reason);
     this.#cancel(reason);
-    events.log('icap-request-refused', { ...this.client.names(), status, code, detail });
+    events.log('icap-request-refused', { ...(transaction?.record ?? this.client).names(), status, code, detail });
     if (hasAnswered) {
       this.abort(reason);
       return;
     }
     counters.icapAnswered(index, icapMethodOf(head?.method ?? ''), undefined, status);
-    this.writer.add(statusAnswer(status, { istag: undefined, close: true }));
+    const lines = transaction?.record.correlation.answerLines ?? '';
+    this.writer.add(statusAnswer(status, { istag: undefined, close: true, lines }));
     this.writer.flush();
     this.#close(reason, true);
   }

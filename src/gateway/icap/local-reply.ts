@@ -71,7 +71,8 @@ export class LocalReply {
   }
 
   #fields(close: boolean): LocalFields {
-    return { istag: this.#istag, close: close || this.#host.isClosing };
+    const { answerLines: lines } = this.#record.correlation;
+    return { istag: this.#istag, close: close || this.#host.isClosing, lines };
   }
 
   get #istag(): string | undefined {

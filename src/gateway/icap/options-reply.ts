@@ -4,7 +4,7 @@ import type { RequestHead } from '../../icap/request-head.ts';
 import { statusLine } from '../../icap/serialize.ts';
 import { reasonPhrase } from '../../icap/status.ts';
 import type { IcapContext } from './icap-context.ts';
-import { DEFAULT_ISTAG, statusAnswer } from './local-answer.ts';
+import { DEFAULT_ISTAG, type LocalFields, statusAnswer } from './local-answer.ts';
 
 /** What a client that asks OPTIONS for one of its paths is to hear about. */
 interface PathUse {
@@ -14,6 +14,9 @@ interface PathUse {
   readonly methods: readonly string[] | undefined;
   readonly backends: ReadonlySet<number> | undefined;
 }
+
+/** What does not come from the backends. */
+type OwnFields = Omit<LocalFields, 'istag'>;
 
 /** The answer to one OPTIONS: its status and its bytes. */
 export interface OptionsReply {
@@ -29,30 +32,30 @@ export interface OptionsReply {
 export function answerOptions(
   context: IcapContext,
   head: RequestHead,
-  close: boolean,
+  own: OwnFields,
   onReply: (reply: OptionsReply) => void,
 ): () => void {
   const { options, service } = context;
   const { path } = head.uri;
   const isMonitor = path === '/' && service.config.icap.monitorReplies;
   if (isMonitor && !isAnyUp(context)) {
-    onReply(statusReply(503, close));
+    onReply(statusReply(503, own));
     return () => {};
   }
   const uses = usesOf(context, path);
   if (uses.length === 0 && !isMonitor) {
-    onReply(statusReply(404, close));
+    onReply(statusReply(404, own));
     return () => {};
   }
   const missing = uses.filter((use) => !options.isSettled(use.path));
   for (const use of missing) options.learn(use.path);
   if (missing.length === 0 || isMonitor) {
-    onReply(replyFor(context, uses, isMonitor, close));
+    onReply(replyFor(context, uses, isMonitor, own));
     return () => {};
   }
   const finish = (): void => {
     stop();
-    onReply(replyFor(context, uses, isMonitor, close));
+    onReply(replyFor(context, uses, isMonitor, own));
   };
   const deadline = setTimeout(finish, service.config.health.timeoutMs);
   const forget = options.onChange(() => {
@@ -65,14 +68,14 @@ export function answerOptions(
   return stop;
 }
 
-function replyFor(context: IcapContext, uses: readonly PathUse[], isMonitor: boolean, close: boolean): OptionsReply {
+function replyFor(context: IcapContext, uses: readonly PathUse[], isMonitor: boolean, own: OwnFields): OptionsReply {
   const { options, service } = context;
   const known = uses.flatMap((use) =>
     (options.of(use.path) ?? []).filter(({ backend }) => use.backends === undefined || use.backends.has(backend)),
   );
   const answered = known.filter((member) => member.options !== undefined);
   const isDenied = answered.length === 0 && known.some(({ status }) => status === 404 || status === 405);
-  if (isDenied && !isMonitor) return statusReply(404, close);
+  if (isDenied && !isMonitor) return statusReply(404, own);
   const healthy = answered.filter((member) => options.isUp(member));
   const used = healthy.length > 0 ? healthy : answered;
   const nowMs = Date.now();
@@ -90,13 +93,13 @@ function replyFor(context: IcapContext, uses: readonly PathUse[], isMonitor: boo
       nowMs,
     },
   );
-  const closing = close ? 'Connection: close\r\n' : '';
-  const text = `${statusLine(200, reasonPhrase(200))}${lines}${closing}Encapsulated: null-body=0\r\n\r\n`;
+  const closing = own.close ? 'Connection: close\r\n' : '';
+  const text = `${statusLine(200, reasonPhrase(200))}${lines}${own.lines}${closing}Encapsulated: null-body=0\r\n\r\n`;
   return { status: 200, istag, text };
 }
 
-function statusReply(status: number, close: boolean): OptionsReply {
-  return { status, istag: undefined, text: statusAnswer(status, { istag: undefined, close }) };
+function statusReply(status: number, own: OwnFields): OptionsReply {
+  return { status, istag: undefined, text: statusAnswer(status, { istag: undefined, ...own }) };
 }
 
 /** Places at all backends together; undefined where one has no limit. */

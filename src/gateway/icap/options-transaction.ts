@@ -7,10 +7,10 @@ import { TransactionRecord } from './transaction-record.ts';
 
 /** One OPTIONS of a client. A body it may have is read and means nothing. */
 export class OptionsTransaction {
+  readonly record: TransactionRecord;
   readonly #context: IcapContext;
   readonly #host: TransactionHost;
   readonly #head: RequestHead;
-  readonly #record: TransactionRecord;
   #isWhole = false;
   #giveUp: (() => void) | undefined;
 
@@ -18,7 +18,7 @@ export class OptionsTransaction {
     this.#context = context;
     this.#host = host;
     this.#head = head;
-    this.#record = new TransactionRecord(context.service, host.client, head, host.writer.bytesWritten);
+    this.record = new TransactionRecord(context, host.client, head, host.writer.bytesWritten);
   }
 
   readonly hasAnswered = false;
@@ -40,12 +40,13 @@ export class OptionsTransaction {
   settle(): void {
     if (!this.#isWhole || this.#giveUp !== undefined) return;
     this.#giveUp = () => {};
-    const stop = answerOptions(this.#context, this.#head, this.#host.isClosing, ({ status, istag, text }) => {
-      this.#record.answered(status, undefined, istag);
+    const own = { close: this.#host.isClosing, lines: this.record.correlation.answerLines };
+    const stop = answerOptions(this.#context, this.#head, own, ({ status, istag, text }) => {
+      this.record.answered(status, undefined, istag);
       this.#host.writer.add(text);
       this.#host.flush();
-      this.#record.bytesIn = this.#host.requestBytes;
-      this.#record.over({ verdict: undefined, reason: 'options' }, [], this.#host.writer.bytesWritten);
+      this.record.bytesIn = this.#host.requestBytes;
+      this.record.over({ verdict: undefined, reason: 'options' }, [], this.#host.writer.bytesWritten);
       this.#host.done(false);
     });
     this.#giveUp = stop;
@@ -57,12 +58,12 @@ export class OptionsTransaction {
 
   cancel(reason: CloseReason): void {
     this.#giveUp?.();
-    this.#record.over({ verdict: undefined, reason }, [], this.#host.writer.bytesWritten);
+    this.record.over({ verdict: undefined, reason }, [], this.#host.writer.bytesWritten);
   }
 
   /** A body that does not come is ended by the same rule as any other. */
   sweep(nowMs: number): void {
     const { bodyIdleMs } = this.#context.service.config.timeouts;
-    if (!this.#isWhole && nowMs - this.#record.startedMs >= bodyIdleMs) this.#host.abort('request-timeout');
+    if (!this.#isWhole && nowMs - this.record.startedMs >= bodyIdleMs) this.#host.abort('request-timeout');
   }
 }

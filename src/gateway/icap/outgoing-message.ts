@@ -1,4 +1,5 @@
 import type { AddressedMember } from '../../health/membership.ts';
+import type { OutgoingRequest } from '../../icap/request-fields.ts';
 import { requestLine } from '../../icap/serialize.ts';
 import type { OutgoingMessage } from './attempt.ts';
 import type { ClientRequest } from './client-request.ts';
@@ -9,7 +10,7 @@ export function outgoingMessage(
   context: IcapContext,
   request: ClientRequest,
   { authority }: AddressedMember,
-  clientIp: string | undefined,
+  { clientIp, lines }: Pick<OutgoingRequest, 'clientIp' | 'lines'>,
 ): OutgoingMessage {
   const { head, method, route, sections, store, isPreview, ending, may206 } = request;
   const fields = context.requestFields(head, {
@@ -18,6 +19,7 @@ export function outgoingMessage(
     allow204: head.allow204,
     allow206: may206,
     clientIp,
+    lines,
   });
   return {
     method,

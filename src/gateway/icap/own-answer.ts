@@ -26,6 +26,7 @@ export class OwnAnswer {
   readonly #context: IcapContext;
   readonly #host: TransactionHost;
   readonly #request: ClientRequest;
+  readonly #record: TransactionRecord;
   readonly #handlers: OwnAnswerHandlers;
   readonly #reply: LocalReply;
   #sink: ClientSink | undefined;
@@ -40,6 +41,7 @@ export class OwnAnswer {
     this.#context = context;
     this.#host = host;
     this.#request = request;
+    this.#record = record;
     this.#handlers = handlers;
     this.#reply = new LocalReply(context, host, request, record);
   }
@@ -53,7 +55,7 @@ export class OwnAnswer {
   apply(cause: PolicyCause, policy: FailPolicy, status: number, detail: string): void {
     const { method, route } = this.#request;
     const { events } = this.#context.service;
-    events.log('icap-policy', { ...this.#host.client.names(), method, path: route.path, policy, cause: detail });
+    events.log('icap-policy', { ...this.#record.names(), method, path: route.path, policy, cause: detail });
     switch (policy) {
       case 'bypass':
         this.letPass({ verdict: 'bypassed', reason: cause, rule: cause });

@@ -6,11 +6,15 @@ import type { RequestHead } from '../../icap/request-head.ts';
 import { formatIcapUri } from '../../icap/uri.ts';
 import { decodeUser } from '../../icap/user.ts';
 import type { SquidColumns } from '../../observe/access-record.ts';
+import type { TransactionNames } from '../../observe/icap-log-event.ts';
 import { type ContentMethod, icapMethodOf, type RetryReason } from '../../observe/labels.ts';
 import { loggableHeaders } from '../../observe/redaction.ts';
+import type { TraceContext } from '../../observe/trace-context.ts';
 import type { Client } from '../client.ts';
 import type { ServiceContext } from '../context.ts';
 import type { AnswerRelay } from './answer-relay.ts';
+import type { Correlation } from './correlation.ts';
+import type { IcapContext } from './icap-context.ts';
 import type { Outcome } from './outcome.ts';
 
 /** Collects what is told of one request once it is over. */
@@ -24,18 +28,28 @@ export class TransactionRecord {
   /** The backend's answer, where one was passed on. */
   answer: AnswerRelay | undefined;
   bytesIn = 0;
+  readonly correlation: Correlation;
   readonly #service: ServiceContext;
   readonly #client: Client;
   readonly #head: RequestHead;
+  /** Counts the requests of the connection. */
+  readonly #number: number;
   readonly #bytesOutBefore: number;
   #firstByteMs: number | undefined;
   #isTold = false;
 
-  constructor(service: ServiceContext, client: Client, head: RequestHead, bytesOutBefore: number) {
+  constructor({ service, correlator }: IcapContext, client: Client, head: RequestHead, bytesOutBefore: number) {
+    this.correlation = correlator.correlate(head);
+    this.#number = client.countRequest();
     this.#service = service;
     this.#client = client;
     this.#head = head;
     this.#bytesOutBefore = bytesOutBefore;
+  }
+
+  /** For events of the log. */
+  names(): ReturnType<Client['names']> & TransactionNames {
+    return { ...this.#client.names(), transaction: this.#id, correlation: this.correlation.id };
   }
 
   /** A final answer begins. `member` is undefined where the gateway gives it. */
@@ -65,6 +79,7 @@ export class TransactionRecord {
     }
     if (outcome.rule !== undefined) counters.icapBypassed(index, outcome.rule);
     if (events.accessEnabled) this.#tellAccess(outcome, sections, bytesOut, ms);
+    if (this.correlation.trace?.isSampled === true) this.#tellSpan(this.correlation.trace, outcome, bytesOut, ms);
   }
 
   #tellAccess(outcome: Outcome, sections: readonly Section[], bytesOut: number, ms: number): void {
@@ -76,6 +91,7 @@ export class TransactionRecord {
       kind: 'icap',
       timeMs: Date.now(),
       service: config.name,
+      connection: this.#client.id,
       client: this.#client.peer.text,
       tls: this.#client.version,
       subject: this.#client.identity().subject,
@@ -84,6 +100,8 @@ export class TransactionRecord {
       bytesOut: bytesOut - this.#bytesOutBefore,
       ms: Math.round(ms),
       reason: outcome.reason,
+      transaction: this.#id,
+      correlation: this.correlation.id,
       method,
       path: `${uri.path}${uri.query}`,
       http: line === undefined ? undefined : `${line.method} ${line.target}`,
@@ -100,6 +118,35 @@ export class TransactionRecord {
       istag: this.istag,
       squid: events.squidEnabled ? this.#squidColumns() : undefined,
     });
+  }
+
+  #tellSpan(trace: TraceContext, outcome: Outcome, bytesOut: number, durationMs: number): void {
+    const { events, config } = this.#service;
+    events.span({
+      ...trace,
+      endMs: Date.now(),
+      durationMs,
+      service: config.name,
+      transaction: this.#id,
+      correlation: this.correlation.id,
+      method: this.#head.method,
+      path: this.#head.uri.path,
+      tls: this.#client.version,
+      backend: this.member?.backendName,
+      status: this.status,
+      httpStatus: outcome.httpStatus,
+      verdict: outcome.verdict,
+      reason: outcome.reason,
+      threat: outcome.threat,
+      attempts: this.attempts,
+      retryReason: this.retryReason,
+      bytesIn: this.bytesIn,
+      bytesOut: bytesOut - this.#bytesOutBefore,
+    });
+  }
+
+  get #id(): string {
+    return `${this.#client.id}-${this.#number}`;
   }
 
   #squidColumns(): SquidColumns {

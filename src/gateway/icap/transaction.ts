@@ -29,10 +29,10 @@ type Stage = 'gathering' | 'asking' | 'over';
  * one that the service's rules and policies give.
  */
 export class Transaction {
+  readonly record: TransactionRecord;
   readonly #context: IcapContext;
   readonly #host: TransactionHost;
   readonly #request: ClientRequest;
-  readonly #record: TransactionRecord;
   readonly #screening: Screening;
   readonly #own: OwnAnswer;
   #stage: Stage = 'gathering';
@@ -44,18 +44,18 @@ export class Transaction {
     this.#host = host;
     this.#request = new ClientRequest(head, method);
     this.#screening = new Screening(context, this.#request);
-    this.#record = new TransactionRecord(context.service, host.client, head, host.writer.bytesWritten);
-    this.#own = new OwnAnswer(context, host, this.#request, this.#record, {
+    this.record = new TransactionRecord(context, host.client, head, host.writer.bytesWritten);
+    this.#own = new OwnAnswer(context, host, this.#request, this.record, {
       onTold: (outcome) => this.#tell(outcome),
       onDone: (close) => this.#done(close),
       exchange: () => this.#exchange,
     });
-    this.#deadlines = new Deadlines(context.service.config.timeouts, this.#record.startedMs);
+    this.#deadlines = new Deadlines(context.service.config.timeouts, this.record.startedMs);
   }
 
   /** Whether the client has seen a byte of its answer. */
   get hasAnswered(): boolean {
-    return this.#record.status !== undefined;
+    return this.record.status !== undefined;
   }
 
   /** Whether the client has sent all it will send before it is answered. */
@@ -65,7 +65,7 @@ export class Transaction {
 
   /** Who has the request, or had it last. */
   get backend(): string | undefined {
-    return this.#record.member?.backendName;
+    return this.record.member?.backendName;
   }
 
   /** The header blocks are known; the body follows as `addBody` and `endBody`. */
@@ -118,7 +118,7 @@ export class Transaction {
   refused(status: number, reason: CloseReason): void {
     this.#stage = 'over';
     this.#exchange?.drop();
-    this.#record.status = status;
+    this.record.status = status;
     this.#tell({ verdict: 'error', reason });
   }
 
@@ -172,7 +172,7 @@ export class Transaction {
   }
 
   #ask(): void {
-    this.#exchange = new BackendExchange(this.#context, this.#host, this.#request, this.#record, {
+    this.#exchange = new BackendExchange(this.#context, this.#host, this.#request, this.record, {
       onAnswered: (answer) => this.#answered(answer),
       onUnmodified: () => this.#own.letPass({ verdict: 'allowed', reason: 'backend' }),
       onGivenUp: (cause, detail) => this.#givenUp(cause, detail),
@@ -182,7 +182,7 @@ export class Transaction {
   }
 
   #answered(answer: AnswerRelay): void {
-    this.#record.answer = answer;
+    this.record.answer = answer;
     this.#tell(outcomeOf(this.#request, answer));
     this.#own.finish();
   }
@@ -194,16 +194,16 @@ export class Transaction {
       return;
     }
     // 502: somebody was asked. RFC 3507 4.3.3 has 503 for a server that could take no more.
-    const status = cause === 'queue' || this.#record.attempts === 0 ? 503 : 502;
+    const status = cause === 'queue' || this.record.attempts === 0 ? 503 : 502;
     this.#own.apply('when-down', icap.whenDown, status, detail);
   }
 
   #aborted(detail: string): void {
-    const { service, connection } = this.#host.client.names();
-    const member = this.#record.member;
+    const { member } = this.record;
     if (member !== undefined) {
+      const { client, ...names } = this.record.names();
       const { backendName: backend, addressText: address } = member;
-      this.#context.service.events.log('icap-answer-aborted', { service, connection, backend, address, detail });
+      this.#context.service.events.log('icap-answer-aborted', { ...names, backend, address, detail });
     }
     this.#tell({ verdict: 'aborted', reason: 'backend-abort' });
     this.#host.abort('backend-abort');
@@ -223,8 +223,8 @@ export class Transaction {
   }
 
   #tell(outcome: Outcome): void {
-    this.#record.bytesIn = this.#host.requestBytes;
-    this.#record.over(outcome, this.#request.sections, this.#host.writer.bytesWritten);
+    this.record.bytesIn = this.#host.requestBytes;
+    this.record.over(outcome, this.#request.sections, this.#host.writer.bytesWritten);
     this.#request.store.forget();
   }
 
