@@ -96,8 +96,11 @@ export class Client {
 
   /** What is known of the client, for a list of connections. */
   describe(): Pick<ConnectionEntry, 'connection' | 'service' | 'client' | 'ms' | 'tls' | 'subject'> {
-    const { subject = null } = this.identity();
-    return { ...this.names(), ms: this.ms, tls: this.version ?? null, subject };
+    const { socket, version = null } = this;
+    const certificate =
+      this.#certificate ?? (socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined);
+    const subject = certificate === undefined ? null : nameFromLines(certificate.subject);
+    return { ...this.names(), ms: this.ms, tls: version, subject };
   }
 
   /** Ends the connection with RST, so that the client cannot take it for an orderly end. */

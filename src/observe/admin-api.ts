@@ -21,6 +21,7 @@ export type ApiRoute =
 
 const PREFIX = '/api/v1/';
 const MAX_WEIGHT = 256;
+const MOST_CONNECTIONS = 1_000;
 const MAX_BLOCK_SECONDS = 366 * 24 * 60 * 60;
 const STATUSES = { unknown: 404, invalid: 400, full: 409 } as const;
 
@@ -63,7 +64,7 @@ function actionRoute(
 }
 
 async function listConnections(control: Control): Promise<Reply> {
-  const list = await control.connections();
+  const list = await control.connections(MOST_CONNECTIONS);
   return list === undefined ? refusal(503, 'the workers do not answer; try again') : json(200, list);
 }
 

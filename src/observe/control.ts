@@ -24,8 +24,8 @@ export interface Control {
   setBackend(service: string, backend: string, wish: BackendWish): ControlResult;
   /** Holds until the next reload. */
   setWeight(service: string, backend: string, weight: number): ControlResult;
-  /** Undefined when the workers do not answer. */
-  connections(): Promise<ConnectionList | undefined>;
+  /** The oldest connections, at most so many; undefined when the workers do not answer. */
+  connections(limit: number): Promise<ConnectionList | undefined>;
   /** New connections from there are turned away, open ones are cut, in every worker once it resolves. `ttlMs` undefined: for as long as the gateway runs. */
   block(address: string, ttlMs: number | undefined): Promise<BlockResult>;
   unblock(address: string): Promise<ControlResult>;

@@ -7,7 +7,8 @@ import type { BackendStatus, CertificateStatus, IcapStatus, ServiceStatus, Statu
 import { type Column, renderSection, renderTable } from './status-table.ts';
 import { agoText, clockText, daysText, durationText, sizeText } from './status-time.ts';
 
-const MOST_CONNECTIONS = 20;
+/** More than that is for programs. */
+export const MOST_CONNECTIONS = 20;
 
 const CERTIFICATE_COLUMNS: readonly Column<CertificateStatus>[] = [
   { title: 'service', cell: ({ service }) => service },

@@ -19,7 +19,6 @@ export interface ControlOptions {
 
 /** A worker that does not answer for so long hangs, or has very much to do. */
 const ANSWER_PATIENCE_MS = 2_000;
-const MOST_LISTED = 1_000;
 
 /** What the admin endpoint can do to a running gateway. */
 export function createControl({ running, crew, blocks, log, reload }: ControlOptions): Control {
@@ -33,9 +32,16 @@ export function createControl({ running, crew, blocks, log, reload }: ControlOpt
     act(pool);
     return { ok: true };
   };
+  let asked: Promise<unknown> = Promise.resolve();
+  /** One question after the other: an answer does not say which one it is to. */
+  const askConnections = async (limit: number): Promise<readonly Answer[] | undefined> => {
+    const answers = asked.then(() => crew.ask({ type: 'connections', limit }, 'connections'));
+    asked = answers;
+    return await Promise.race([answers, delay(ANSWER_PATIENCE_MS, undefined, { ref: false })]);
+  };
   const inForce = async <T>(result: T): Promise<T> => {
-    // Whoever answers this has dealt with all it was told before.
-    await Promise.race([crew.ask({ type: 'ping' }, 'pong'), delay(ANSWER_PATIENCE_MS, undefined, { ref: false })]);
+    // Who answers has dealt with all it was told before.
+    await askConnections(0);
     return result;
   };
   return {
@@ -46,10 +52,9 @@ export function createControl({ running, crew, blocks, log, reload }: ControlOpt
         pool.setWeight(backend, weight);
         log.log('backend-weight', { service, backend, weight });
       }),
-    connections: async () => {
-      const asked = crew.ask({ type: 'connections' }, 'connections');
-      const answers = await Promise.race([asked, delay(ANSWER_PATIENCE_MS, undefined, { ref: false })]);
-      return answers && merge(answers);
+    connections: async (limit) => {
+      const answers = await askConnections(limit);
+      return answers && merge(answers, limit);
     },
     block: (address, ttlMs) => inForce(blocks.block(address, ttlMs)),
     unblock: (address) => inForce(blocks.unblock(address)),
@@ -60,13 +65,13 @@ export function createControl({ running, crew, blocks, log, reload }: ControlOpt
 
 type Answer = Awaited<ReturnType<Crew['ask']>>[number] & { readonly type: 'connections' };
 
-function merge(answers: readonly Answer[]): ConnectionList {
+function merge(answers: readonly Answer[], limit: number): ConnectionList {
   return {
     total: answers.reduce((sum, { total }) => sum + total, 0),
     connections: answers
       .flatMap(({ entries }) => entries)
       .sort((a, b) => a.connection - b.connection)
-      .slice(0, MOST_LISTED),
+      .slice(0, limit),
   };
 }
 

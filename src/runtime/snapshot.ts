@@ -60,8 +60,8 @@ export type ToWorker =
   | { readonly type: 'material'; readonly service: number; readonly material: ServiceMaterial }
   /** Replaces the addresses and networks whose clients are turned away; those connected are cut off. */
   | { readonly type: 'blocked'; readonly addresses: readonly string[] }
-  /** Answered with `connections`. */
-  | { readonly type: 'connections' }
+  /** Answered with `connections`: at most so many of each service. */
+  | { readonly type: 'connections'; readonly limit: number }
   /** Answered with `pong`, by a worker that still does its work. */
   | { readonly type: 'ping' }
   /**

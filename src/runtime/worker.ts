@@ -19,9 +19,6 @@ import type { ServiceMaterial } from '../tls/service-material.ts';
 import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
 import type { FromWorker, GenerationSnapshot, ServiceSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
 
-/** Of one service's connections, when they are asked for. */
-const MOST_LISTED = 1000;
-
 /** The data plane of one thread. Lives from the first message to the end of the thread. */
 class WorkerRuntime {
   readonly #snapshot: WorkerSnapshot;
@@ -69,7 +66,7 @@ class WorkerRuntime {
         this.#setBlocked(message.addresses);
         return;
       case 'connections':
-        this.#tellConnections();
+        this.#tellConnections(message.limit);
         return;
       case 'ping':
         this.#tell({ type: 'pong' });
@@ -174,9 +171,9 @@ class WorkerRuntime {
     for (const service of [...this.#services, ...this.#leaving]) service.cutBlocked();
   }
 
-  #tellConnections(): void {
+  #tellConnections(limit: number): void {
     const services = [...this.#services, ...this.#leaving];
-    const entries = services.flatMap((service) => service.describe(MOST_LISTED));
+    const entries = services.flatMap((service) => service.describe(limit));
     const total = services.reduce((sum, { sessionCount }) => sum + sessionCount, 0);
     this.#tell({ type: 'connections', total, entries });
   }

@@ -9,7 +9,7 @@ import { icapService } from '../_util/e2e-icap.ts';
 import { ask, dialTunnel, startTunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
 import { connectScriptClient } from '../_util/icap-script-client.ts';
 import { reqmod } from '../_util/icap-script-message.ts';
-import { visit } from '../_util/tls-client.ts';
+import { dialTls, visit } from '../_util/tls-client.ts';
 
 const SCHEMA = readAdminSchema();
 
@@ -20,7 +20,7 @@ async function stateOf(gateway: RunningGateway): Promise<unknown> {
 
 test('answers with what docs/admin-api.md says, no more and no less', async () => {
   await using icapServer = await startIcapServer({ host: '127.0.0.1', port: 0 });
-  const { server, ca, crl } = certificates();
+  const { server, client, ca, crl } = certificates();
   const backends = [{ name: 'demo', address: `127.0.0.1:${icapServer.port}` }];
   await using gateway = await startGateway({
     workers: 2,
@@ -36,6 +36,8 @@ test('answers with what docs/admin-api.md says, no more and no less', async () =
   await using connection = await connectScriptClient(gateway.port('icap'));
   expect((await connection.ask(reqmod({ body: 'document' }))).status).toBeLessThan(300);
   await visit({ port: gateway.port('secure') });
+  const known = dialTls({ port: gateway.port('secure'), identity: client });
+  await once(known, 'secureConnect');
   await postApi(gateway, 'block', { address: '192.0.2.1', seconds: 600 });
   await vi.waitFor(async () => {
     const status = (await getApi(gateway, 'status')) as Record<string, unknown[]>;
@@ -65,7 +67,14 @@ test('answers with what docs/admin-api.md says, no more and no less', async () =
     ]),
     blocked: 1,
   });
-  expect(answers.ConnectionList).toMatchObject({ connections: [{ service: 'icap', activity: 'idle', tls: null }] });
+  expect(answers.ConnectionList).toMatchObject({
+    total: 2,
+    connections: [
+      { service: 'icap', activity: 'idle', tls: null, subject: null },
+      { service: 'secure', tls: 'TLSv1.3', subject: 'CN=client' },
+    ],
+  });
+  known.destroy();
   expect(answers.Blocked).toEqual({ address: '2001:db8::/32', until: null });
 });
 
