@@ -54,6 +54,7 @@ describe('docs/metrics.md', () => {
         backends: () => [{ name: 'b', state: 'up', active: 0 }],
         queueDepth: () => 0,
         logLinesLost: () => 0,
+        spans: () => ({ exported: 0, lost: 0 }),
       },
     });
     new WorkerCounters(layout, buffer, 0).icapAnswered(0, 'REQMOD', 0, 204);

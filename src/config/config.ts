@@ -203,6 +203,8 @@ export interface IcapConfig {
     readonly strip: readonly string[];
     readonly map: Readonly<Record<string, string>>;
     readonly clientIp: 'keep' | 'set';
+    /** The header that carries an id of each request through all hops; undefined: none. */
+    readonly correlation: string | undefined;
   };
   readonly istag: 'aggregate' | 'passthrough';
   readonly monitorReplies: boolean;
@@ -245,6 +247,13 @@ export interface ResolverConfig {
   readonly servers: readonly string[];
 }
 
+export interface TracingConfig {
+  /** Base URL of an OTLP/HTTP collector, without a slash at its end; undefined: nothing is traced. */
+  readonly otlp: string | undefined;
+  /** 0 to 1, part of the traces that begin here; who sends us a trace has decided on it. */
+  readonly sample: number;
+}
+
 export interface BlockListConfig {
   readonly file: string | undefined;
   readonly allow: readonly string[];
@@ -263,6 +272,7 @@ export interface Config {
   readonly drainDelayMs: number;
   readonly drainTimeoutMs: number;
   readonly resolver: ResolverConfig;
+  readonly tracing: TracingConfig;
   readonly services: readonly ServiceConfig[];
   readonly blockList: BlockListConfig;
   /** stunnel's `pid`: written after the listeners are up, removed at a clean end. */

@@ -12,6 +12,8 @@ export interface HeaderRules {
   /** From a client's name for a field to the one the backend knows. */
   readonly map: Readonly<Record<string, string>>;
   readonly clientIp: 'keep' | 'set';
+  /** Fields that the gateway writes itself, in `OutgoingRequest.lines`. */
+  readonly own: readonly string[];
 }
 
 /** What the gateway itself says in a request to a backend. */
@@ -23,6 +25,8 @@ export interface OutgoingRequest {
   readonly allow206: boolean;
   /** The address of the TLS peer, for rules that set X-Client-IP. */
   readonly clientIp: string | undefined;
+  /** Field lines, each with its line end, for names of `HeaderRules.own`. */
+  readonly lines: string;
 }
 
 const CLIENT_IP = 'x-client-ip';
@@ -36,7 +40,8 @@ export function createRequestFields(rules: HeaderRules): (head: RequestHead, out
   const setLines = linesOf(rules.set);
   const setKeys = Object.keys(rules.set).map(lower);
   const setsClientIp = rules.clientIp === 'set' && !setKeys.includes(CLIENT_IP);
-  const overridden = new Set([...REGENERATED_FIELDS, ...setKeys, ...(setsClientIp ? [CLIENT_IP] : [])]);
+  const clientIpKeys = setsClientIp ? [CLIENT_IP] : [];
+  const overridden = new Set([...REGENERATED_FIELDS, ...setKeys, ...clientIpKeys, ...rules.own.map(lower)]);
   const mapped = targetsOf(rules.map, overridden);
   const dropped = new Set([...overridden, ...rules.strip.map(lower)]);
   for (const key of rules.strip.map(lower)) mapped.delete(key);
@@ -47,7 +52,7 @@ export function createRequestFields(rules: HeaderRules): (head: RequestHead, out
     const left = withConnectionFields(dropped, head.fields);
     lines += mapped.size === 0 ? keptLines(head.fields, left) : mappedLines(head.fields, left, mapped);
     if (setsClientIp && out.clientIp !== undefined) lines += `X-Client-IP: ${out.clientIp}\r\n`;
-    return lines + setLines;
+    return lines + out.lines + setLines;
   };
 }
 

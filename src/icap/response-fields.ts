@@ -10,6 +10,16 @@ export interface OutgoingResponse {
   readonly istag: string | undefined;
   /** The gateway closes the client's connection after this answer. */
   readonly close: boolean;
+  /** Takes the place of the backend's field of that name; undefined: there is none. */
+  readonly own: OwnField | undefined;
+}
+
+/** A field that the gateway writes itself. */
+export interface OwnField {
+  /** Its name in lower case. */
+  readonly key: string;
+  /** With its line end. Every part of it must have passed a parser or `checkField`. */
+  readonly line: string;
 }
 
 /**
@@ -18,8 +28,9 @@ export interface OutgoingResponse {
  */
 export function responseFields(head: ResponseHead, out: OutgoingResponse): string {
   let lines = out.istag === undefined ? '' : `ISTag: ${out.istag}\r\n`;
+  if (out.own !== undefined) lines += out.own.line;
   for (const { key, name, value } of head.fields) {
-    if (DROPPED.has(key)) continue;
+    if (DROPPED.has(key) || key === out.own?.key) continue;
     switch (key) {
       case 'istag':
         // RFC 3507 4.7 has it quoted; squidclamav sends it bare.

@@ -7,6 +7,7 @@ export function accessLine(access: AccessRecord): string {
   return safeJson({
     time: new Date(access.timeMs).toISOString(),
     service: access.service,
+    connection: access.connection,
     client: access.client,
     tls: access.tls ?? null,
     subject: bounded(access.subject) ?? null,
@@ -21,6 +22,8 @@ export function accessLine(access: AccessRecord): string {
 
 function icapKeys(access: IcapAccess): Readonly<Record<string, ReturnType<typeof bounded> | null>> {
   return {
+    transaction: access.transaction,
+    correlation: access.correlation ?? null,
     method: bounded(access.method),
     path: bounded(withoutCredentials(access.path)),
     http: access.http === undefined ? null : bounded(withoutCredentials(access.http)),

@@ -12,6 +12,7 @@ interface ConnectionAccess {
   /** When it ended. */
   readonly timeMs: number;
   readonly service: string;
+  readonly connection: number;
   readonly client: string;
   readonly tls: HandshakeVersion | undefined;
   readonly subject: string | undefined;
@@ -35,6 +36,10 @@ export interface IcapAccess extends ConnectionAccess {
   readonly kind: 'icap';
   /** Why it was answered the way it was. */
   readonly reason: string;
+  /** `17-3`: the third request of connection 17. */
+  readonly transaction: string;
+  /** Undefined where no header for it is configured. */
+  readonly correlation: string | undefined;
   readonly method: string;
   /** Path and query of the ICAP request. */
   readonly path: string;

@@ -1,26 +1,46 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { Config } from '../config/config.ts';
 import type { AccessLog } from './access-log.ts';
 import type { AccessRecord } from './access-record.ts';
 import type { LogEventName, LogEvents, LogRecord } from './log-event.ts';
 import type { EnabledEvents } from './log-format.ts';
 import type { Logger } from './logger.ts';
+import type { SpanRecord } from './span.ts';
+import type { SpanExporter } from './span-exporter.ts';
 
 /** What a worker posts. The answer to each batch is one message of any content, once it is dealt with. */
 export interface EventBatch {
   readonly log: readonly LogRecord[];
   readonly access: readonly AccessRecord[];
-  /** Records dropped since the batch before. */
+  readonly spans: readonly SpanRecord[];
+  /** Records of the logs dropped since the batch before. */
   readonly lost: number;
+  readonly lostSpans: number;
 }
 
-export interface EventPortOptions {
-  /** One end of a channel that carries nothing else; the main thread gives the other to `receiveEvents`. */
-  readonly port: MessagePort;
+/** Where events end. */
+export interface EventSinks {
+  readonly log: Logger;
+  /** Undefined where there is no access log. */
+  readonly access: AccessLog | undefined;
+  /** Undefined where nothing is traced. */
+  readonly spans: SpanExporter | undefined;
+}
+
+/** What is to be sent; the rest need not be built. */
+export interface EventWishes {
   readonly enabled: EnabledEvents;
   /** Whether there is an access log. */
   readonly access: boolean;
   /** Whether it is written in the squid layout. */
   readonly squid: boolean;
+  /** 0 to 1, part of the traces that begin here; undefined: nothing is traced. */
+  readonly traceSample: number | undefined;
+}
+
+export interface EventPortOptions extends EventWishes {
+  /** One end of a channel that carries nothing else; the main thread gives the other to `receiveEvents`. */
+  readonly port: MessagePort;
 }
 
 const BATCH_SIZE = 64;
@@ -36,19 +56,24 @@ export class EventPort {
   readonly accessEnabled: boolean;
   /** Whether `IcapAccess.squid` is wanted too. */
   readonly squidEnabled: boolean;
+  /** Undefined where nothing is traced. */
+  readonly traceSample: number | undefined;
   readonly #port: MessagePort;
   readonly #enabled: EnabledEvents;
   #log: LogRecord[] = [];
   #access: AccessRecord[] = [];
+  #spans: SpanRecord[] = [];
   #lost = 0;
+  #lostSpans = 0;
   #unanswered = 0;
   #scheduled = false;
 
-  constructor({ port, enabled, access, squid }: EventPortOptions) {
+  constructor({ port, enabled, access, squid, traceSample }: EventPortOptions) {
     this.#port = port;
     this.#enabled = enabled;
     this.accessEnabled = access;
     this.squidEnabled = access && squid;
+    this.traceSample = traceSample;
     port.on('message', () => this.#answered());
     port.unref();
   }
@@ -72,15 +97,27 @@ export class EventPort {
     }
   }
 
+  /** Has a bound of its own: many spans must not push lines out of the logs. */
+  span(span: SpanRecord): void {
+    if (this.#spans.length >= MAX_PENDING) {
+      this.#lostSpans += 1;
+      return;
+    }
+    this.#spans.push(span);
+    this.#schedule();
+  }
+
   /** Sends what is pending now, for the end of a worker. */
   flush(): void {
-    const batch: EventBatch = { log: this.#log, access: this.#access, lost: this.#lost };
-    if (this.#pending === 0 && batch.lost === 0) return;
+    const [log, access, spans, lost, lostSpans] = [this.#log, this.#access, this.#spans, this.#lost, this.#lostSpans];
+    if (this.#pending + spans.length + lost + lostSpans === 0) return;
     this.#log = [];
     this.#access = [];
+    this.#spans = [];
     this.#lost = 0;
+    this.#lostSpans = 0;
     this.#unanswered += 1;
-    this.#port.postMessage(batch);
+    this.#port.postMessage({ log, access, spans, lost, lostSpans } satisfies EventBatch);
   }
 
   get #pending(): number {
@@ -95,7 +132,7 @@ export class EventPort {
 
   #schedule(): void {
     if (this.#unanswered >= MAX_UNANSWERED_BATCHES) return;
-    if (this.#pending >= BATCH_SIZE) {
+    if (this.#pending + this.#spans.length >= BATCH_SIZE) {
       this.flush();
     } else if (!this.#scheduled) {
       this.#scheduled = true;
@@ -112,12 +149,23 @@ export class EventPort {
   }
 }
 
-/** The main thread's side: writes what a worker sends. `access` is undefined where there is no access log. */
-export function receiveEvents(port: MessagePort, log: Logger, access: AccessLog | undefined): void {
+/** What sinks want to be sent. */
+export function wishesOf({ log, access, spans }: EventSinks, config: Pick<Config, 'log' | 'tracing'>): EventWishes {
+  return {
+    enabled: log.enabled,
+    access: access !== undefined,
+    squid: config.log.accessFormat === 'squid',
+    traceSample: spans === undefined ? undefined : config.tracing.sample,
+  };
+}
+
+/** The main thread's side: writes what a worker sends. */
+export function receiveEvents(port: MessagePort, { log, access, spans }: EventSinks): void {
   port.on('message', (batch: EventBatch) => {
     for (const record of batch.log) log.write(record);
     for (const record of batch.access) access?.write(record);
     if (batch.lost > 0) log.lostBefore(batch.lost);
+    spans?.add(batch.spans, batch.lostSpans);
     port.postMessage('done');
   });
   port.unref();

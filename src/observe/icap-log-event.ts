@@ -1,10 +1,21 @@
 import type { FailPolicy } from '../config/config.ts';
 import type { RetryReason } from './labels.ts';
 
+/** By what the lines of one transaction are found. */
+export interface TransactionNames {
+  /** `17-3`: the third request of connection 17. */
+  readonly transaction: string;
+  /** What the header of `headers.correlation` holds. */
+  readonly correlation?: string | undefined;
+}
+
 /** What is told of ICAP transactions; the same rules as for the other events. */
 export interface IcapLogEvents {
-  /** The gateway answered a request itself because it could not be understood or may not be sent on. */
-  readonly 'icap-request-refused': {
+  /**
+   * The gateway answered a request itself because it could not be understood or may not be sent on. Without a transaction
+   * where not even its head could be read.
+   */
+  readonly 'icap-request-refused': Partial<TransactionNames> & {
     readonly service: string;
     readonly connection: number;
     readonly client: string;
@@ -13,7 +24,7 @@ export interface IcapLogEvents {
     readonly code: string;
     readonly detail: string;
   };
-  readonly 'icap-attempt-failed': {
+  readonly 'icap-attempt-failed': TransactionNames & {
     readonly service: string;
     readonly connection: number;
     readonly backend: string;
@@ -26,7 +37,7 @@ export interface IcapLogEvents {
     readonly next: boolean;
   };
   /** No server could judge, and the configured policy answered. */
-  readonly 'icap-policy': {
+  readonly 'icap-policy': TransactionNames & {
     readonly service: string;
     readonly connection: number;
     readonly client: string;
@@ -37,7 +48,7 @@ export interface IcapLogEvents {
     readonly cause: string;
   };
   /** The server broke off inside an answer whose beginning the client had already. */
-  readonly 'icap-answer-aborted': {
+  readonly 'icap-answer-aborted': TransactionNames & {
     readonly service: string;
     readonly connection: number;
     readonly backend: string;

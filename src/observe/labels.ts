@@ -105,6 +105,9 @@ export type CertificateKind = (typeof CERTIFICATE_KINDS)[number];
 export const RELOAD_RESULTS = ['success', 'failure'] as const;
 export type ReloadResult = (typeof RELOAD_RESULTS)[number];
 
+/** What became of the spans of transactions. */
+export const SPAN_RESULTS = ['exported', 'lost'] as const;
+
 /** Upper bounds in seconds of the handshake histogram: a resumed one on a LAN at one end, the deadline at the other. */
 export const HANDSHAKE_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,

@@ -9,6 +9,7 @@ import type {
   HandshakeVersion,
   RejectReason,
 } from './labels.ts';
+import type { TraceLogEvents } from './trace-log-event.ts';
 
 export type LogValue = string | number | boolean | readonly string[] | undefined;
 
@@ -16,7 +17,7 @@ export type LogValue = string | number | boolean | readonly string[] | undefined
  * Every event that can be logged, with its fields. Clients, backends and local ends are `host:port`; subjects are
  * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
  */
-export interface LogEvents extends IcapLogEvents, AdminLogEvents {
+export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents {
   readonly 'connection-accepted': { readonly service: string; readonly connection: number; readonly client: string };
   readonly 'connection-rejected': {
     readonly service: string;
@@ -157,10 +158,6 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents {
   readonly 'log-reopened': { readonly file: string };
   readonly 'log-lines-lost': { readonly count: number; readonly file: string };
   readonly 'access-log-failed': { readonly file: string; readonly detail: string };
-  /** Said once when the collector begins to fail: what it is to have waits, as far as there is room. */
-  readonly 'traces-failed': { readonly collector: string; readonly detail: string };
-  readonly 'traces-recovered': { readonly collector: string };
-  readonly 'traces-lost': { readonly collector: string; readonly count: number };
   readonly 'lines-suppressed': { readonly count: number; readonly similar: string };
 }
 

@@ -4,6 +4,7 @@ import type { EventDefinition } from './event-definition.ts';
 import { ICAP_EVENTS } from './icap-log-table.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
 import { HANDSHAKE_FAILURE_TEXTS, REJECTION_TEXTS } from './reason-text.ts';
+import { TRACE_EVENTS } from './trace-log-table.ts';
 
 type EventTable = { readonly [E in LogEventName]: EventDefinition<LogEvents[E]> };
 
@@ -219,21 +220,7 @@ const EVENTS: EventTable = {
     text: ({ file, detail }) => `the access log ${file} cannot be written, lines are being lost: ${detail}`,
     told: ['file', 'detail'],
   },
-  'traces-failed': {
-    level: 'warning',
-    text: ({ collector, detail }) => `traces cannot be sent to ${collector}: ${detail}`,
-    told: ['collector', 'detail'],
-  },
-  'traces-recovered': {
-    level: 'notice',
-    text: ({ collector }) => `traces are sent to ${collector} again`,
-    told: ['collector'],
-  },
-  'traces-lost': {
-    level: 'warning',
-    text: ({ collector, count }) => `${count} spans were lost on their way to ${collector}`,
-    told: ['collector', 'count'],
-  },
+  ...TRACE_EVENTS,
   'lines-suppressed': {
     level: 'warning',
     text: ({ count, similar }) => `${count} similar lines suppressed (${similar})`,

@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { CounterTotals } from './counter-totals.ts';
 import type { BackendStateLabel } from './labels.ts';
+import type { SpanCounts } from './span-exporter.ts';
 
 /** A backend as the metrics show it. One that resolved to several addresses is one backend, up if any of them is. */
 export interface BackendSample {
@@ -16,6 +17,7 @@ export interface MetricsSources {
   /** Requests that wait for a connection to a backend; undefined where the service does not speak ICAP. */
   queueDepth(service: number): number | undefined;
   logLinesLost(): number;
+  spans(): SpanCounts;
 }
 
 export interface WorkerMetricsOptions {

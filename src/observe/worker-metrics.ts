@@ -8,6 +8,7 @@ import {
   HANDSHAKE_FAILURES,
   HANDSHAKE_VERSIONS,
   REJECT_REASONS,
+  SPAN_RESULTS,
 } from './labels.ts';
 import type { BackendSample, WorkerMetricsOptions } from './metrics-sources.ts';
 import { type Add, registerCounter, registerGauge } from './scraped-metric.ts';
@@ -148,4 +149,7 @@ export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
   registerCounter(registry, 'icapgw_log_lines_lost_total', 'Lines of log and access log not written.', [], (add) =>
     add({}, sources.logLinesLost()),
   );
+  registerCounter(registry, 'icapgw_trace_spans_total', 'Spans for the trace collector.', ['result'], (add) => {
+    for (const result of SPAN_RESULTS) add({ result }, sources.spans()[result]);
+  });
 }

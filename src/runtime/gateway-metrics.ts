@@ -1,4 +1,5 @@
 import type { CounterTotals } from '../observe/counter-totals.ts';
+import type { EventSinks } from '../observe/event-port.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Generation } from './generation.ts';
 
@@ -7,7 +8,7 @@ export interface GatewayMetricsOptions {
   readonly totals: CounterTotals;
   /** The configuration in force, and its pools. */
   readonly current: () => Pick<Generation, 'config' | 'pools'>;
-  readonly logLinesLost: () => number;
+  readonly sinks: EventSinks;
 }
 
 /** The metrics of a running gateway. Loading them takes longer than all the rest of the start: it goes on beside it. */
@@ -35,7 +36,8 @@ export class GatewayMetrics {
 }
 
 async function load(options: GatewayMetricsOptions): Promise<Metrics> {
-  const { version, totals, current, logLinesLost } = options;
+  const { version, totals, current } = options;
+  const { log, access, spans } = options.sinks;
   const { Metrics } = await import('../observe/metrics.ts');
   return new Metrics({
     build: { version, node: process.versions.node, openssl: process.versions.openssl },
@@ -50,7 +52,8 @@ async function load(options: GatewayMetricsOptions): Promise<Metrics> {
         })),
       queueDepth: (service) =>
         current().config.services[service]?.protocol === 'icap' ? current().pools[service]?.state.queued() : undefined,
-      logLinesLost,
+      logLinesLost: () => log.lostCount + (access?.lostCount ?? 0),
+      spans: () => spans?.counts ?? { exported: 0, lost: 0 },
     },
   });
 }

@@ -2,10 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import type { Address, Config } from '../config/config.ts';
 import { createResolver } from '../health/resolver.ts';
-import type { AccessLog } from '../observe/access-log.ts';
 import { CounterTotals } from '../observe/counter-totals.ts';
-import { receiveEvents } from '../observe/event-port.ts';
-import type { Logger } from '../observe/logger.ts';
+import { type EventSinks, receiveEvents, wishesOf } from '../observe/event-port.ts';
 import type { ReloadResult } from '../observe/reload-result.ts';
 import type { GatewayState, StatusSnapshot } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
@@ -25,13 +23,11 @@ import { tellFileLimit, tellListening, tellStatistics } from './report.ts';
 import type { ToWorker, WorkerSnapshot } from './snapshot.ts';
 import { TrustKeeper } from './trust-keeper.ts';
 
-export interface GatewayOptions {
+export interface GatewayOptions extends EventSinks {
   readonly config: Config;
   /** One for each service. */
   readonly material: readonly LoadedService[];
   readonly version: string;
-  readonly log: Logger;
-  readonly access: AccessLog | undefined;
   /** The token of the admin endpoint, already read. */
   readonly adminToken: string | undefined;
 }
@@ -65,7 +61,7 @@ export class Gateway implements AsyncDisposable {
     this.#crew = new Crew({
       size: config.workers,
       snapshot: (workerIndex, eventPort) => this.#snapshotFor(workerIndex, eventPort),
-      onEventPort: (port) => receiveEvents(port, log, options.access),
+      onEventPort: (port) => receiveEvents(port, options),
       onFailures: (generation, service, slot) =>
         this.#generations.find(generation)?.pools[service]?.reportFailures(slot),
       onLearn: (generation, service, path) => this.#generations.find(generation)?.pools[service]?.learn(path),
@@ -77,7 +73,7 @@ export class Gateway implements AsyncDisposable {
       version: options.version,
       totals: this.#totals,
       current: () => this.#current,
-      logLinesLost: () => log.lostCount + (options.access?.lostCount ?? 0),
+      sinks: options,
     });
     this.#admin = new AdminSide({
       crew: this.#crew,
@@ -263,7 +259,6 @@ export class Gateway implements AsyncDisposable {
   }
 
   #snapshotFor(workerIndex: number, eventPort: MessagePort): WorkerSnapshot {
-    const { config, log, access } = this.#options;
     return {
       ...this.#current.snapshot(this.#trust.material),
       workerIndex,
@@ -271,9 +266,7 @@ export class Gateway implements AsyncDisposable {
       blocked: this.#admin.blockedAddresses,
       tickets: this.#trust.tickets,
       connectionIds: this.#connectionIds,
-      enabledEvents: log.enabled,
-      accessEnabled: access !== undefined,
-      squidEnabled: config.log.accessFormat === 'squid',
+      eventWishes: wishesOf(this.#options, this.#options.config),
       eventPort,
     };
   }

@@ -22,6 +22,7 @@ const FIXED: readonly (readonly [key: string, of: (config: Config) => unknown])[
   ['workers', ({ workers }) => workers],
   ['log', ({ log }) => log],
   ['admin', ({ admin }) => admin],
+  ['tracing', ({ tracing }) => tracing],
   ['pid', ({ pidFile }) => pidFile],
   ['setuid', ({ setuid }) => setuid],
   ['setgid', ({ setgid }) => setgid],

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Problem } from '../errors.ts';
 import { type AccessLog, openAccessLog } from '../observe/access-log.ts';
 import { type Logger, openLogger } from '../observe/logger.ts';
+import type { SpanExporter } from '../observe/span-exporter.ts';
 import { Gateway } from './gateway.ts';
 import type { LoadedService } from './material.ts';
 import { createLogFiles } from './privileges.ts';
@@ -54,6 +55,7 @@ export async function run(options: RunOptions): Promise<void> {
   await createLogFiles(config, logFilesOf(config));
   await using log = await openLogger({ ...config.log, color: color && config.log.file === '-', complain });
   await using access = await openAccess(config, log);
+  await using spans = await openTraces(config, options.version, log);
   reopened.push(() => reopenLogs(log, access));
   tellStart(options, log);
   await using manager = new ServiceManager(process.env, log);
@@ -64,6 +66,7 @@ export async function run(options: RunOptions): Promise<void> {
     version: options.version,
     log,
     access,
+    spans,
     adminToken,
   });
   await using running = gateway;
@@ -110,6 +113,13 @@ async function readAdminToken({ admin }: Config): Promise<string | undefined> {
 
 async function openAccess({ log: { access, accessFormat } }: Config, log: Logger): Promise<AccessLog | undefined> {
   return access === 'off' ? undefined : await openAccessLog({ file: access, format: accessFormat, log });
+}
+
+/** What nobody asked for is not even loaded. */
+async function openTraces({ tracing }: Config, version: string, log: Logger): Promise<SpanExporter | undefined> {
+  if (tracing.otlp === undefined) return undefined;
+  const { SpanExporter } = await import('../observe/span-exporter.ts');
+  return new SpanExporter({ url: tracing.otlp, version, log });
 }
 
 function reopenLogs(log: Logger, access: { reopen(): Promise<void> } | undefined): void {

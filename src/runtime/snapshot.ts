@@ -4,7 +4,7 @@ import type { AddressedMember } from '../health/membership.ts';
 import type { PathOptions } from '../health/path-options.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CounterLayout } from '../observe/counters.ts';
-import type { EnabledEvents } from '../observe/log-format.ts';
+import type { EventWishes } from '../observe/event-port.ts';
 import type { SourceTableMemory } from '../policy/source-table.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
@@ -42,10 +42,7 @@ export interface WorkerSnapshot extends GenerationSnapshot {
   readonly tickets: TicketSecret;
   /** One Int32: the number of the last connection of the process. */
   readonly connectionIds: SharedArrayBuffer;
-  readonly enabledEvents: EnabledEvents;
-  readonly accessEnabled: boolean;
-  /** Whether the access log is written in the squid layout. */
-  readonly squidEnabled: boolean;
+  readonly eventWishes: EventWishes;
   readonly eventPort: MessagePort;
 }
 

@@ -33,10 +33,9 @@ class WorkerRuntime {
   readonly #tell: (message: FromWorker) => void;
 
   constructor(snapshot: WorkerSnapshot, tell: (message: FromWorker) => void) {
-    const { eventPort: port, enabledEvents: enabled, accessEnabled: access, squidEnabled: squid } = snapshot;
     this.#snapshot = snapshot;
     this.#tell = tell;
-    this.#events = new EventPort({ port, enabled, access, squid });
+    this.#events = new EventPort({ ...snapshot.eventWishes, port: snapshot.eventPort });
     this.#blocked = new Blockade(snapshot.blocked);
     this.#tickets = snapshot.tickets;
     this.#materials = snapshot.services.map(({ material }) => material);

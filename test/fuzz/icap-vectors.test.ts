@@ -202,7 +202,7 @@ function answers(limits: IcapLimits, method: string): MessageReader<ResponseHead
   return createResponseReader(limits, () => method);
 }
 
-const requestFields = createRequestFields({ set: {}, strip: [], map: {}, clientIp: 'keep' });
+const requestFields = createRequestFields({ set: {}, strip: [], map: {}, clientIp: 'keep', own: [] });
 
 describe('what was let in goes out so that the strictest peer reads the same', () => {
   test(
@@ -240,7 +240,7 @@ describe('what was let in goes out so that the strictest peer reads the same', (
 
 function checkRequest({ head, sections }: ReadMessage<RequestHead>): void {
   const { method, uri, preview, allow204, allow206, encapsulated } = head;
-  const out = { authority: 'dlp:1344', preview, allow204, allow206, clientIp: undefined };
+  const out = { authority: 'dlp:1344', preview, allow204, allow206, clientIp: undefined, lines: '' };
   const start = requestLine(method, formatIcapUri(uri));
   const sent = serializeLines(start, requestFields(head, out), { sections, body: encapsulated.body });
   const again = parseRequestHead(headOf(sent), 0, STRICT, DEFAULT_ICAP_LIMITS);
@@ -252,7 +252,7 @@ function checkResponse({ head, sections }: ReadMessage<ResponseHead>): void {
   const { status, reason, encapsulated } = head;
   const filled = sections.filter(({ bytes }) => bytes.length > 0);
   const parts = { sections: filled, body: encapsulated.body };
-  const lines = responseFields(head, { istag: undefined, close: false });
+  const lines = responseFields(head, { istag: undefined, close: false, own: undefined });
   const sent = serializeLines(statusLine(status, reason), lines, parts);
   const again = parseResponseHead(headOf(sent), 0, 'REQMOD', STRICT, DEFAULT_ICAP_LIMITS);
   expect(again).toMatchObject({ status, reason, close: false, trailer: false });

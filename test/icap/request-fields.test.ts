@@ -4,13 +4,14 @@ import { STRICT } from '../../src/icap/profile.ts';
 import { createRequestFields, type HeaderRules, type OutgoingRequest } from '../../src/icap/request-fields.ts';
 import { parseRequestHead } from '../../src/icap/request-head.ts';
 
-const NO_RULES: HeaderRules = { set: {}, strip: [], map: {}, clientIp: 'keep' };
+const NO_RULES: HeaderRules = { set: {}, strip: [], map: {}, clientIp: 'keep', own: [] };
 const OUT: OutgoingRequest = {
   authority: 'dlp:1344',
   preview: undefined,
   allow204: false,
   allow206: false,
   clientIp: '192.0.2.7',
+  lines: '',
 };
 
 function linesFor(fields: readonly string[], rules: Partial<HeaderRules> = {}, out: Partial<OutgoingRequest> = {}) {
@@ -43,6 +44,17 @@ describe('fields of the client', () => {
   test('keep their order, their spelling, their bytes and their number', () => {
     const fields = ['x-client-ip: 10.0.0.1', 'X-Foo: \xe9\xa0', 'Date: now', 'X-FOO: 2', 'X-Empty: '];
     expect(linesFor(fields)).toEqual(['Host: dlp:1344', ...fields]);
+  });
+
+  test('that Connection names concern that connection alone, and do not go on', () => {
+    const fields = ['X-Hop: 1', 'Connection: keep-alive, x-HOP', 'x-second: 2', 'Connection: X-Second', 'X-Kept: 3'];
+    expect(linesFor(fields).slice(1)).toEqual(['X-Kept: 3']);
+    expect(linesFor(['X-Hop: 1', 'Connection: close']).slice(1)).toEqual(['X-Hop: 1']);
+  });
+
+  test('that Connection names are not mapped to others either', () => {
+    const map = { 'X-Hop': 'X-Authenticated-User' };
+    expect(linesFor(['Connection: X-Hop', 'X-Hop: ann'], { map }).slice(1)).toEqual([]);
   });
 
   test('credentials for the ICAP server go on: RFC 3507 4.4.2 puts them here', () => {

@@ -7,7 +7,7 @@ import { parseResponseHead } from '../../src/icap/response-head.ts';
 function linesFor(fields: readonly string[], out: Partial<OutgoingResponse> = {}): string {
   const lines = ['ICAP/1.0 204 x', ...fields, '', ''].join('\r\n');
   const head = parseResponseHead(Buffer.from(lines, 'latin1'), 0, 'REQMOD', LENIENT, DEFAULT_ICAP_LIMITS);
-  return responseFields(head, { istag: undefined, close: false, ...out });
+  return responseFields(head, { istag: undefined, close: false, own: undefined, ...out });
 }
 
 test('what a server says goes on in its order, spelling and bytes', () => {

@@ -9,6 +9,7 @@ const ACCESS: TunnelAccess = {
   kind: 'tunnel',
   timeMs: 0,
   service: 'mcas',
+  connection: 7,
   client: '192.0.2.1:40820',
   tls: 'TLSv1.3',
   subject: 'O=Test, CN=client1',
@@ -27,7 +28,7 @@ describe('the access log', () => {
     access.write(ACCESS);
     await access[Symbol.asyncDispose]();
     expect(await folder.read('access')).toBe(
-      '{"time":"1970-01-01T00:00:00.000Z","service":"mcas","client":"192.0.2.1:40820","tls":"TLSv1.3",' +
+      '{"time":"1970-01-01T00:00:00.000Z","service":"mcas","connection":7,"client":"192.0.2.1:40820","tls":"TLSv1.3",' +
         '"subject":"O=Test, CN=client1","backend":"dlp-1","bytesIn":5,"bytesOut":10,"ms":12,"reason":"client"}\n',
     );
   });
@@ -65,9 +66,9 @@ describe('the access log', () => {
     await access[Symbol.asyncDispose]();
     const [first, second = '', third = '', fourth = ''] = await folder.lines('access');
     expect(first).toBe(
-      '{"time":"2026-11-20T23:29:14.123Z","service":"mcas","client":"192.0.2.1:40820","tls":"TLSv1.3",' +
+      '{"time":"2026-11-20T23:29:14.123Z","service":"mcas","connection":7,"client":"192.0.2.1:40820","tls":"TLSv1.3",' +
         '"subject":"O=Test, CN=client1","backend":"dlp-1","bytesIn":1326,"bytesOut":1167,"ms":12,"reason":"backend",' +
-        '"method":"REQMOD","path":"/echo","http":"POST http://host/s.conf?a=1&b=%20x","status":200,"httpStatus":403,' +
+        '"transaction":"7-3","correlation":"c9b1","method":"REQMOD","path":"/echo","http":"POST http://host/s.conf?a=1&b=%20x","status":200,"httpStatus":403,' +
         '"verdict":"blocked","threat":"EICAR-Test","user":"dom\\\\alice","clientIp":"192.0.2.7","attempt":2,' +
         '"retryReason":"stale","preview":1024,"msToFirstByte":11,"istag":"\\"gw-0123\\""}',
     );

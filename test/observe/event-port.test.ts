@@ -11,6 +11,7 @@ const ACCESS: TunnelAccess = {
   kind: 'tunnel',
   timeMs: 0,
   service: 'mcas',
+  connection: 7,
   client: '192.0.2.1:40820',
   tls: 'TLSv1.3',
   subject: undefined,
@@ -27,10 +28,10 @@ interface Channel extends Disposable {
   next(): Promise<EventBatch>;
 }
 
-function createChannel({ access = true, squid = false }: Partial<EventPortOptions> = {}): Channel {
+function createChannel({ access = true, squid = false, traceSample }: Partial<EventPortOptions> = {}): Channel {
   const { port1, port2 } = new MessageChannel();
   return {
-    port: new EventPort({ port: port1, enabled: enabledEvents('notice', 'json'), access, squid }),
+    port: new EventPort({ port: port1, enabled: enabledEvents('notice', 'json'), access, squid, traceSample }),
     main: port2,
     async next() {
       const [batch] = await once(port2, 'message');
@@ -109,7 +110,7 @@ describe("a worker's way to the logs", () => {
     await using file = await createLog();
     const access = await openAccessLog({ file: folder.file('access'), format: 'json', log: file.log });
     using channel = createChannel();
-    receiveEvents(channel.main, file.log, access);
+    receiveEvents(channel.main, { log: file.log, access, spans: undefined });
     for (let cut = 0; cut < 2000; cut += 1) channel.port.log('drained', { cut });
     channel.port.access(ACCESS);
     await vi.waitFor(async () => expect(await folder.lines('access')).toHaveLength(1));
@@ -121,7 +122,7 @@ describe("a worker's way to the logs", () => {
     await using file = await createLog();
     using channel = createChannel();
     for (let cut = 0; cut < 5000; cut += 1) channel.port.log('drained', { cut });
-    receiveEvents(channel.main, file.log, undefined);
+    receiveEvents(channel.main, { log: file.log, access: undefined, spans: undefined });
     await vi.waitFor(() => expect(file.log.lostCount).toBe(5000 - 16 * 64 - 1024));
     const events = await file.events();
     expect(events.at(-1)).toMatchObject({ event: 'log-lines-lost', count: 5000 - 16 * 64 - 1024 });

@@ -23,6 +23,7 @@ function createMetrics(): { metrics: Metrics; worker: WorkerCounters; scrape(): 
         (LAYOUT.backends[service] ?? []).map((name) => ({ name, state: name === 'dlp-2' ? 'drain' : 'up', active: 2 })),
       queueDepth: (service) => (service === 0 ? 3 : undefined),
       logLinesLost: () => 5,
+      spans: () => ({ exported: 7, lost: 2 }),
     },
   });
   return {

@@ -36,7 +36,8 @@ async function startHere(log: Awaited<ReturnType<typeof createLog>>['log'], back
   const { config, lineOf } = loadConfig(join(folder.path, 'gateway.yaml'));
   if (config === undefined) throw new Error('the configuration of this test is wrong');
   const { services } = loadMaterial(config, lineOf);
-  return Gateway.start({ config, material: services, version: 'test', log, access: undefined, adminToken: undefined });
+  const sinks = { log, access: undefined, spans: undefined };
+  return Gateway.start({ ...sinks, config, material: services, version: 'test', adminToken: undefined });
 }
 
 test('a worker that dies is replaced and counted, and what it held is given back', async () => {

@@ -1,24 +1,10 @@
 import type { FailPolicy, ServiceConfig } from '../config.ts';
 import { formatDuration, formatSize, KIB } from '../quantity.ts';
 import type { Place } from '../report.ts';
+import { checkHeaders } from './header-rule.ts';
 
 /** The largest preview that is usual: c-icap advertises 1 KiB, most appliances up to 4 KiB. */
 const USUAL_PREVIEW_BYTES: number = 4 * KIB;
-
-/** What the gateway writes itself in every message, because the framing depends on it. */
-const OWN_HEADERS: ReadonlySet<string> = new Set([
-  'allow',
-  'connection',
-  'content-length',
-  'encapsulated',
-  'host',
-  'keep-alive',
-  'preview',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 /** What must hold between the keys of a service in ICAP mode. */
 export function checkIcap(service: ServiceConfig, place: Place): void {
@@ -49,21 +35,5 @@ function checkPolicies({ icap, limits }: ServiceConfig, place: Place): void {
   const mayBeRefused = ['when-down', 'on-timeout', 'on-oversize'].some((key) => place.at(key).failed);
   if (page.given && !policies.includes('block') && !mayBeRefused) {
     page.warn('has no effect: none of when-down, on-timeout and on-oversize is block');
-  }
-}
-
-function checkHeaders({ icap }: ServiceConfig, place: Place): void {
-  const { set, strip, map } = icap.headers;
-  const headers = place.at('headers');
-  const entries: readonly (readonly [name: string, place: Place])[] = [
-    ...Object.keys(set).map((name) => [name, headers.at('set', name)] as const),
-    ...strip.map((name) => [name, headers.at('strip')] as const),
-    ...Object.entries(map).flatMap(([from, to]) => {
-      const entry = headers.at('map', from);
-      return [[from, entry] as const, [to, entry] as const];
-    }),
-  ];
-  for (const [name, entry] of entries) {
-    if (OWN_HEADERS.has(name.toLowerCase())) entry.error(`${name} is written by the gateway itself; remove it here`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Place } from '../report.ts';
 import type { Settings } from '../schema/root-schema.ts';
 import { show } from '../show.ts';
+import { checkTracing } from './header-rule.ts';
 import { checkListeners } from './listen-rule.ts';
 import { checkPrivileges } from './privileges-rule.ts';
 import { checkService } from './service-rule.ts';
@@ -17,6 +18,7 @@ export function checkSettings(settings: Settings, root: Place): void {
   checkServiceNames(settings, root);
   checkListeners(settings, root);
   checkPrivileges(settings, root);
+  checkTracing(settings, root);
   for (const [service, place] of root.at('services').pair(settings.services)) {
     checkService(service, place);
     if (service.tls !== undefined) checkServiceTls(service.tls, place.at('tls'));

@@ -99,6 +99,7 @@ const HEADERS: Mapping<IcapConfig['headers']> = mapping<IcapConfig['headers']>({
   strip: key('strip', list(HEADER_NAME, MANY), []),
   map: key('map', RENAMED_HEADERS, {}),
   clientIp: key('client-ip', choice('keep', 'set'), 'keep'),
+  correlation: optional('correlation', HEADER_NAME),
 });
 
 interface IcapKeys extends Omit<IcapConfig, 'onTimeout' | 'onOversize'> {

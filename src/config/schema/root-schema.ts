@@ -6,6 +6,7 @@ import { NAME_SERVER } from '../name-server.ts';
 import { duration, SECOND_MS } from '../quantity.ts';
 import { ADMIN, LOG } from './log-schema.ts';
 import { SERVICE } from './service-schema.ts';
+import { TRACING } from './tracing-schema.ts';
 
 /** Everything a document can say, whichever machine and file it is read on. */
 export interface Settings extends Omit<Config, 'file' | 'format' | 'workers'> {
@@ -61,6 +62,7 @@ export const ROOT: Mapping<Settings> = mapping<Settings>(
     drainDelayMs: key('drain-delay', duration(0), 0),
     drainTimeoutMs: key('drain-timeout', duration(0), 30 * SECOND_MS),
     resolver: section('resolver', RESOLVER, RESOLVER.fallback),
+    tracing: section('tracing', TRACING, TRACING.fallback),
     pidFile: optional('pid-file', file()),
     setuid: optional('setuid', ACCOUNT),
     setgid: optional('setgid', ACCOUNT),

@@ -126,14 +126,13 @@ export class BackendExchange {
 
   #ask(connection: BackendConnection): void {
     const { head, store } = this.#request;
-    const { requestLines: lines } = this.#record.correlation;
-    const own = { clientIp: this.#host.client.peer.address, lines };
-    this.#record.attempts += 1;
-    this.#record.member = connection.member;
+    const clientIp = this.#host.client.peer.address;
+    const { requestLines } = this.#record.correlation;
+    this.#record.asked(connection.member);
     this.#isPreviewSent = this.#request.isPreview;
     this.#attempt = new Attempt(
       connection,
-      outgoingMessage(this.#context, this.#request, connection.member, own),
+      outgoingMessage(this.#context, this.#request, connection.member, clientIp, requestLines),
       {
         onEvent: (event) => this.#received(event),
         onPause: () => this.#passOn(),
@@ -209,8 +208,7 @@ export class BackendExchange {
     this.#answer = new AnswerRelay(this.#host.writer, head, {
       istag,
       close: this.#host.isClosing,
-      ownKey: this.#context.correlator.answerKey,
-      lines: this.#record.correlation.answerLines,
+      own: this.#record.correlation.answerField,
       onBegin: () =>
         this.#record.answered(clientStatus(head.status), member, istag ?? fieldValue(head.fields, 'istag')),
     });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { checkField, type ParsedField, TOKEN } from '../../icap/field.ts';
 import type { RequestHead } from '../../icap/request-head.ts';
+import type { OwnField } from '../../icap/response-fields.ts';
 import { type TraceContext, traceContextOf, traceLines } from '../../observe/trace-context.ts';
 
 /** By what one request is found again elsewhere. The same for every attempt at a backend. */
@@ -11,41 +12,39 @@ export interface Correlation {
   readonly trace: TraceContext | undefined;
   /** Field lines for backends, each with its line end. */
   readonly requestLines: string;
-  /** The same for the client. */
-  readonly answerLines: string;
+  /** For the client; undefined: nothing. */
+  readonly answerField: OwnField | undefined;
 }
 
 /** Tells requests apart. */
 export interface Correlator {
-  /** Fields that are the gateway's own in requests. */
-  readonly requestFields: readonly string[];
-  /** The one, in lower case, that is its own in answers. */
-  readonly answerKey: string | undefined;
+  /** Fields that are the gateway's own in requests to backends. */
+  readonly ownFields: readonly string[];
   readonly correlate: (head: RequestHead) => Correlation;
 }
 
 /** A client's id goes into logs, headers and other programs: more is none. */
 const MAX_ID_LENGTH = 128;
 const TRACE_FIELDS: readonly string[] = ['traceparent', 'tracestate'];
-const NOTHING: Correlation = { id: undefined, trace: undefined, requestLines: '', answerLines: '' };
+const NOTHING: Correlation = { id: undefined, trace: undefined, requestLines: '', answerField: undefined };
 
 /** `header` carries an id through all hops; `sample` is 0 to 1 where requests are traced. Neither costs nothing. */
 export function createCorrelator(header: string | undefined, sample: number | undefined): Correlator {
   if (header === undefined && sample === undefined) {
-    return { requestFields: [], answerKey: undefined, correlate: () => NOTHING };
+    return { ownFields: [], correlate: () => NOTHING };
   }
   if (header !== undefined) checkField({ name: header, value: '' });
   const key = header?.toLowerCase();
   const own = header === undefined ? [] : [header];
   return {
-    requestFields: sample === undefined ? own : [...own, ...TRACE_FIELDS],
-    answerKey: key,
+    ownFields: sample === undefined ? own : [...own, ...TRACE_FIELDS],
     correlate({ fields }) {
-      const id = key === undefined ? undefined : (idOf(fields, key) ?? randomUUID());
       const trace = sample === undefined ? undefined : traceContextOf(fields, sample);
-      const answerLines = id === undefined ? '' : `${header}: ${id}\r\n`;
-      const requestLines = trace === undefined ? answerLines : answerLines + traceLines(trace);
-      return { id, trace, requestLines, answerLines };
+      const lines = trace === undefined ? '' : traceLines(trace);
+      if (key === undefined) return { id: undefined, trace, requestLines: lines, answerField: undefined };
+      const id = idOf(fields, key) ?? randomUUID();
+      const line = `${header}: ${id}\r\n`;
+      return { id, trace, requestLines: line + lines, answerField: { key, line } };
     },
   };
 }

@@ -47,6 +47,6 @@ export function createIcapContext(service: ServiceContext): IcapContext {
     bypass: createBypassRules(icap.bypass),
     blockPage: createBlockPage(service.blockPage),
     correlator,
-    requestFields: createRequestFields({ ...icap.headers, own: correlator.requestFields }),
+    requestFields: createRequestFields({ ...icap.headers, own: correlator.ownFields }),
   };
 }

@@ -226,8 +226,8 @@ export class IcapSession implements Session, TransactionHost {
       return;
     }
     counters.icapAnswered(index, icapMethodOf(head?.method ?? ''), undefined, status);
-    const lines = transaction?.record.correlation.answerLines ?? '';
-    this.writer.add(statusAnswer(status, { istag: undefined, close: true, lines }));
+    const own = transaction?.record.correlation.answerField;
+    this.writer.add(statusAnswer(status, { istag: undefined, close: true, own }));
     this.writer.flush();
     this.#close(reason, true);
   }

@@ -1,5 +1,6 @@
 import { echoParts } from '../../icap/echo.ts';
 import { type BodyPart, formatEncapsulated, type Section } from '../../icap/encapsulated.ts';
+import type { OwnField } from '../../icap/response-fields.ts';
 import { statusLine } from '../../icap/serialize.ts';
 import { reasonPhrase } from '../../icap/status.ts';
 import type { BlockPageMessage } from '../../policy/block-page.ts';
@@ -13,13 +14,12 @@ export interface LocalFields {
   readonly istag: string | undefined;
   /** Whether the connection closes after it. */
   readonly close: boolean;
-  /** Further field lines, each with its line end. */
-  readonly lines: string;
+  readonly own: OwnField | undefined;
 }
 
 /** An answer that consists of its status: 204, or an error. */
 export function statusAnswer(status: number, fields: LocalFields): string {
-  return `${statusLine(status, reasonPhrase(status))}${fieldLines(fields)}${NOTHING_FOLLOWS}`;
+  return `${statusLine(status, reasonPhrase(status))}${lines(fields)}${NOTHING_FOLLOWS}`;
 }
 
 /** The beginning of a 200 that gives the client its own message back: everything before the body. */
@@ -32,7 +32,7 @@ export function echoStart(
   const parts = echoParts(method, sections, body);
   const encapsulated = formatEncapsulated(parts.sections, parts.body);
   return [
-    `${statusLine(200, reasonPhrase(200))}${fieldLines(fields)}Encapsulated: ${encapsulated}\r\n\r\n`,
+    `${statusLine(200, reasonPhrase(200))}${lines(fields)}Encapsulated: ${encapsulated}\r\n\r\n`,
     ...parts.sections.map(({ bytes }) => bytes),
   ];
 }
@@ -41,7 +41,7 @@ export function echoStart(
 export function blockAnswer({ header, body }: BlockPageMessage, fields: LocalFields): readonly (string | Buffer)[] {
   const encapsulated = formatEncapsulated([{ part: 'res-hdr', bytes: header }], 'res-body');
   return [
-    `${statusLine(200, reasonPhrase(200))}${fieldLines(fields)}Encapsulated: ${encapsulated}\r\n\r\n`,
+    `${statusLine(200, reasonPhrase(200))}${lines(fields)}Encapsulated: ${encapsulated}\r\n\r\n`,
     header,
     `${body.length.toString(16)}\r\n`,
     body,
@@ -49,6 +49,6 @@ export function blockAnswer({ header, body }: BlockPageMessage, fields: LocalFie
   ];
 }
 
-function fieldLines({ istag, close, lines }: LocalFields): string {
-  return `ISTag: ${istag ?? DEFAULT_ISTAG}\r\n${lines}${close ? 'Connection: close\r\n' : ''}`;
+function lines({ istag, close, own }: LocalFields): string {
+  return `ISTag: ${istag ?? DEFAULT_ISTAG}\r\n${own?.line ?? ''}${close ? 'Connection: close\r\n' : ''}`;
 }

@@ -71,8 +71,8 @@ export class LocalReply {
   }
 
   #fields(close: boolean): LocalFields {
-    const { answerLines: lines } = this.#record.correlation;
-    return { istag: this.#istag, close: close || this.#host.isClosing, lines };
+    const { answerField: own } = this.#record.correlation;
+    return { istag: this.#istag, close: close || this.#host.isClosing, own };
   }
 
   get #istag(): string | undefined {

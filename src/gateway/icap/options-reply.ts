@@ -16,7 +16,7 @@ interface PathUse {
 }
 
 /** What does not come from the backends. */
-type OwnFields = Omit<LocalFields, 'istag'>;
+type BaseFields = Omit<LocalFields, 'istag'>;
 
 /** The answer to one OPTIONS: its status and its bytes. */
 export interface OptionsReply {
@@ -32,30 +32,30 @@ export interface OptionsReply {
 export function answerOptions(
   context: IcapContext,
   head: RequestHead,
-  own: OwnFields,
+  base: BaseFields,
   onReply: (reply: OptionsReply) => void,
 ): () => void {
   const { options, service } = context;
   const { path } = head.uri;
   const isMonitor = path === '/' && service.config.icap.monitorReplies;
   if (isMonitor && !isAnyUp(context)) {
-    onReply(statusReply(503, own));
+    onReply(statusReply(503, base));
     return () => {};
   }
   const uses = usesOf(context, path);
   if (uses.length === 0 && !isMonitor) {
-    onReply(statusReply(404, own));
+    onReply(statusReply(404, base));
     return () => {};
   }
   const missing = uses.filter((use) => !options.isSettled(use.path));
   for (const use of missing) options.learn(use.path);
   if (missing.length === 0 || isMonitor) {
-    onReply(replyFor(context, uses, isMonitor, own));
+    onReply(replyFor(context, uses, isMonitor, base));
     return () => {};
   }
   const finish = (): void => {
     stop();
-    onReply(replyFor(context, uses, isMonitor, own));
+    onReply(replyFor(context, uses, isMonitor, base));
   };
   const deadline = setTimeout(finish, service.config.health.timeoutMs);
   const forget = options.onChange(() => {
@@ -68,14 +68,14 @@ export function answerOptions(
   return stop;
 }
 
-function replyFor(context: IcapContext, uses: readonly PathUse[], isMonitor: boolean, own: OwnFields): OptionsReply {
+function replyFor(context: IcapContext, uses: readonly PathUse[], isMonitor: boolean, base: BaseFields): OptionsReply {
   const { options, service } = context;
   const known = uses.flatMap((use) =>
     (options.of(use.path) ?? []).filter(({ backend }) => use.backends === undefined || use.backends.has(backend)),
   );
   const answered = known.filter((member) => member.options !== undefined);
   const isDenied = answered.length === 0 && known.some(({ status }) => status === 404 || status === 405);
-  if (isDenied && !isMonitor) return statusReply(404, own);
+  if (isDenied && !isMonitor) return statusReply(404, base);
   const healthy = answered.filter((member) => options.isUp(member));
   const used = healthy.length > 0 ? healthy : answered;
   const nowMs = Date.now();
@@ -93,13 +93,13 @@ function replyFor(context: IcapContext, uses: readonly PathUse[], isMonitor: boo
       nowMs,
     },
   );
-  const closing = own.close ? 'Connection: close\r\n' : '';
-  const text = `${statusLine(200, reasonPhrase(200))}${lines}${own.lines}${closing}Encapsulated: null-body=0\r\n\r\n`;
+  const closing = base.close ? 'Connection: close\r\n' : '';
+  const text = `${statusLine(200, reasonPhrase(200))}${lines}${base.own?.line ?? ''}${closing}Encapsulated: null-body=0\r\n\r\n`;
   return { status: 200, istag, text };
 }
 
-function statusReply(status: number, own: OwnFields): OptionsReply {
-  return { status, istag: undefined, text: statusAnswer(status, { istag: undefined, ...own }) };
+function statusReply(status: number, base: BaseFields): OptionsReply {
+  return { status, istag: undefined, text: statusAnswer(status, { istag: undefined, ...base }) };
 }
 
 /** Places at all backends together; undefined where one has no limit. */

@@ -40,8 +40,8 @@ export class OptionsTransaction {
   settle(): void {
     if (!this.#isWhole || this.#giveUp !== undefined) return;
     this.#giveUp = () => {};
-    const own = { close: this.#host.isClosing, lines: this.record.correlation.answerLines };
-    const stop = answerOptions(this.#context, this.#head, own, ({ status, istag, text }) => {
+    const base = { close: this.#host.isClosing, own: this.record.correlation.answerField };
+    const stop = answerOptions(this.#context, this.#head, base, ({ status, istag, text }) => {
       this.record.answered(status, undefined, istag);
       this.#host.writer.add(text);
       this.#host.flush();

@@ -1,5 +1,4 @@
 import type { AddressedMember } from '../../health/membership.ts';
-import type { OutgoingRequest } from '../../icap/request-fields.ts';
 import { requestLine } from '../../icap/serialize.ts';
 import type { OutgoingMessage } from './attempt.ts';
 import type { ClientRequest } from './client-request.ts';
@@ -10,7 +9,8 @@ export function outgoingMessage(
   context: IcapContext,
   request: ClientRequest,
   { authority }: AddressedMember,
-  { clientIp, lines }: Pick<OutgoingRequest, 'clientIp' | 'lines'>,
+  clientIp: string | undefined,
+  lines: string,
 ): OutgoingMessage {
   const { head, method, route, sections, store, isPreview, ending, may206 } = request;
   const fields = context.requestFields(head, {

@@ -52,6 +52,12 @@ export class TransactionRecord {
     return { ...this.#client.names(), transaction: this.#id, correlation: this.correlation.id };
   }
 
+  /** A backend is sent the request. */
+  asked(member: AddressedMember): void {
+    this.attempts += 1;
+    this.member = member;
+  }
+
   /** A final answer begins. `member` is undefined where the gateway gives it. */
   answered(status: number, member: AddressedMember | undefined, istag: string | undefined): void {
     const { counters, index } = this.#service;
