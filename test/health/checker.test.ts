@@ -150,10 +150,11 @@ describe('active checks', () => {
       {
         ...{ slot: 0, backend: 'dlp-0', address: '10.0.0.0:1344', state: 'down', sinceMs: 1_000_000 },
         lastProbe: { ok: false, ms: 3, reason: 'refused', detail: 'scripted' },
+        ...{ reason: '1 probe failed, last: refused (scripted)', weight: 1 },
       },
       {
         ...{ slot: 1, backend: 'dlp-1', address: '10.0.0.1:1344', state: 'up', sinceMs: 1_000_000 },
-        lastProbe: undefined,
+        ...{ lastProbe: undefined, reason: undefined, weight: 1 },
       },
     ]);
   });
@@ -333,6 +334,25 @@ describe('ejection', () => {
 });
 
 describe('what the operator wishes', () => {
+  test('a weight holds for the members there are and those that come, and for the others nothing changes', () => {
+    const { checker, members, state } = setUp({ probes: ['none', 'none'] });
+    using _checker = checker;
+    checker.setWeight('dlp-0', 5);
+    expect([state.weightOf(0), state.weightOf(1)]).toEqual([5 * WEIGHT_UNIT, WEIGHT_UNIT]);
+    checker.setMembers(members.slice(1));
+    checker.setMembers(members);
+    expect([state.weightOf(0), state.weightOf(1)]).toEqual([5 * WEIGHT_UNIT, WEIGHT_UNIT]);
+    expect(
+      checker
+        .status()
+        .map(({ backend, weight }) => [backend, weight])
+        .sort(),
+    ).toEqual([
+      ['dlp-0', 5],
+      ['dlp-1', 1],
+    ]);
+  });
+
   test('drain goes on probing, maint does not', async () => {
     const [drained, maintained] = [scriptProbe(), scriptProbe()];
     const { checker, states } = setUp({ probes: [drained, maintained] });
