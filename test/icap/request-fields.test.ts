@@ -52,11 +52,6 @@ describe('fields of the client', () => {
     expect(linesFor(['X-Hop: 1', 'Connection: close']).slice(1)).toEqual(['X-Hop: 1']);
   });
 
-  test('that Connection names are not mapped to others either', () => {
-    const map = { 'X-Hop': 'X-Authenticated-User' };
-    expect(linesFor(['Connection: X-Hop', 'X-Hop: ann'], { map }).slice(1)).toEqual([]);
-  });
-
   test('credentials for the ICAP server go on: RFC 3507 4.4.2 puts them here', () => {
     const fields = ['Authorization: Basic x', 'Proxy-Authorization: Basic y'];
     expect(linesFor(fields).slice(1)).toEqual(fields);
