@@ -9,6 +9,7 @@ Examples:
   $ icapgw run -c /etc/stunnel/stunnel.conf     the same, from an existing stunnel configuration
 
 Signals: SIGTERM and SIGINT stop accepting and let connections finish (drain-timeout); a second one ends at once.
+         SIGHUP loads the configuration again, without losing a connection; one that cannot be used changes nothing.
          SIGUSR1 opens the log files again, SIGUSR2 logs statistics.
 Exit code: 0 after a signal, 1 when it cannot run (a port in use), 2 when the configuration cannot be used.`;
 

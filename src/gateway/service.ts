@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import type { PathOptions } from '../health/path-options.ts';
-import { type Listener, startListener } from '../net/listener.ts';
+import { type Listener, type ListenerOwner, startListener } from '../net/listener.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { RejectReason } from '../observe/labels.ts';
 import { SourceList } from '../policy/source-list.ts';
@@ -76,18 +76,37 @@ export class Service implements AsyncDisposable {
   /** Starts to accept at one address; returns the one really bound. Throws `ICAPGW_LISTEN`. */
   async listen(address: Address, reusePort: boolean): Promise<Address> {
     const { sockets } = this.#context.config;
-    const isUnix = address.kind === 'unix';
     const listener = await startListener({
       address,
       reusePort,
       ipv6Only: sockets.ipv6Only,
       noDelay: sockets.clientNoDelay,
       keepAliveMs: sockets.keepAliveMs,
-      onConnection: (socket) => this.#accept(socket, isUnix),
-      onError: (error) => this.#acceptFailed(address, error),
+      ...this.#ownerOf(address),
     });
     this.#listeners.set(formatAddress(listener.address), listener);
     return listener.address;
+  }
+
+  /** Takes a listener over from another service, connections in its backlog included. */
+  adopt(listener: Listener): void {
+    listener.handOver(this.#ownerOf(listener.address));
+    this.#listeners.set(formatAddress(listener.address), listener);
+  }
+
+  /** Gives up the listener at an address, for another service to adopt. */
+  surrender(address: Address): Listener | undefined {
+    const listener = this.#listeners.get(formatAddress(address));
+    this.#listeners.delete(formatAddress(address));
+    return listener;
+  }
+
+  #ownerOf(address: Address): ListenerOwner {
+    const isUnix = address.kind === 'unix';
+    return {
+      onConnection: (socket) => this.#accept(socket, isUnix),
+      onError: (error) => this.#acceptFailed(address, error),
+    };
   }
 
   /** Where it accepts. */

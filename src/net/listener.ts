@@ -5,22 +5,28 @@ import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import { RuntimeError } from '../errors.ts';
 
-export interface ListenerOptions {
-  readonly address: Address;
-  /** Several threads listen on the same port and the kernel spreads the connections. Not for unix sockets. */
-  readonly reusePort: boolean;
-  readonly ipv6Only: boolean;
-  readonly noDelay: boolean;
-  readonly keepAliveMs: number | undefined;
+/** Who gets what a listener accepts. */
+export interface ListenerOwner {
   /** Owns the socket, which has no listener yet, not even for errors. */
   readonly onConnection: (socket: Socket) => void;
   /** Accepting failed, for want of file descriptors as a rule. */
   readonly onError: (error: Error) => void;
 }
 
+export interface ListenerOptions extends ListenerOwner {
+  readonly address: Address;
+  /** Several threads listen on the same port and the kernel spreads the connections. Not for unix sockets. */
+  readonly reusePort: boolean;
+  readonly ipv6Only: boolean;
+  readonly noDelay: boolean;
+  readonly keepAliveMs: number | undefined;
+}
+
 export interface Listener extends AsyncDisposable {
   /** The address really bound: port 0 has become a number. */
   readonly address: Address;
+  /** From now on somebody else gets the connections. */
+  handOver(owner: ListenerOwner): void;
 }
 
 const BACKLOG = 4096;
@@ -29,7 +35,8 @@ const SOCKET_MODE = 0o660;
 
 /** Starts to accept. Throws `ICAPGW_LISTEN`, naming the address and the way out. Disposing ends accepting, nothing else. */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
-  const { address, noDelay, keepAliveMs, onConnection, onError } = options;
+  const { address, noDelay, keepAliveMs } = options;
+  let owner: ListenerOwner = options;
   const server = createServer(
     {
       allowHalfOpen: true,
@@ -37,7 +44,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       noDelay,
       ...(keepAliveMs !== undefined && { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
     },
-    onConnection,
+    (socket) => owner.onConnection(socket),
   );
   try {
     server.listen(listenOptions(options));
@@ -45,10 +52,13 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   } catch (cause) {
     throw listenError(address, cause);
   }
-  server.on('error', onError);
+  server.on('error', (error) => owner.onError(error));
   if (address.kind === 'unix') await chmod(address.path, SOCKET_MODE);
   return {
     address: boundAddress(server, address),
+    handOver(next) {
+      owner = next;
+    },
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');
       server.close();

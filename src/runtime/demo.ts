@@ -84,7 +84,7 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
 }
 
 async function showVerdicts(gateway: Gateway, { folder, print, color, once }: DemoOptions): Promise<boolean> {
-  const [address] = gateway.addresses.flat();
+  const [address] = gateway.current.addresses.flat();
   const port = address?.kind === 'tcp' ? address.port : 0;
   print(`gateway       icaps://localhost:${port}, TLS with a client certificate\n\n`);
   let isRight = true;

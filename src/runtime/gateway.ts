@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
-import type { Address, Config } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { createResolver } from '../health/resolver.ts';
 import { CounterTotals } from '../observe/counter-totals.ts';
 import { type EventSinks, receiveEvents, wishesOf } from '../observe/event-port.ts';
@@ -56,7 +56,7 @@ export class Gateway implements AsyncDisposable {
     this.#options = options;
     this.#sourceMemory = createSourceTable({ workerCount: config.workers, entryCount: SOURCE_ENTRIES });
     this.#generations = new Generations(this.#createGeneration(config, options.material));
-    const { layout, buffer } = this.#current;
+    const { layout, buffer } = this.current;
     this.#totals = new CounterTotals(layout, buffer);
     this.#crew = new Crew({
       size: config.workers,
@@ -72,7 +72,7 @@ export class Gateway implements AsyncDisposable {
     this.#metrics = new GatewayMetrics({
       version: options.version,
       totals: this.#totals,
-      current: () => this.#current,
+      current: () => this.current,
       sinks: options,
     });
     this.#admin = new AdminSide({
@@ -103,9 +103,9 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
-  /** The addresses really bound, service by service. */
-  get addresses(): readonly (readonly Address[])[] {
-    return this.#current.addresses;
+  /** The configuration in force, and the addresses really bound for it. */
+  get current(): Generation {
+    return this.#generations.current;
   }
 
   /** `http://127.0.0.1:9344`; undefined where there is no admin endpoint. */
@@ -134,9 +134,9 @@ export class Gateway implements AsyncDisposable {
    */
   async drain(deadline: AbortSignal): Promise<number> {
     const { log } = this.#options;
-    const { config } = this.#current;
+    const { config } = this.current;
     this.announceDrain();
-    const connections = this.#current.pools.reduce((sum, pool) => sum + pool.state.connections(), 0);
+    const connections = this.current.pools.reduce((sum, pool) => sum + pool.state.connections(), 0);
     log.log('draining', { connections, deadlineMs: config.drainTimeoutMs });
     const drained = this.#crew.ask({ type: 'drain' }, 'drained');
     const late = new Promise<'late'>((resolve) => {
@@ -162,7 +162,7 @@ export class Gateway implements AsyncDisposable {
    * the old rules, new ones go by the new. Throws `ICAPGW_LISTEN` where an address cannot be had; nothing has changed then.
    */
   async reload(config: Config, material: readonly LoadedService[]): Promise<void> {
-    const before = this.#current;
+    const before = this.current;
     const wanted = wantedAddresses(before, config);
     await assertNewAreFree(before, config);
     const next = this.#createGeneration(config, material, before);
@@ -186,7 +186,7 @@ export class Gateway implements AsyncDisposable {
       this.#crew.tell({ type: 'members', service: index, members });
       this.#crew.tell({ type: 'options', service: index, paths });
     }
-    tellListening(before, this.#current, material, this.#options.log);
+    tellListening(before, this.current, material, this.#options.log);
   }
 
   /** Loads the configuration file again. Never rejects for what the file holds. */
@@ -212,9 +212,9 @@ export class Gateway implements AsyncDisposable {
     const { config, log } = this.#options;
     const startedMs = performance.now();
     await assertNewAreFree(undefined, config);
-    await this.#current.start();
-    this.#current.addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
-    tellListening(undefined, this.#current, this.#trust.material, log);
+    await this.current.start();
+    this.current.addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
+    tellListening(undefined, this.current, this.#trust.material, log);
     tellFileLimit(config, log);
     await this.#admin.start(config.admin, this.#options.adminToken);
     dropPrivileges(config);
@@ -254,13 +254,9 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  get #current(): Generation {
-    return this.#generations.current;
-  }
-
   #snapshotFor(workerIndex: number, eventPort: MessagePort): WorkerSnapshot {
     return {
-      ...this.#current.snapshot(this.#trust.material),
+      ...this.current.snapshot(this.#trust.material),
       workerIndex,
       sourceMemory: this.#sourceMemory,
       blocked: this.#admin.blockedAddresses,
@@ -283,9 +279,9 @@ export class Gateway implements AsyncDisposable {
       version: this.#options.version,
       startedAtMs: this.#startedAtMs,
       state: this.#state,
-      config: this.#current.config,
-      addresses: this.#current.addresses,
-      pools: this.#current.pools,
+      config: this.current.config,
+      addresses: this.current.addresses,
+      pools: this.current.pools,
       totals: this.#totals,
       material: this.#trust.material,
     };

@@ -74,9 +74,11 @@ export async function run(options: RunOptions): Promise<void> {
   options.onReady?.(running);
   const signal = await stop.promise;
   log.log('terminated', { signal });
-  manager.stopping(config.drainDelayMs + config.drainTimeoutMs);
-  await beUnready(running, config.drainDelayMs, force.signal, log);
-  const deadline = AbortSignal.any([force.signal, AbortSignal.timeout(config.drainTimeoutMs)]);
+  // As it is in force now: it may have been loaded anew.
+  const { drainDelayMs, drainTimeoutMs } = running.current.config;
+  manager.stopping(drainDelayMs + drainTimeoutMs);
+  await beUnready(running, drainDelayMs, force.signal, log);
+  const deadline = AbortSignal.any([force.signal, AbortSignal.timeout(drainTimeoutMs)]);
   await running.drain(deadline);
 }
 

@@ -106,7 +106,7 @@ class WorkerRuntime {
     const kept = this.#services.map((service) => service.addresses);
     try {
       const bound = await Promise.all(
-        services.map((service, index) => listenAt(service, addresses[index] ?? [], reusePort)),
+        services.map((service, index) => this.#listenAt(service, addresses[index] ?? [], reusePort)),
       );
       await this.#takeOver(next, contexts, services, bound);
       this.#tell({ type: 'reloaded', addresses: bound });
@@ -116,6 +116,15 @@ class WorkerRuntime {
       await Promise.all(fresh.map((service) => service[Symbol.asyncDispose]()));
       this.#tell({ type: 'reload-failed', detail: messageOf(error) });
     }
+  }
+
+  /** Returns the addresses really bound. What a service of ours accepts at already goes over to it later. */
+  async #listenAt(service: Service, addresses: readonly Address[], reusePort: boolean): Promise<readonly Address[]> {
+    return await Promise.all(
+      addresses.map((address) =>
+        this.#services.some((each) => each.isListening(address)) ? address : service.listen(address, reusePort),
+      ),
+    );
   }
 
   async #takeOver(
@@ -132,6 +141,12 @@ class WorkerRuntime {
       const context = contexts[index];
       if (context !== undefined && before.includes(service)) service.update(context);
       service.setOptions(snapshots[index]?.options ?? []);
+    }
+    for (const [index, service] of services.entries()) {
+      for (const address of (bound[index] ?? []).filter((each) => !service.isListening(each))) {
+        const listener = before.find((each) => each.isListening(address))?.surrender(address);
+        if (listener !== undefined) service.adopt(listener);
+      }
     }
     for (const service of before) if (!services.includes(service)) this.#leave(service);
     await Promise.all(services.map((service, index) => service.listenOnly(bound[index] ?? [])));
@@ -209,17 +224,6 @@ class WorkerRuntime {
       learnPath: (path) => this.#tell({ type: 'learn', generation, service: index, path }),
     };
   }
-}
-
-/** Accepts at these addresses. Returns the ones really bound; where it does already, nothing changes. */
-async function listenAt(
-  service: Service,
-  addresses: readonly Address[],
-  reusePort: boolean,
-): Promise<readonly Address[]> {
-  return await Promise.all(
-    addresses.map((address) => (service.isListening(address) ? address : service.listen(address, reusePort))),
-  );
 }
 
 function createClientTls(

@@ -46,7 +46,7 @@ test('a worker that dies is replaced and counted, and what it held is given back
   const told = vi.spyOn(recorded.log, 'log');
   {
     await using gateway = await startHere(recorded.log, backend.address);
-    const [listening] = gateway.addresses[0] ?? [];
+    const [listening] = gateway.current.addresses[0] ?? [];
     if (listening?.kind !== 'tcp') throw new Error('nothing listens');
     const { port } = listening;
     const value = async (name: string, labels: Record<string, string>): Promise<number> =>
