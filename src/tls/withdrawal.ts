@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { sha256Hex } from './certificate.ts';
 import type { ClientAuth } from './client-auth.ts';
 import { listsSerial } from './crl-entry.ts';
 import type { Trust } from './trust.ts';
@@ -18,8 +19,9 @@ export function isTrustWithdrawn(socket: TLSSocket, auth: ClientAuth, trust: Tru
   if (certificate === undefined || trust === undefined) return false;
   const chain = chainOf(socket, certificate);
   if (chain.some((each) => isListed(trust, each))) return true;
-  const isChecked = trust.mode === 'chain' || trust.mode === 'chain-and-pin';
-  return isChecked && !isAnchored(trust, chain);
+  // Whoever is pinned needs no anchor, unless both are asked for; that the pin is there still was judged above.
+  if (trust.mode === 'pin' || (trust.mode === 'mixed' && trust.pins.includes(sha256Hex(certificate.raw)))) return false;
+  return !isAnchored(trust, chain);
 }
 
 function isListed(trust: Trust, certificate: X509Certificate): boolean {
