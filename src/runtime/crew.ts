@@ -72,10 +72,9 @@ export class Crew implements AsyncDisposable {
     if (first === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
     const bound = await this.#reloadOne(first, { type: 'reload', next, addresses, reusePort });
     this.#addresses = bound;
-    const shared = withoutUnix(bound);
-    await Promise.all(
-      others.map((worker) => this.#reloadOne(worker, { type: 'reload', next, addresses: shared, reusePort })),
-    );
+    const message: ToWorker = { type: 'reload', next, addresses: withoutUnix(bound), reusePort };
+    // One that does not follow the first ends: who replaces it is born with the new configuration.
+    await Promise.all(others.map((worker) => this.#reloadOne(worker, message).catch(() => worker.terminate())));
     return bound;
   }
 
