@@ -3,19 +3,35 @@ import { parseCrl } from './crl.ts';
 import { childrenOf, readTlv, TAG, type Tlv } from './der.ts';
 import { nameFromLines } from './distinguished-name.ts';
 
-/** Whether a DER CertificateList of the certificate's issuer names its serial number. */
-export function listsSerial(der: Buffer, certificate: X509Certificate): boolean {
-  if (parseCrl(der)?.issuer !== nameFromLines(certificate.issuer)) return false;
+/** Whom a CA has revoked. */
+export interface RevokedSerials {
+  /** As in `CertificateSummary.subject` of the CA. */
+  readonly issuer: string;
+  /** Hex, without zeros before the first digit. */
+  readonly serials: ReadonlySet<string>;
+}
+
+/** Reads the entries of a DER CertificateList; undefined where it is none. A long list takes a tenth of a second. */
+export function readRevokedSerials(der: Buffer): RevokedSerials | undefined {
+  const issuer = parseCrl(der)?.issuer;
+  if (issuer === undefined) return undefined;
+  const serials = new Set<string>();
   const entries = entriesOf(der);
-  if (entries === undefined) return false;
-  const serial = BigInt(`0x${certificate.serialNumber}`);
+  if (entries === undefined) return { issuer, serials };
   for (const entry of childrenOf(der, entries)) {
     const number = entry === undefined ? undefined : readTlv(der, entry.valueStart, entry.end);
-    if (number?.tag === TAG.integer && BigInt(`0x${der.toString('hex', number.valueStart, number.end)}`) === serial) {
-      return true;
-    }
+    if (number?.tag === TAG.integer) serials.add(normalized(der.toString('hex', number.valueStart, number.end)));
   }
-  return false;
+  return { issuer, serials };
+}
+
+/** Whether the certificate is of that CA, and revoked. */
+export function isRevoked({ issuer, serials }: RevokedSerials, certificate: X509Certificate): boolean {
+  return serials.has(normalized(certificate.serialNumber)) && issuer === nameFromLines(certificate.issuer);
+}
+
+function normalized(hex: string): string {
+  return hex.toLowerCase().replace(/^0+(?=.)/, '');
 }
 
 /** RFC 5280 5.1: the entries are the sequence of sequences behind the dates; a list without any leaves them out. */

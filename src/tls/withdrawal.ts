@@ -2,11 +2,19 @@ import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { sha256Hex } from './certificate.ts';
 import type { ClientAuth } from './client-auth.ts';
-import { listsSerial } from './crl-entry.ts';
+import { isRevoked, type RevokedSerials, readRevokedSerials } from './crl-entry.ts';
 import type { Trust } from './trust.ts';
 
 /** A chain is no longer than this; a damaged one must not make a loop. */
 const MAX_CHAIN = 16;
+
+interface TrustParts {
+  readonly anchors: readonly X509Certificate[];
+  readonly revoked: readonly RevokedSerials[];
+}
+
+/** A change is told to all sessions at once: what they are judged by is read once for all of them. */
+const PARTS: WeakMap<Trust, TrustParts> = new WeakMap();
 
 /**
  * Whether a client that was let in would not be let in now, because what the service trusts has changed since. What
@@ -25,16 +33,27 @@ export function isTrustWithdrawn(socket: TLSSocket, auth: ClientAuth, trust: Tru
 }
 
 function isListed(trust: Trust, certificate: X509Certificate): boolean {
-  return trust.crlPem.some((pem) => listsSerial(derOfPem(pem), certificate));
+  return takenApart(trust).revoked.some((list) => isRevoked(list, certificate));
 }
 
-function isAnchored({ caPem }: Trust, chain: readonly X509Certificate[]): boolean {
-  const anchors = caPem.map((pem) => new X509Certificate(pem));
+function isAnchored(trust: Trust, chain: readonly X509Certificate[]): boolean {
+  const { anchors } = takenApart(trust);
   return chain.some((each) =>
     anchors.some(
       (anchor) => each.raw.equals(anchor.raw) || (each.checkIssued(anchor) && each.verify(anchor.publicKey)),
     ),
   );
+}
+
+function takenApart(trust: Trust): TrustParts {
+  const known = PARTS.get(trust);
+  if (known !== undefined) return known;
+  const parts = {
+    anchors: trust.caPem.map((pem) => new X509Certificate(pem)),
+    revoked: trust.crlPem.map((pem) => readRevokedSerials(derOfPem(pem))).filter((list) => list !== undefined),
+  };
+  PARTS.set(trust, parts);
+  return parts;
 }
 
 /** The client's certificate and those above it that it sent. A resumed session remembers the first only. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { listsSerial } from '../../src/tls/crl-entry.ts';
+import { isRevoked, readRevokedSerials } from '../../src/tls/crl-entry.ts';
 import { createCrl } from '../../src/tls/generate.ts';
 import type { LabIdentity } from '../_util/certificate-lab.ts';
 import { certificates } from '../_util/certificates.ts';
@@ -20,6 +20,11 @@ function listOf(ca: LabIdentity, serials: readonly string[]): Buffer {
     nextUpdateMs: Date.now() + 60_000,
   });
   return Buffer.from(pem.replace(/-----.*-----|\n/g, ''), 'base64');
+}
+
+function listsSerial(der: Buffer, certificate: X509Certificate): boolean {
+  const list = readRevokedSerials(der);
+  return list !== undefined && isRevoked(list, certificate);
 }
 
 describe('a revocation list', () => {
