@@ -81,7 +81,7 @@ describe('a client that reads slowly', () => {
       },
       { interval: 300, timeout: 5_000 },
     );
-    sizes = Array.from({ length: 10 }, (_, step) => takenBytes + (2 - step) * 24 * 1024);
+    sizes = Array.from({ length: 14 }, (_, step) => takenBytes + (3 - step) * 32 * 1024);
   });
 
   test.concurrent('gets its whole last answer before its connection closes', async ({ expect }) => {
