@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events';
 import type { MessagePort } from 'node:worker_threads';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Address } from '../../src/config/config.ts';
 import { Crew, type CrewOptions } from '../../src/runtime/crew.ts';
-import type { FromWorker, ToWorker, WorkerSnapshot } from '../../src/runtime/snapshot.ts';
+import type { FromWorker, GenerationSnapshot, ToWorker, WorkerSnapshot } from '../../src/runtime/snapshot.ts';
 
 const threads = vi.hoisted(() => ({
   started: [] as ScriptedWorker[],
@@ -139,4 +140,68 @@ test('a worker that does not end is not waited for without end', async () => {
   expect(ended).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(1);
   await disposed;
+});
+
+describe('another configuration', () => {
+  const next = { generation: 2 } as GenerationSnapshot;
+  const address = (port: number): Address => ({ kind: 'tcp', host: '127.0.0.1', port });
+  const unix: Address = { kind: 'unix', path: '/run/icapgw.sock' };
+
+  /** What the worker with this index was asked to take over. */
+  function asked(index: number): readonly Extract<ToWorker, { type: 'reload' }>[] {
+    return threads.started[index]?.received.filter((message) => message.type === 'reload') ?? [];
+  }
+
+  function answer(index: number, message: FromWorker): void {
+    threads.started[index]?.emit('message', message);
+  }
+
+  test('is tried by the first worker, and then taken over by all, at the addresses that it got', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const reloaded = crew.reload(next, [[address(0), unix]]);
+    expect([asked(0), asked(1)]).toEqual([[expect.objectContaining({ next, reusePort: true })], []]);
+    answer(0, { type: 'reloaded', addresses: [[address(4711), unix]] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked(1)).toEqual([expect.objectContaining({ addresses: [[address(4711)]] })]);
+    answer(1, { type: 'reloaded', addresses: [[address(4711)]] });
+    expect(await reloaded).toEqual([[address(4711), unix]]);
+  });
+
+  test('that the first worker cannot take is not shown to the others', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const reloaded = crew.reload(next, [[]]);
+    answer(0, { type: 'reload-failed', detail: 'somebody else listens there' });
+    await expect(reloaded).rejects.toThrow(/somebody else listens there/);
+    expect(asked(1)).toEqual([]);
+  });
+
+  test('goes on being what a worker that dies later is replaced for', async () => {
+    const { crew, replaced } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const reloaded = crew.reload(next, [[address(0)]]);
+    answer(0, { type: 'reloaded', addresses: [[address(4712)]] });
+    await vi.advanceTimersByTimeAsync(0);
+    answer(1, { type: 'reloaded', addresses: [[address(4712)]] });
+    await reloaded;
+    threads.started[1]?.emit('exit', 1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(replaced).toEqual([1]);
+    expect(threads.started[2]?.received).toMatchObject([{ type: 'listen', addresses: [[address(4712)]] }]);
+  });
+
+  test('is not undone for all by a worker that dies over it', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const reloaded = crew.reload(next, [[address(0)]]);
+    answer(0, { type: 'reloaded', addresses: [[address(4713)]] });
+    await vi.advanceTimersByTimeAsync(0);
+    threads.started[1]?.emit('exit', 1);
+    expect(await reloaded).toEqual([[address(4713)]]);
+  });
 });
