@@ -27,6 +27,7 @@ admin: { listen: 127.0.0.1:9344, token-file: t }
 workers: 3
 drain-delay: 5s
 drain-timeout: 90s
+tracing: { otlp: "https://otel.example/x", sample: 0.5 }
 pid-file: /p
 setuid: icapgw
 setgid: 65534
@@ -75,7 +76,7 @@ services:
     block-page: /page.html
     routes: [{ methods: [REQMOD], path: /a, backends: [b1, "unix:/b"], rewrite-path: /b }]
     bypass: { content-types: [a/b], file-types: [zip], extensions: [iso], url-only-respmod: true }
-    headers: { set: { X-A: "b: c" }, strip: X-B, map: { X-C: X-D }, client-ip: set }
+    headers: { set: { X-A: "b: c" }, strip: X-B, map: { X-C: X-D }, client-ip: set, correlation: X-E }
     istag: passthrough
     monitor-replies: false
 `;

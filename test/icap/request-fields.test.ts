@@ -149,3 +149,17 @@ describe('rules', () => {
     expect(() => createRequestFields({ ...NO_RULES, ...rules } as HeaderRules)).toThrow(TypeError);
   });
 });
+
+describe("what is the gateway's own", () => {
+  const rules = { own: ['X-Id', 'traceparent'] };
+  const out = { lines: 'X-Id: gw\r\n' };
+
+  test('takes the place of what the client wrote, in any spelling and number', () => {
+    const lines = linesFor(['x-id: a', 'X-A: 1', 'X-ID: b', 'Traceparent: c'], rules, out);
+    expect(lines).toEqual(['Host: dlp:1344', 'X-A: 1', 'X-Id: gw']);
+  });
+
+  test('is nothing that another field can be renamed to', () => {
+    expect(linesFor(['X-B: b'], { ...rules, map: { 'X-B': 'x-id' } }, out)).toEqual(['Host: dlp:1344', 'X-Id: gw']);
+  });
+});

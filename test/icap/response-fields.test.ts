@@ -62,3 +62,8 @@ test('folded findings go out on one line, with tabs between them', () => {
     'X-Violations-Found: 1\t-\tEicar\t0\t0\r\n',
   );
 });
+
+test("a field of the gateway's own takes the place of the server's", () => {
+  const own = { key: 'x-id', line: 'X-Id: gw\r\n' };
+  expect(linesFor(['X-ID: a', 'X-A: 1', 'x-id: b'], { own })).toBe('X-Id: gw\r\nX-A: 1\r\n');
+});

@@ -6,6 +6,7 @@ import type { TunnelAccess } from '../../src/observe/access-record.ts';
 import { type EventBatch, EventPort, type EventPortOptions, receiveEvents } from '../../src/observe/event-port.ts';
 import { enabledEvents } from '../../src/observe/log-format.ts';
 import { createFolder, createLog } from '../_util/observe-log.ts';
+import { SAMPLE_SPAN } from '../_util/observe-span.ts';
 
 const ACCESS: TunnelAccess = {
   kind: 'tunnel',
@@ -94,6 +95,17 @@ describe("a worker's way to the logs", () => {
     channel.main.postMessage('done');
     const rest = await channel.next();
     expect([rest.log.length, rest.lost]).toEqual([1024, 10]);
+  });
+
+  test('takes spans beside them, within a bound of their own', async () => {
+    using channel = createChannel({ traceSample: 0.5 });
+    expect(channel.port.traceSample).toBe(0.5);
+    for (let count = 0; count < 16 * 64 + 1024 + 10; count += 1) channel.port.span(SAMPLE_SPAN);
+    channel.port.log('drained', { cut: 1 });
+    for (let index = 0; index < 16; index += 1) expect((await channel.next()).spans).toHaveLength(64);
+    channel.main.postMessage('done');
+    const { spans, lostSpans, log, lost } = await channel.next();
+    expect([spans.length, lostSpans, log.length, lost]).toEqual([1024, 10, 1, 0]);
   });
 
   test('sends the rest at the end of a worker', async () => {

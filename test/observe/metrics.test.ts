@@ -65,6 +65,8 @@ describe('the scrape', () => {
     expect(sampleOf(families, 'icapgw_backend_connections_total', attempt)).toBe(1);
     expect(sampleOf(families, 'icapgw_backend_last_resort_total', { service: 'od"d\\' })).toBe(1);
     expect(sampleOf(families, 'icapgw_log_lines_lost_total', {})).toBe(5);
+    expect(sampleOf(families, 'icapgw_trace_spans_total', { result: 'exported' })).toBe(7);
+    expect(sampleOf(families, 'icapgw_trace_spans_total', { result: 'lost' })).toBe(2);
   });
 
   test('shows what is open and in which state backends are', async () => {

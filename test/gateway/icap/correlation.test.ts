@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest';
+import { createCorrelator } from '../../../src/gateway/icap/correlation.ts';
+import { DEFAULT_ICAP_LIMITS } from '../../../src/icap/limits.ts';
+import { STRICT } from '../../../src/icap/profile.ts';
+import { parseRequestHead, type RequestHead } from '../../../src/icap/request-head.ts';
+
+function headWith(...fields: readonly string[]): RequestHead {
+  const lines = ['OPTIONS icap://gw/x ICAP/1.0', ...fields, '', ''];
+  return parseRequestHead(Buffer.from(lines.join('\r\n'), 'latin1'), 0, STRICT, DEFAULT_ICAP_LIMITS);
+}
+
+describe('requests', () => {
+  test('get nothing, and nothing is made for them, unless it is asked for', () => {
+    const { ownFields, correlate } = createCorrelator(undefined, undefined);
+    expect(ownFields).toEqual([]);
+    expect(correlate(headWith('X-Request-ID: a'))).toBe(correlate(headWith()));
+    expect(correlate(headWith())).toEqual({
+      id: undefined,
+      trace: undefined,
+      requestLines: '',
+      answerField: undefined,
+    });
+  });
+
+  test('get an id in the spelling of the configuration', () => {
+    const { ownFields, correlate } = createCorrelator('X-Request-ID', undefined);
+    expect(ownFields).toEqual(['X-Request-ID']);
+    expect(correlate(headWith('X-REQUEST-ID: a'))).toEqual({
+      id: 'a',
+      trace: undefined,
+      requestLines: 'X-Request-ID: a\r\n',
+      answerField: { key: 'x-request-id', line: 'X-Request-ID: a\r\n' },
+    });
+  });
+
+  test('get a place in a trace that the client does not hear of', () => {
+    const { ownFields, correlate } = createCorrelator(undefined, 1);
+    expect(ownFields).toEqual(['traceparent', 'tracestate']);
+    const { trace, requestLines, answerField } = correlate(headWith());
+    expect(requestLines).toBe(`traceparent: 00-${trace?.traceId}-${trace?.spanId}-01\r\n`);
+    expect(answerField).toBeUndefined();
+  });
+
+  test('get both', () => {
+    const { ownFields, correlate } = createCorrelator('X-Id', 0);
+    expect(ownFields).toEqual(['X-Id', 'traceparent', 'tracestate']);
+    expect(correlate(headWith('X-Id: a')).requestLines).toMatch(/^X-Id: a\r\ntraceparent: 00-.*-00\r\n$/);
+  });
+
+  test('cannot be given a header that breaks out of its line', () => {
+    expect(() => createCorrelator('X: a\r\nY', undefined)).toThrow(TypeError);
+  });
+});
