@@ -149,8 +149,8 @@ describe('the access log', () => {
     expect(line?.bytesOut).toBeGreaterThan(100);
     expect(line?.msToFirstByte).toBeLessThanOrEqual(line?.ms ?? -1);
     expect(Object.keys(line ?? {}).join()).toBe(
-      'time,service,client,tls,subject,backend,bytesIn,bytesOut,ms,reason,method,path,http,status,httpStatus,verdict,' +
-        'threat,user,clientIp,attempt,retryReason,preview,msToFirstByte,istag',
+      'time,service,connection,client,tls,subject,backend,bytesIn,bytesOut,ms,reason,transaction,correlation,method,' +
+        'path,http,status,httpStatus,verdict,threat,user,clientIp,attempt,retryReason,preview,msToFirstByte,istag',
     );
     expect(rig.gateway.stdout).not.toMatch(/s3cr3t|czNjcjN0/);
     expect(JSON.stringify(rig.gateway.events)).not.toMatch(/s3cr3t|czNjcjN0/);

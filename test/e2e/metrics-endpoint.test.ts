@@ -67,7 +67,9 @@ test('metrics, probes and the access log tell exactly what two workers did', asy
   const lines = readFileSync(gateway.file.replace('gateway.conf', 'access.log'), 'utf8').trimEnd().split('\n');
   expect(lines).toHaveLength(23);
   const entry = JSON.parse(lines.at(-1) ?? '');
-  expect(Object.keys(entry).join()).toBe('time,service,client,tls,subject,backend,bytesIn,bytesOut,ms,reason');
+  expect(Object.keys(entry).join()).toBe(
+    'time,service,connection,client,tls,subject,backend,bytesIn,bytesOut,ms,reason',
+  );
   expect(entry).toMatchObject({
     ...{ service: 'tunnel', tls: 'TLSv1.3', subject: null, backend: 'echo' },
     ...{ bytesIn: 4, bytesOut: 4, reason: 'client', client: expect.stringMatching(/^127\.0\.0\.1:\d+$/) },
