@@ -43,6 +43,7 @@ export class Client {
   readonly #admission: Admission;
   readonly #startedMs: number = performance.now();
   #handlers: ClientHandlers | undefined;
+  #latest: ServiceContext | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #certificate: X509Certificate | undefined;
   #requestCount = 0;
@@ -114,6 +115,11 @@ export class Client {
     this.#discard();
   }
 
+  /** The service trusts others than when the handshake began. */
+  trustChanged(service: ServiceContext): void {
+    this.#latest = service;
+  }
+
   /** Whether it would not be let in any more, by what the service trusts now. */
   isWithdrawn({ tls }: ServiceContext): boolean {
     if (tls === undefined || !(this.socket instanceof TLSSocket) || this.version === undefined) return false;
@@ -158,6 +164,11 @@ export class Client {
       return;
     }
     this.version = version;
+    const latest = this.#latest ?? this.#service;
+    if (latest.tls !== tls && this.isWithdrawn(latest)) {
+      this.#refuse({ reason: 'not-allowed', detail: 'what is trusted has changed since it connected' });
+      return;
+    }
     counters.handshakeDone(index, version, resumed, (performance.now() - this.#startedMs) / 1000);
     if (events.isEnabled('handshake-done')) {
       const cipher = socket.getCipher().name;

@@ -200,8 +200,10 @@ export class Service implements AsyncDisposable {
       this.#reject(socket, sender, 'proxy-protocol', 'it may not send PROXY headers (proxy-protocol.from)');
       return;
     }
+    // Its place is of this configuration, whatever comes before its header does.
+    const context = this.#context;
     // Not known by its real address yet, but already a cost.
-    if (!takePlace(this.#context)) {
+    if (!takePlace(context)) {
       this.#reject(socket, sender, 'service-limit');
       return;
     }
@@ -214,7 +216,7 @@ export class Service implements AsyncDisposable {
     };
     const fail = (detail: string): void => {
       finish();
-      this.#context.pool.releaseConnection(this.#context.worker);
+      context.pool.releaseConnection(context.worker);
       this.#reject(socket, sender, 'proxy-protocol', detail);
     };
     const onClose = (): void => fail('the connection was closed before its PROXY header came');
@@ -228,7 +230,7 @@ export class Service implements AsyncDisposable {
         onHeader: ({ endpoints }) => {
           finish();
           const peer = endpoints === undefined ? sender : peerOfEndpoints(endpoints);
-          this.#begin(socket, peer, admitHolder(this.#context, this.#sourceList, peer.address));
+          this.#begin(socket, peer, admitHolder(context, this.#sourceList, peer.address));
         },
         onFail: fail,
       },
@@ -244,7 +246,7 @@ export class Service implements AsyncDisposable {
     const client = new Client({ service, socket, peer, admission });
     const onGone = (gone: Session): void => this.#gone(gone);
     const session =
-      this.#icap === undefined
+      service.config.protocol === 'tunnel'
         ? new TunnelSession({ service, client, onGone })
         : new IcapSession({ context: () => this.#icap as IcapContext, client, onGone });
     this.#sessions.add(session);

@@ -3,7 +3,7 @@ import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
 
 /** Why a session is ended from outside. */
-export type CutReason = 'drain' | 'blocked';
+export type CutReason = 'drain' | 'blocked' | 'trust-withdrawn';
 
 /** One admitted connection of a service, to its end. */
 export interface Session {

@@ -50,7 +50,8 @@ export class TunnelSession implements Session {
   drain(): void {}
 
   reconsider(service: ServiceContext): void {
-    if (this.#relay !== undefined && this.client.isWithdrawn(service)) this.#relay.cut('trust-withdrawn');
+    this.client.trustChanged(service);
+    if (this.client.isWithdrawn(service)) this.cut('trust-withdrawn');
   }
 
   /** Ends the session now, whatever it is doing. */

@@ -64,11 +64,17 @@ export function startMembership(options: MembershipOptions): Membership {
   };
   const isBusy = (slot: number): boolean => state.openOf(slot) > 0;
 
-  const follow = (backend: BackendConfig, index: number, sought: SoughtName, range: SlotRange): Discovery =>
+  const follow = (
+    backend: BackendConfig,
+    index: number,
+    sought: SoughtName,
+    memory: NameMemory | undefined,
+    range: SlotRange,
+  ): Discovery =>
     startDiscovery({
       sought,
       resolver,
-      memory: earlier?.memoryOf(sought),
+      memory,
       onEndpoints: (endpoints) => {
         const found = endpoints.map((endpoint) => createFoundMember(backend, index, endpoint));
         const ignored = found.slice(SLOTS_OF_A_NAME).map(({ addressText }) => addressText);
@@ -86,7 +92,10 @@ export function startMembership(options: MembershipOptions): Membership {
     if (address.kind !== 'srv' && isFixed(address)) {
       membersOf.set(backend, [{ ...createFixedMember(backend, index, address), slot: firstSlot }]);
     } else if (address.kind !== 'unix') {
-      discoveries.set(backend, follow(backend, index, address, new SlotRange(firstSlot, SLOTS_OF_A_NAME)));
+      discoveries.set(
+        backend,
+        follow(backend, index, address, earlier?.memoryOf(address), new SlotRange(firstSlot, SLOTS_OF_A_NAME)),
+      );
     }
     firstSlot += slotCountOf(address);
   }

@@ -21,28 +21,35 @@ export class CounterCarrier {
   readonly #pairs: readonly (readonly [from: number, to: number])[];
   readonly #moved: Float64Array;
 
-  constructor(from: Counters, to: Counters) {
+  /** `later`: what has been counted until now is there already. */
+  constructor(from: Counters, to: Counters, what: 'all' | 'later' = 'all') {
     this.#from = new Float64Array(from.buffer);
     this.#fromLayout = from.layout;
     this.#to = new Float64Array(to.buffer);
     const base = to.layout.workers * to.layout.sliceSlots;
     this.#pairs = pairsOf(from.layout, to.layout).map(([old, next]) => [old, base + next]);
     this.#moved = new Float64Array(from.layout.sliceSlots);
+    if (what === 'later') for (const [slot] of this.#pairs) this.#moved[slot] = this.#totalOf(slot);
   }
 
   /** Moves what was counted since the last call. */
   carry(): void {
-    const { sliceSlots } = this.#fromLayout;
     for (const [from, to] of this.#pairs) {
-      let total = 0;
-      for (let slice = 0; slice < sliceCount(this.#fromLayout); slice += 1) {
-        total += this.#from[slice * sliceSlots + from] ?? 0;
-      }
+      const total = this.#totalOf(from);
       const delta = total - (this.#moved[from] ?? 0);
       if (delta === 0) continue;
       this.#to[to] = (this.#to[to] ?? 0) + delta;
       this.#moved[from] = total;
     }
+  }
+
+  #totalOf(slot: number): number {
+    const { sliceSlots } = this.#fromLayout;
+    let total = 0;
+    for (let slice = 0; slice < sliceCount(this.#fromLayout); slice += 1) {
+      total += this.#from[slice * sliceSlots + slot] ?? 0;
+    }
+    return total;
   }
 }
 

@@ -8,6 +8,7 @@ import type { ReloadResult } from '../observe/reload-result.ts';
 import type { GatewayState, StatusSnapshot } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
+import type { TicketSecret } from '../tls/ticket-keys.ts';
 import { AdminSide } from './admin-side.ts';
 import { Crew } from './crew.ts';
 import { GatewayMetrics } from './gateway-metrics.ts';
@@ -86,6 +87,7 @@ export class Gateway implements AsyncDisposable {
       config,
       cwd: process.cwd(),
       log,
+      isEnding: () => this.#state === 'draining',
       apply: (next, material) => this.reload(next, material),
       onResult: (isSuccess) => this.#metrics.tell((metrics) => metrics.configReload(isSuccess ? 'success' : 'failure')),
     });
@@ -167,7 +169,7 @@ export class Gateway implements AsyncDisposable {
     await assertNewAreFree(before, config);
     const next = this.#createGeneration(config, material, before);
     await next.start();
-    const trust = this.#createTrust(config, material, this.#trust);
+    const trust = this.#createTrust(config, material, this.#trust.tickets);
     try {
       next.addresses = await this.#crew.reload(next.snapshot(material), wanted);
     } catch (error) {
@@ -246,9 +248,9 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  #createTrust(config: Config, material: readonly LoadedService[], earlier: TrustKeeper | undefined): TrustKeeper {
+  #createTrust(config: Config, material: readonly LoadedService[], tickets: TicketSecret | undefined): TrustKeeper {
     return new TrustKeeper({
-      ...{ config, material, earlier, log: this.#options.log },
+      ...{ config, material, tickets, log: this.#options.log },
       tell: (message) => this.#crew.tell(message),
       onExpiries: (expiries) => this.#metrics.tell((metrics) => metrics.certificateExpiry(expiries)),
     });

@@ -60,7 +60,7 @@ export class Generation implements Disposable {
           workers,
           resolver,
           log,
-          earlier: earlier?.poolOf(service.name),
+          earlier: earlier?.poolOf(service.name)?.legacy(),
           ...hooks(index),
         }),
     );
@@ -111,12 +111,18 @@ export class Generation implements Disposable {
     }
   }
 
-  /** The generation before is gone: what is left of it is taken over for the last time. */
-  forgetEarlier(): void {
+  /**
+   * The generation before has no session left: what is left of it is taken over for the last time, and the one before
+   * it takes its place.
+   */
+  skipEarlier(): void {
     this.carry();
-    this.#earlier = undefined;
-    this.#carrier = undefined;
-    for (const pool of this.pools) pool.forgetEarlier();
+    const skipped = this.#earlier;
+    const earlier = skipped === undefined ? undefined : skipped.#earlier;
+    this.#earlier = earlier;
+    // What was counted there so far came here by way of the one that is skipped.
+    const isCounted = earlier !== undefined && earlier.buffer !== this.buffer;
+    this.#carrier = isCounted ? new CounterCarrier(earlier, this, 'later') : undefined;
   }
 
   /** Whether no session of it is left. */

@@ -48,10 +48,10 @@ export class Generations implements Disposable {
 
   #carry(): void {
     for (const generation of this.#all) generation.carry();
-    while (this.#retired[0]?.isIdle === true) {
-      this.#retired.shift()?.[Symbol.dispose]();
-      // It was the only one that the next oldest had before it.
-      this.#all[0]?.forgetEarlier();
+    for (const gone of this.#retired.filter(({ isIdle }) => isIdle)) {
+      this.#all[this.#all.indexOf(gone) + 1]?.skipEarlier();
+      this.#retired.splice(this.#retired.indexOf(gone), 1);
+      gone[Symbol.dispose]();
     }
     if (this.#retired.length > 0) return;
     clearInterval(this.#timer);

@@ -5,7 +5,7 @@ import { Checker, type MemberStatus, type StateChange } from '../health/checker.
 import type { AdministrativeState } from '../health/member-watch.ts';
 import { type AddressedMember, countSlots, isFixed, type Membership, startMembership } from '../health/membership.ts';
 import { OptionsDirectory } from '../health/options-directory.ts';
-import type { PathOptions } from '../health/path-options.ts';
+import type { MemberOptions, PathOptions } from '../health/path-options.ts';
 import type { Resolver } from '../health/resolver.ts';
 import { knownPaths } from '../health/service-plan.ts';
 import type { ServiceOptions } from '../icap/service-options.ts';
@@ -14,6 +14,22 @@ import type { Logger } from '../observe/logger.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
 import { MemberTalk } from './member-talk.ts';
 
+/** What is known of one path, by the names of members. */
+interface NamedPath {
+  readonly path: string;
+  readonly members: readonly { readonly name: string; readonly options: MemberOptions }[];
+}
+
+/** What goes over from a pool to the one after it. It holds on to nothing that came before. */
+export interface PoolLegacy {
+  readonly administrative: ReadonlyMap<string, AdministrativeState>;
+  /** Members that are down. */
+  readonly downs: ReadonlySet<string>;
+  readonly paths: readonly NamedPath[];
+  /** Only asked while the next pool starts. */
+  readonly membership: Membership | undefined;
+}
+
 export interface PoolOptions {
   readonly config: ServiceConfig;
   readonly backendMaterial: readonly (BackendMaterial | undefined)[];
@@ -21,7 +37,7 @@ export interface PoolOptions {
   readonly resolver: Resolver;
   readonly log: Logger;
   /** The pool of the same service under the configuration before: what it knows is not forgotten. */
-  readonly earlier: Pool | undefined;
+  readonly earlier: PoolLegacy | undefined;
   readonly onMembers: (members: readonly AddressedMember[]) => void;
   /** What the backends say of their paths; only in ICAP mode. */
   readonly onOptions: (paths: readonly PathOptions[]) => void;
@@ -36,8 +52,10 @@ const STATE_ORDER: readonly BackendStateLabel[] = ['up', 'drain', 'ejected', 'do
 /** The control plane of one service's backends: their addresses, their health, the memory they share with workers. */
 export class Pool implements Disposable {
   readonly state: PoolState;
-  readonly #options: PoolOptions;
-  #earlier: Pool | undefined;
+  /** Without the pool before, which would be kept with all those before it. */
+  readonly #options: Omit<PoolOptions, 'earlier'>;
+  readonly #inherited: readonly NamedPath[];
+  #memory: Membership | undefined;
   readonly #checker: Checker;
   readonly #talk: MemberTalk;
   readonly #limits: AdvertisedLimits;
@@ -46,22 +64,25 @@ export class Pool implements Disposable {
   #members: readonly AddressedMember[] = [];
 
   constructor(options: PoolOptions) {
-    const { config, backendMaterial, workers } = options;
-    this.#options = options;
+    const { earlier, ...own } = options;
+    const downs = earlier?.downs;
+    const { config, backendMaterial, workers, onCheck } = own;
+    this.#options = own;
     this.state = PoolState.create(countSlots(config.backends), workers);
     this.#talk = new MemberTalk(config, backendMaterial);
     this.#limits = new AdvertisedLimits((slot, limit) => this.state.setLimit(slot, limit));
     this.#directory = config.protocol === 'icap' ? this.#createDirectory() : undefined;
-    this.#earlier = options.earlier;
+    this.#inherited = earlier?.paths ?? [];
+    this.#memory = earlier?.membership;
     this.#checker = new Checker({
       state: this.state,
       settings: { ...config.health, ejectMs: config.outliers.ejectMs, slowStartMs: config.slowStartMs },
       outliers: config.outliers,
       random: Math.random,
-      administrative: options.earlier?.administrative ?? new Map<string, AdministrativeState>(),
-      isKnownDown: (member) => this.#earlier?.isDown(member) === true,
+      administrative: earlier?.administrative ?? new Map<string, AdministrativeState>(),
+      isKnownDown: (member) => downs?.has(nameOf(member)) === true,
       onStateChange: (change) => this.#stateChanged(change),
-      onCheck: ({ backend, result, seconds }) => options.onCheck(backend, result, seconds),
+      onCheck: ({ backend, result, seconds }) => onCheck(backend, result, seconds),
     });
   }
 
@@ -69,11 +90,19 @@ export class Pool implements Disposable {
     return this.#checker.administrative;
   }
 
-  /** Whether this address of the backend was down at the last look. */
-  isDown({ backendName, addressText }: { readonly backendName: string; readonly addressText: string }): boolean {
-    return this.status().some(
-      ({ backend, address, state }) => backend === backendName && address === addressText && state === 'down',
-    );
+  /** What the pool of the same service under the next configuration begins with. */
+  legacy(): PoolLegacy {
+    const names = new Map(this.#members.map((member) => [member.slot, nameOf(member)]));
+    const downs = this.status().filter(({ state }) => state === 'down');
+    return {
+      administrative: this.administrative,
+      downs: new Set(downs.map(({ backend, address }) => nameOf({ backendName: backend, addressText: address }))),
+      paths: this.paths.map(({ path, members }) => ({
+        path,
+        members: members.map((options) => ({ name: names.get(options.slot) ?? '', options })),
+      })),
+      membership: this.#membership,
+    };
   }
 
   /** Takes over what the pool before still holds: its sessions are not gone yet. */
@@ -85,11 +114,6 @@ export class Pool implements Disposable {
       earlier.members.map(({ backendName, addressText, slot }) => [slot, `${backendName} ${addressText}`]),
     );
     this.state.carry(earlier.state, (slot) => slots.get(names.get(slot) ?? ''));
-  }
-
-  /** The pool before is gone, and what it knew has been asked for anew. */
-  forgetEarlier(): void {
-    this.#earlier = undefined;
   }
 
   /** Ends probing and resolving. States stay as they are, for the sessions that are left. */
@@ -120,7 +144,7 @@ export class Pool implements Disposable {
       backends: config.backends,
       state: this.state,
       resolver,
-      earlier: this.#earlier === undefined ? undefined : this.#earlier.#membership,
+      earlier: this.#memory,
       onMembers: (members) => this.#setMembers(members),
       onIgnored: ({ name }, addresses) => {
         const detail = `more addresses than can be used; left out: ${addresses.join(', ')}`;
@@ -129,6 +153,7 @@ export class Pool implements Disposable {
       onResolveFailure: ({ name }, detail) => log.log('resolve-failed', { service, backend: name, detail }),
       onResolveRecovery: ({ name }) => log.log('resolve-recovered', { service, backend: name }),
     });
+    this.#memory = undefined;
     for (const { path } of this.paths) this.learn(path);
     await this.#membership.settled;
   }
@@ -197,10 +222,11 @@ export class Pool implements Disposable {
 
   /** Until the backends have been asked anew, what they said under the configuration before holds. */
   #withInherited(paths: readonly PathOptions[]): readonly PathOptions[] {
-    const earlier = this.#earlier;
-    if (this.#directory === undefined || earlier === undefined) return paths;
+    if (this.#directory === undefined || this.#inherited.length === 0) return paths;
     const known = new Set(paths.map(({ path }) => path));
-    return [...paths, ...inheritPaths(earlier, this.#members).filter(({ path }) => !known.has(path))];
+    const own = new Map(this.#members.map((member) => [nameOf(member), member]));
+    const inherited = this.#inherited.filter(({ path }) => !known.has(path));
+    return [...paths, ...inherited.flatMap((named) => ofMembers(named, own))];
   }
 
   #slotsOf(backend: string): readonly number[] {
@@ -238,16 +264,16 @@ export class Pool implements Disposable {
   }
 }
 
-/** What another pool knows of its paths, for the members that both have. */
-function inheritPaths(earlier: Pool, members: readonly AddressedMember[]): readonly PathOptions[] {
-  const nameOf = ({ backendName, addressText }: AddressedMember): string => `${backendName} ${addressText}`;
-  const names = new Map(earlier.members.map((member) => [member.slot, nameOf(member)]));
-  const own = new Map(members.map((member) => [nameOf(member), member]));
-  return earlier.paths.flatMap(({ path, members: known }) => {
-    const inherited = known.flatMap((each) => {
-      const member = own.get(names.get(each.slot) ?? '');
-      return member === undefined ? [] : [{ ...each, slot: member.slot, backend: member.backend }];
-    });
-    return inherited.length === 0 ? [] : [{ path, members: inherited }];
+/** Who a member is under any configuration. */
+function nameOf({ backendName, addressText }: Pick<AddressedMember, 'backendName' | 'addressText'>): string {
+  return `${backendName} ${addressText}`;
+}
+
+/** A path as the members of this pool know it; nothing where none of them was there before. */
+function ofMembers({ path, members }: NamedPath, own: ReadonlyMap<string, AddressedMember>): PathOptions[] {
+  const found = members.flatMap(({ name, options }) => {
+    const member = own.get(name);
+    return member === undefined ? [] : [{ ...options, slot: member.slot, backend: member.backend }];
   });
+  return found.length === 0 ? [] : [{ path, members: found }];
 }

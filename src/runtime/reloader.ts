@@ -13,6 +13,8 @@ export interface ReloaderOptions {
   readonly log: Logger;
   /** Takes a checked configuration over. Throws where an address cannot be had, with nothing changed. */
   readonly apply: (config: Config, material: readonly LoadedService[]) => Promise<void>;
+  /** Whether the gateway is on its way out: then nothing is loaded any more. */
+  readonly isEnding: () => boolean;
   /** Told after each attempt. */
   readonly onResult: (isSuccess: boolean) => void;
 }
@@ -59,8 +61,14 @@ export class Reloader {
   }
 
   async #attempt(): Promise<ReloadResult> {
-    const { log, apply, onResult, cwd } = this.#options;
+    const { log, apply, onResult, cwd, isEnding } = this.#options;
     const { file } = this.#config;
+    if (isEnding()) {
+      const detail = 'the gateway is draining';
+      log.log('reload-failed', { file, detail });
+      onResult(false);
+      return { ok: false, problems: [detail] };
+    }
     const startedMs = performance.now();
     const { config, problems, lineOf } = loadConfig(file, cwd);
     const loaded = config === undefined ? undefined : loadMaterial(config, lineOf);

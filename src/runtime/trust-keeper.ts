@@ -15,8 +15,8 @@ export interface TrustKeeperOptions {
   readonly config: Config;
   /** One for each service. */
   readonly material: readonly LoadedService[];
-  /** The keeper of the configuration before: session tickets go on. */
-  readonly earlier: TrustKeeper | undefined;
+  /** Of the configuration before, whose sessions can be resumed; undefined: new ones. */
+  readonly tickets: TicketSecret | undefined;
   readonly log: Logger;
   readonly tell: (message: ToWorker) => void;
   readonly onExpiries: (expiries: readonly CertificateExpiry[]) => void;
@@ -41,7 +41,7 @@ export class TrustKeeper implements Disposable {
   constructor(options: TrustKeeperOptions) {
     this.#options = options;
     this.#material = [...options.material];
-    const tickets = options.earlier?.tickets;
+    const { tickets } = options;
     this.#secret = Buffer.from(tickets?.secret ?? randomBytes(32));
     this.#ticketEpoch = tickets?.epoch ?? 0;
   }

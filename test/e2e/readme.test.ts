@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
 import { certificates } from '../_util/certificates.ts';
@@ -193,8 +194,14 @@ function parse(args: readonly string[]): ReturnType<typeof runCli> {
   return runCli(
     args,
     (program, io) => {
-      for (const command of createProgram(io).commands) program.addCommand(command.action(() => undefined));
+      for (const command of createProgram(io).commands) program.addCommand(withoutAction(command));
     },
     { cwd: ROOT },
   );
+}
+
+/** The command, and those below it, with their options and nothing to do. */
+function withoutAction(command: Command): Command {
+  for (const below of command.commands) withoutAction(below);
+  return command.commands.length === 0 ? command.action(() => undefined) : command;
 }

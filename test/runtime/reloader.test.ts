@@ -18,7 +18,7 @@ async function startReloader(folder: ConfigFolder, apply: (config: Config) => Pr
   if (config === undefined) throw new Error('the first configuration must be usable');
   const results: boolean[] = [];
   const reloader = new Reloader({
-    ...{ config, cwd: folder.path, log: told.log, apply },
+    ...{ config, cwd: folder.path, log: told.log, apply, isEnding: () => false },
     onResult: (isSuccess) => results.push(isSuccess),
   });
   return { reloader, told, results };

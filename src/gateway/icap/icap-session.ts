@@ -63,7 +63,7 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   start(): void {
-    this.client.open({ onReady: () => this.#begin(), onRefused: () => this.#refused() });
+    this.client.open({ onReady: () => this.#begin(), onRefused: () => this.#leave() });
   }
 
   sweep(nowMs: number): void {
@@ -96,6 +96,7 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   reconsider(service: ServiceContext): void {
+    this.client.trustChanged(service);
     if (!this.#hasStarted || !this.client.isWithdrawn(service)) return;
     // A transaction that has begun is finished: it was let in when it was.
     this.#ending ??= 'trust-withdrawn';
@@ -199,7 +200,7 @@ export class IcapSession implements Session, TransactionHost {
     if (this.#ending !== undefined) this.#close(this.#ending);
   }
 
-  #refused(): void {
+  #leave(): void {
     this.#isOver = true;
     this.client.release();
     this.#onGone(this);
@@ -285,8 +286,7 @@ export class IcapSession implements Session, TransactionHost {
       const { ms } = this.client;
       events.log('connection-closed', { ...this.client.names(), backend: undefined, reason, ...bytes, ms });
     }
-    this.client.release();
-    this.#onGone(this);
+    this.#leave();
   }
 
   #tellBytes(): void {
