@@ -69,7 +69,7 @@ export class Gateway implements AsyncDisposable {
       onDeath: (worker, detail) => this.#workerDied(worker, detail),
       onReplaced: (worker) => log.log('worker-started', { worker }),
     });
-    this.#trust = this.#createTrust(config, options.material, undefined);
+    this.#trust = this.#createTrust(this.current, options.material);
     this.#metrics = new GatewayMetrics({
       version: options.version,
       totals: this.#totals,
@@ -169,7 +169,7 @@ export class Gateway implements AsyncDisposable {
     await assertNewAreFree(before, config);
     const next = this.#createGeneration(config, material, before);
     await next.start();
-    const trust = this.#createTrust(config, material, this.#trust.tickets);
+    const trust = this.#createTrust(next, material, this.#trust.tickets);
     try {
       next.addresses = await this.#crew.reload(next.snapshot(material), wanted);
     } catch (error) {
@@ -185,8 +185,8 @@ export class Gateway implements AsyncDisposable {
     trust.start();
     // What came to be known while the workers took over.
     for (const [index, { members, paths }] of next.pools.entries()) {
-      this.#crew.tell({ type: 'members', service: index, members });
-      this.#crew.tell({ type: 'options', service: index, paths });
+      this.#crew.tell({ type: 'members', generation: next.number, service: index, members });
+      this.#crew.tell({ type: 'options', generation: next.number, service: index, paths });
     }
     tellListening(before, this.current, material, this.#options.log);
   }
@@ -238,8 +238,8 @@ export class Gateway implements AsyncDisposable {
       ...{ number, config, material, workers, earlier, log: this.#options.log },
       resolver: createResolver(config.resolver),
       hooks: (service) => ({
-        onMembers: (members) => tell({ type: 'members', service, members }),
-        onOptions: (paths) => tell({ type: 'options', service, paths }),
+        onMembers: (members) => tell({ type: 'members', generation: number, service, members }),
+        onOptions: (paths) => tell({ type: 'options', generation: number, service, paths }),
         onCheck: (backend, result, seconds) => {
           const name = config.services[service]?.name ?? '';
           this.#metrics.tell((metrics) => metrics.healthCheck(name, backend, result, seconds));
@@ -248,9 +248,10 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  #createTrust(config: Config, material: readonly LoadedService[], tickets: TicketSecret | undefined): TrustKeeper {
+  #createTrust(generation: Generation, material: readonly LoadedService[], tickets?: TicketSecret): TrustKeeper {
+    const { config, number } = generation;
     return new TrustKeeper({
-      ...{ config, material, tickets, log: this.#options.log },
+      ...{ config, generation: number, material, tickets, log: this.#options.log },
       tell: (message) => this.#crew.tell(message),
       onExpiries: (expiries) => this.#metrics.tell((metrics) => metrics.certificateExpiry(expiries)),
     });

@@ -46,15 +46,30 @@ export interface WorkerSnapshot extends GenerationSnapshot {
   readonly eventPort: MessagePort;
 }
 
-/** What the main thread tells a worker. */
+/** What the main thread tells a worker. What is about a service of another generation than the worker's is not for it. */
 export type ToWorker =
   | { readonly type: 'listen'; readonly addresses: readonly (readonly Address[])[]; readonly reusePort: boolean }
-  | { readonly type: 'members'; readonly service: number; readonly members: readonly AddressedMember[] }
+  | {
+      readonly type: 'members';
+      readonly generation: number;
+      readonly service: number;
+      readonly members: readonly AddressedMember[];
+    }
   /** Replaces all that is known of the paths of a service. */
-  | { readonly type: 'options'; readonly service: number; readonly paths: readonly PathOptions[] }
+  | {
+      readonly type: 'options';
+      readonly generation: number;
+      readonly service: number;
+      readonly paths: readonly PathOptions[];
+    }
   | { readonly type: 'tickets'; readonly tickets: TicketSecret }
   /** A service trusts others than before: its new connections are judged by this. */
-  | { readonly type: 'material'; readonly service: number; readonly material: ServiceMaterial }
+  | {
+      readonly type: 'material';
+      readonly generation: number;
+      readonly service: number;
+      readonly material: ServiceMaterial;
+    }
   /** Replaces the addresses and networks whose clients are turned away; those connected are cut off. */
   | { readonly type: 'blocked'; readonly addresses: readonly string[] }
   /** Answered with `connections`: at most so many of each service. */

@@ -13,6 +13,8 @@ import type { ToWorker } from './snapshot.ts';
 
 export interface TrustKeeperOptions {
   readonly config: Config;
+  /** The number of that configuration. */
+  readonly generation: number;
   /** One for each service. */
   readonly material: readonly LoadedService[];
   /** Of the configuration before, whose sessions can be resumed; undefined: new ones. */
@@ -83,7 +85,7 @@ export class TrustKeeper implements Disposable {
 
   /** Takes what is on the disk now; where it cannot be used, what was taken before stays in force. */
   #takeFiles(tls: ServiceTlsConfig, service: string, index: number): boolean {
-    const { log, tell } = this.#options;
+    const { generation, log, tell } = this.#options;
     const current = this.#material[index];
     if (current === undefined) return true;
     try {
@@ -91,7 +93,7 @@ export class TrustKeeper implements Disposable {
       this.#failures.delete(index);
       if (isDeepStrictEqual(material, current.material)) return true;
       this.#material[index] = { ...current, material };
-      tell({ type: 'material', service: index, material });
+      tell({ type: 'material', generation, service: index, material });
       log.log('certificates-read', { service });
       this.#reportExpiries();
       return true;

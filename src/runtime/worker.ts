@@ -23,6 +23,7 @@ import type { FromWorker, GenerationSnapshot, ServiceSnapshot, ToWorker, WorkerS
 class WorkerRuntime {
   readonly #snapshot: WorkerSnapshot;
   readonly #events: EventPort;
+  #generation: number;
   #contexts: readonly ServiceContext[];
   #services: readonly Service[];
   /** Left out by a later configuration, and not yet without sessions. */
@@ -39,12 +40,14 @@ class WorkerRuntime {
     this.#blocked = new Blockade(snapshot.blocked);
     this.#tickets = snapshot.tickets;
     this.#materials = snapshot.services.map(({ material }) => material);
+    this.#generation = snapshot.generation;
     this.#contexts = this.#createContexts(snapshot);
     this.#services = this.#contexts.map((context) => new Service(context));
     for (const [index, { options }] of snapshot.services.entries()) this.#services[index]?.setOptions(options);
   }
 
   async handle(message: ToWorker): Promise<void> {
+    if ('generation' in message && message.generation !== this.#generation) return;
     switch (message.type) {
       case 'listen':
         await this.#listen(message.addresses, message.reusePort);
@@ -105,9 +108,10 @@ class WorkerRuntime {
     const services = contexts.map((context) => known.get(context.config.name) ?? new Service(context));
     const kept = this.#services.map((service) => service.addresses);
     try {
-      const bound = await Promise.all(
-        services.map((service, index) => this.#listenAt(service, addresses[index] ?? [], reusePort)),
-      );
+      const bound: (readonly Address[])[] = [];
+      for (const [index, service] of services.entries()) {
+        bound.push(await this.#listenAt(service, addresses[index] ?? [], reusePort));
+      }
       await this.#takeOver(next, contexts, services, bound);
       this.#tell({ type: 'reloaded', addresses: bound });
     } catch (error) {
@@ -120,20 +124,26 @@ class WorkerRuntime {
 
   /** Returns the addresses really bound. What a service of ours accepts at already goes over to it later. */
   async #listenAt(service: Service, addresses: readonly Address[], reusePort: boolean): Promise<readonly Address[]> {
-    return await Promise.all(
+    const attempts = await Promise.allSettled(
       addresses.map((address) =>
         this.#services.some((each) => each.isListening(address)) ? address : service.listen(address, reusePort),
       ),
     );
+    // All have ended by now, so that none opens after what was opened is closed again.
+    return attempts.map((attempt) => {
+      if (attempt.status === 'rejected') throw attempt.reason;
+      return attempt.value;
+    });
   }
 
   async #takeOver(
-    { services: snapshots }: GenerationSnapshot,
+    { generation, services: snapshots }: GenerationSnapshot,
     contexts: readonly ServiceContext[],
     services: readonly Service[],
     bound: readonly (readonly Address[])[],
   ): Promise<void> {
     const before = this.#services;
+    this.#generation = generation;
     this.#contexts = contexts;
     this.#services = services;
     this.#materials = snapshots.map(({ material }) => material);
