@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { ConfigWatch } from '../runtime/config-watch.ts';
 import { type CliIo, hasColor } from './io.ts';
 import { verifyConfig } from './verify.ts';
 import { readVersion } from './version.ts';
@@ -7,6 +8,7 @@ const EXAMPLES = `
 Examples:
   $ icapgw run -c /etc/icapgw/icapgw.yaml
   $ icapgw run -c /etc/stunnel/stunnel.conf     the same, from an existing stunnel configuration
+  $ icapgw run -c /config/icapgw.yaml --watch   also loaded again when the file changes, as in Kubernetes
 
 Signals: SIGTERM and SIGINT stop accepting and let connections finish (drain-timeout); a second one ends at once.
          SIGHUP loads the configuration again, without losing a connection; one that cannot be used changes nothing.
@@ -20,9 +22,11 @@ export function addRunCommand(program: Command, io: CliIo): void {
     .summary('run the gateway in the foreground')
     .description('Runs the gateway in the foreground until SIGTERM or SIGINT.')
     .requiredOption('-c, --config <file>', 'the configuration: native YAML or stunnel.conf, told apart by its content')
+    .option('--watch', 'load the configuration again when it, or a file it includes, changes on the disk')
     .addHelpText('after', EXAMPLES)
-    .action(async ({ config: file }: { readonly config: string }) => {
+    .action(async ({ config: file, watch: isWatched }: { readonly config: string; readonly watch?: true }) => {
       const { loadConfig, mergeProblems } = await import('../config/load.ts');
+      const watch = isWatched === undefined ? undefined : await watchConfig(file, io.cwd);
       const { config, problems, lineOf } = loadConfig(file, io.cwd);
       const verified = config === undefined ? undefined : await verifyConfig(config, lineOf, file);
       const all = mergeProblems(problems, verified?.problems ?? []);
@@ -42,7 +46,13 @@ export function addRunCommand(program: Command, io: CliIo): void {
         version: readVersion(),
         color: hasColor(io.stderr, io.env),
         complain: (text) => io.stderr.write(text),
+        watch,
       });
       io.exit(0);
     });
+}
+
+async function watchConfig(file: string, cwd: string): Promise<ConfigWatch> {
+  const { ConfigWatch } = await import('../runtime/config-watch.ts');
+  return new ConfigWatch(file, cwd);
 }

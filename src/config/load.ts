@@ -34,16 +34,20 @@ export function loadConfig(file: string, cwd: string = process.cwd()): LoadedCon
 /** A document with the text it was read from; the text is empty where there is none. */
 export interface LoadedDocument extends RawResult {
   readonly text: string;
+  /** The file, and the files and folders it includes, those missing too: absolute paths. */
+  readonly sources: readonly string[];
 }
 
 /** Reads a file as what its content shows it to be, without checking what it says. */
 export function loadDocument(file: string, cwd: string): LoadedDocument {
+  const sources = [resolve(cwd, file)];
   const text = loadText(resolve(cwd, file));
   if (typeof text !== 'string') {
-    return { document: undefined, problems: [readProblem(file, text.problem)], text: '' };
+    return { document: undefined, problems: [readProblem(file, text.problem)], text: '', sources };
   }
-  const result = looksLikeStunnel(text) ? readStunnel(text, file, diskSources(cwd)) : readYaml(text, file);
-  return { ...result, text };
+  const onPath = (path: string): unknown => sources.push(path);
+  const result = looksLikeStunnel(text) ? readStunnel(text, file, diskSources(cwd, onPath)) : readYaml(text, file);
+  return { ...result, text, sources };
 }
 
 /** What the reader and the validator said, in the order of the lines. */
@@ -99,12 +103,17 @@ function describeFailure(error: unknown): string {
   return FAILURES[code] ?? `cannot be read: ${messageOf(error)}`;
 }
 
-function diskSources(cwd: string): StunnelSources {
+/** `onPath` is told each file and folder that is read. */
+function diskSources(cwd: string, onPath: (path: string) => void): StunnelSources {
   return {
     readDirectory(path) {
       const folder = resolve(cwd, path);
+      onPath(folder);
       return readdirSync(folder).filter((name) => statSync(resolve(folder, name)).isFile());
     },
-    readFile: (path) => readAtMost(resolve(cwd, path), MAX_CONFIG_BYTES + 1).toString('utf8'),
+    readFile(path) {
+      onPath(resolve(cwd, path));
+      return readAtMost(resolve(cwd, path), MAX_CONFIG_BYTES + 1).toString('utf8');
+    },
   };
 }

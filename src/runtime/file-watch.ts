@@ -25,7 +25,8 @@ export function watchFiles({ paths, intervalMs, onChange }: FileWatchOptions): D
   };
 }
 
-function fingerprint(paths: readonly string[]): string {
+/** Differs when one of the files, or one in the folders, is another or was written to. */
+export function fingerprint(paths: readonly string[]): string {
   return paths.flatMap(filesOf).map(stamp).join();
 }
 

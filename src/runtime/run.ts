@@ -4,6 +4,7 @@ import type { Problem } from '../errors.ts';
 import { type AccessLog, openAccessLog } from '../observe/access-log.ts';
 import { type Logger, openLogger } from '../observe/logger.ts';
 import type { SpanExporter } from '../observe/span-exporter.ts';
+import type { ConfigWatch } from './config-watch.ts';
 import { Gateway } from './gateway.ts';
 import type { LoadedService } from './material.ts';
 import { createLogFiles } from './privileges.ts';
@@ -19,6 +20,8 @@ export interface RunOptions {
   /** Whether the log may be coloured where it goes to standard error. */
   readonly color: boolean;
   readonly complain: (text: string) => void;
+  /** Begun before the configuration was read: it is loaded again when it changes. Undefined: only when asked to. */
+  readonly watch?: ConfigWatch | undefined;
   /** Called when the gateway accepts connections. */
   readonly onReady?: (gateway: Gateway) => void;
 }
@@ -34,6 +37,12 @@ export async function run(options: RunOptions): Promise<void> {
   let stopCount = 0;
   let gateway: Gateway | undefined;
   const reopened: (() => void)[] = [];
+  const reload = (): void => {
+    const running = gateway;
+    if (running === undefined) return;
+    // Its trouble is in the log; a mistake in this program ends it.
+    manager.whileReloading(() => running.requestReload()).catch(crash);
+  };
   // Before anything else: a signal that comes while starting must not kill half a gateway, nor wake the debugger.
   using _signals = handleSignals({
     onStop: (signal) => {
@@ -41,12 +50,7 @@ export async function run(options: RunOptions): Promise<void> {
       if (stopCount === 1) stop.resolve(signal);
       else force.abort();
     },
-    onReload: () => {
-      const running = gateway;
-      if (running === undefined) return;
-      // Its trouble is in the log; a mistake in this program ends it.
-      manager.whileReloading(() => running.requestReload()).catch(crash);
-    },
+    onReload: reload,
     onReopen: () => {
       for (const reopen of reopened) reopen();
     },
@@ -71,6 +75,8 @@ export async function run(options: RunOptions): Promise<void> {
   });
   await using running = gateway;
   manager.ready(running);
+  using watch = options.watch;
+  watch?.start(reload);
   options.onReady?.(running);
   const signal = await stop.promise;
   log.log('terminated', { signal });
