@@ -108,7 +108,7 @@ test('a backend is drained and made ready two hundred times: no transaction fail
       const after = sent();
       if (!isDeepStrictEqual(after, before)) late.push({ turn, before, after });
       await setSecond(gateway, 'ready');
-      await vi.waitUntil(() => sent().icap > after.icap && sent().tunnel > after.tunnel, WAIT);
+      await vi.waitUntil(() => sent().icap > after.icap, WAIT);
     }
   } finally {
     load.isOver = true;
@@ -119,6 +119,7 @@ test('a backend is drained and made ready two hundred times: no transaction fail
   expect(late).toEqual([]);
   // Else the drains had nothing to spare.
   expect(underWay).toBeGreaterThan(DRAINS / 4);
+  expect(secondTunnel.served()).toBeGreaterThan(DRAINS / 10);
   await expect.poll(() => gateway.metric('icapgw_icap_verdicts_total', { verdict: 'allowed' })).toBe(load.visits);
   expect(first.exchanges.length + second.exchanges.length).toBe(load.visits);
   expect(await gateway.metric('icapgw_icap_retries_total')).toBe(0);
