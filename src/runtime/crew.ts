@@ -33,6 +33,10 @@ export class Crew implements AsyncDisposable {
   readonly #delaysMs: number[];
   readonly #timers: Set<NodeJS.Timeout> = new Set();
   #addresses: readonly (readonly Address[])[] = [];
+  /** Replacements that do not listen yet. */
+  readonly #joining: Set<Promise<unknown>> = new Set();
+  /** Until it is over nobody is born: it would be with the configuration before. */
+  #reloading: Promise<unknown> | undefined;
   #isEnding = false;
   #hasStarted = false;
   /** Why the last worker that ended did. */
@@ -67,22 +71,37 @@ export class Crew implements AsyncDisposable {
     next: GenerationSnapshot,
     addresses: readonly (readonly Address[])[],
   ): Promise<readonly (readonly Address[])[]> {
+    const reloading = this.#reload(next, addresses);
+    this.#reloading = reloading.catch(() => {});
+    try {
+      return await reloading;
+    } finally {
+      this.#reloading = undefined;
+    }
+  }
+
+  async #reload(
+    next: GenerationSnapshot,
+    addresses: readonly (readonly Address[])[],
+  ): Promise<readonly (readonly Address[])[]> {
+    if (this.#joining.size > 0) await Promise.all(this.#joining);
     const reusePort = this.#options.size > 1;
-    const [first, ...others] = this.#workers.filter((worker) => worker !== undefined);
+    const first = this.#workers.find((worker) => worker !== undefined);
     if (first === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
     const bound = await this.#reloadOne(first, { type: 'reload', next, addresses, reusePort });
     this.#addresses = bound;
+    // Without those that died meanwhile.
+    const others = this.#workers.filter((worker) => worker !== undefined).filter((worker) => worker !== first);
     const message: ToWorker = { type: 'reload', next, addresses: withoutUnix(bound), reusePort };
-    // One that does not follow the first ends: who replaces it is born with the new configuration.
+    // One that does not follow the first ends: who replaces it is born after this, with the new configuration.
     await Promise.all(others.map((worker) => this.#reloadOne(worker, message).catch(() => worker.terminate())));
     return bound;
   }
 
   async #reloadOne(worker: Worker, message: ToWorker): Promise<readonly (readonly Address[])[]> {
-    const reloaded = answerOf(worker, 'reloaded');
-    const failed = answerOf(worker, 'reload-failed');
+    const reply = answerOf(worker, 'reloaded', 'reload-failed');
     worker.postMessage(message);
-    const answer = await Promise.race([reloaded, failed]);
+    const answer = await reply;
     if (answer?.type === 'reloaded') return answer.addresses;
     throw new RuntimeError('ICAPGW_LISTEN', { detail: answer?.detail ?? 'a worker ended while it reloaded' });
   }
@@ -94,6 +113,8 @@ export class Crew implements AsyncDisposable {
   /** Sends a message and waits until every worker has answered it with `answer`, or has died. */
   async ask<T extends FromWorker['type']>(message: ToWorker, answer: T): Promise<Extract<FromWorker, { type: T }>[]> {
     if (message.type === 'drain' || message.type === 'cut') this.#isEnding = true;
+    // Who is drained must not begin to listen again.
+    if (message.type === 'drain' && this.#reloading !== undefined) await this.#reloading;
     const asked = this.#workers.filter((worker) => worker !== undefined);
     const answers = await Promise.all(
       asked.map((worker) => {
@@ -153,10 +174,16 @@ export class Crew implements AsyncDisposable {
     const delayMs = this.#delaysMs[index] ?? REPLACE_DELAY_MS;
     // One that dies again and again must not eat the machine.
     this.#delaysMs[index] = Math.min(LONGEST_DELAY_MS, delayMs * 2);
+    this.#replaceLater(index, delayMs);
+  }
+
+  #replaceLater(index: number, delayMs: number): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       // While draining nobody new may begin to accept.
-      if (!this.#isEnding) this.#replace(index);
+      if (this.#isEnding) return;
+      if (this.#reloading === undefined) this.#replace(index);
+      else this.#replaceLater(index, REPLACE_DELAY_MS);
     }, delayMs);
     this.#timers.add(timer);
   }
@@ -164,18 +191,20 @@ export class Crew implements AsyncDisposable {
   #replace(index: number): void {
     const addresses = index === 0 ? this.#addresses : withoutUnix(this.#addresses);
     const worker = this.#spawn(index);
-    this.#listen(worker, addresses).then(
-      () => this.#options.onReplaced(index),
-      // One that cannot listen is of no use: its end tells why, and lets the next one try.
-      () => worker.terminate(),
-    );
+    const joining: Promise<unknown> = this.#listen(worker, addresses)
+      .then(
+        () => this.#options.onReplaced(index),
+        // One that cannot listen is of no use: its end tells why, and lets the next one try.
+        () => worker.terminate(),
+      )
+      .then(() => this.#joining.delete(joining));
+    this.#joining.add(joining);
   }
 
   async #listen(worker: Worker, addresses: readonly (readonly Address[])[]): Promise<readonly (readonly Address[])[]> {
-    const listening = answerOf(worker, 'listening');
-    const failed = answerOf(worker, 'listen-failed');
+    const reply = answerOf(worker, 'listening', 'listen-failed');
     worker.postMessage({ type: 'listen', addresses, reusePort: this.#options.size > 1 } satisfies ToWorker);
-    const answer = await Promise.race([listening, failed]);
+    const answer = await reply;
     if (answer?.type === 'listening') return answer.addresses;
     if (answer === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
     // What the worker caught says already what it is about.
@@ -183,10 +212,10 @@ export class Crew implements AsyncDisposable {
   }
 }
 
-/** The next message of one type; undefined when the worker ends first. */
+/** The next message of one of these types; undefined when the worker ends first. */
 function answerOf<T extends FromWorker['type']>(
   worker: Worker,
-  type: T,
+  ...types: readonly T[]
 ): Promise<Extract<FromWorker, { type: T }> | undefined> {
   return new Promise((resolve) => {
     const finish = (answer: Extract<FromWorker, { type: T }> | undefined): void => {
@@ -196,7 +225,7 @@ function answerOf<T extends FromWorker['type']>(
     };
     const onExit = (): void => finish(undefined);
     const onMessage = (message: FromWorker): void => {
-      if (message.type === type) finish(message as Extract<FromWorker, { type: T }>);
+      if (types.some((type) => type === message.type)) finish(message as Extract<FromWorker, { type: T }>);
     };
     worker.on('message', onMessage);
     worker.once('exit', onExit);

@@ -42,6 +42,11 @@ function filesOf(path: string): string[] {
 }
 
 function stamp(file: string): string {
-  const stats = statSync(file, { throwIfNoEntry: false });
-  return stats === undefined ? `${file} gone` : `${file} ${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+  try {
+    const { ino, size, mtimeMs } = statSync(file);
+    return `${file} ${ino} ${size} ${mtimeMs}`;
+  } catch (error) {
+    // Not there, in a folder that may not be looked into any more, a loop of links: who reads it is told.
+    return `${file} ${error instanceof Error && 'code' in error ? String(error.code) : 'gone'}`;
+  }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
+import { RuntimeError } from '../errors.ts';
 import { createResolver } from '../health/resolver.ts';
 import { CounterTotals } from '../observe/counter-totals.ts';
 import { type EventSinks, receiveEvents, wishesOf } from '../observe/event-port.ts';
@@ -8,7 +9,6 @@ import type { ReloadResult } from '../observe/reload-result.ts';
 import type { GatewayState, StatusSnapshot } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
-import type { TicketSecret } from '../tls/ticket-keys.ts';
 import { AdminSide } from './admin-side.ts';
 import { Crew } from './crew.ts';
 import { GatewayMetrics } from './gateway-metrics.ts';
@@ -22,7 +22,7 @@ import { assertNewAreFree, wantedAddresses } from './reload-address.ts';
 import { Reloader } from './reloader.ts';
 import { tellFileLimit, tellListening, tellStatistics } from './report.ts';
 import type { ToWorker, WorkerSnapshot } from './snapshot.ts';
-import { TrustKeeper } from './trust-keeper.ts';
+import { type TicketHandover, TrustKeeper } from './trust-keeper.ts';
 
 export interface GatewayOptions extends EventSinks {
   readonly config: Config;
@@ -169,8 +169,9 @@ export class Gateway implements AsyncDisposable {
     await assertNewAreFree(before, config);
     const next = this.#createGeneration(config, material, before);
     await next.start();
-    const trust = this.#createTrust(next, material, this.#trust.tickets);
+    const trust = this.#createTrust(next, material, this.#trust.handover);
     try {
+      if (this.#state === 'draining') throw new RuntimeError('ICAPGW_LISTEN', { detail: 'the gateway is draining' });
       next.addresses = await this.#crew.reload(next.snapshot(material), wanted);
     } catch (error) {
       next[Symbol.dispose]();
@@ -179,6 +180,7 @@ export class Gateway implements AsyncDisposable {
     }
     this.#trust[Symbol.dispose]();
     this.#trust = trust;
+    next.takeWishes();
     this.#generations.replace(next);
     this.#totals.follow(next.layout, next.buffer);
     this.#metrics.tell((metrics) => metrics.startAtZero(next.layout));
@@ -248,7 +250,7 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  #createTrust(generation: Generation, material: readonly LoadedService[], tickets?: TicketSecret): TrustKeeper {
+  #createTrust(generation: Generation, material: readonly LoadedService[], tickets?: TicketHandover): TrustKeeper {
     const { config, number } = generation;
     return new TrustKeeper({
       ...{ config, generation: number, material, tickets, log: this.#options.log },

@@ -111,6 +111,15 @@ export class Generation implements Disposable {
     }
   }
 
+  /** What the operator wished of backends since this generation was made. */
+  takeWishes(): void {
+    for (const [index, { name }] of this.config.services.entries()) {
+      for (const [backend, wish] of this.#earlier?.poolOf(name)?.administrative ?? []) {
+        this.pools[index]?.setAdministrative(backend, wish);
+      }
+    }
+  }
+
   /**
    * The generation before has no session left: what is left of it is taken over for the last time, and the one before
    * it takes its place.

@@ -18,13 +18,20 @@ export interface TrustKeeperOptions {
   /** One for each service. */
   readonly material: readonly LoadedService[];
   /** Of the configuration before, whose sessions can be resumed; undefined: new ones. */
-  readonly tickets: TicketSecret | undefined;
+  readonly tickets: TicketHandover | undefined;
   readonly log: Logger;
   readonly tell: (message: ToWorker) => void;
   readonly onExpiries: (expiries: readonly CertificateExpiry[]) => void;
 }
 
+/** Ticket keys with the time of their next rotation, which another configuration does not put off. */
+export interface TicketHandover extends TicketSecret {
+  /** Of `performance.now()`. */
+  readonly dueMs: number;
+}
+
 const TICKET_ROTATION_MS = 12 * 60 * 60 * 1000;
+const TICKET_CHECK_MS = 60 * 1000;
 const EXPIRY_CHECK_MS = 60 * 60 * 1000;
 /** A swapped certificate is served within a second. */
 const FILE_CHECK_MS = 500;
@@ -39,6 +46,7 @@ export class TrustKeeper implements Disposable {
   /** What was last told of files that cannot be used, by service. */
   readonly #failures: Map<number, string> = new Map();
   #ticketEpoch = 0;
+  #ticketsDueMs: number;
 
   constructor(options: TrustKeeperOptions) {
     this.#options = options;
@@ -46,6 +54,7 @@ export class TrustKeeper implements Disposable {
     const { tickets } = options;
     this.#secret = Buffer.from(tickets?.secret ?? randomBytes(32));
     this.#ticketEpoch = tickets?.epoch ?? 0;
+    this.#ticketsDueMs = tickets?.dueMs ?? performance.now() + TICKET_ROTATION_MS;
   }
 
   /** As it is in force now, for a worker that starts. */
@@ -57,12 +66,18 @@ export class TrustKeeper implements Disposable {
     return { secret: this.#secret, epoch: this.#ticketEpoch };
   }
 
+  get handover(): TicketHandover {
+    return { ...this.tickets, dueMs: this.#ticketsDueMs };
+  }
+
   start(): void {
-    this.#timers.push(setInterval(() => this.#rotateTickets(), TICKET_ROTATION_MS));
+    this.#timers.push(setInterval(() => this.#rotateTickets(), TICKET_CHECK_MS));
     this.#timers.push(setInterval(() => this.#reportExpiries(), EXPIRY_CHECK_MS));
     for (const [index, { name, tls }] of this.#options.config.services.entries()) {
       if (tls === undefined) continue;
       const onChange = (): boolean => this.#takeFiles(tls, name, index);
+      // On a reload they may have changed since it read them; what was in force by then must not go back.
+      if (this.#options.tickets !== undefined) onChange();
       this.#watches.push(watchFiles({ paths: filesOf(tls), intervalMs: FILE_CHECK_MS, onChange }));
     }
     this.#reportExpiries();
@@ -74,6 +89,8 @@ export class TrustKeeper implements Disposable {
   }
 
   #rotateTickets(): void {
+    if (performance.now() < this.#ticketsDueMs) return;
+    this.#ticketsDueMs += TICKET_ROTATION_MS;
     this.#ticketEpoch += 1;
     this.#options.tell({ type: 'tickets', tickets: this.tickets });
   }

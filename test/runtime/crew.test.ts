@@ -204,4 +204,71 @@ describe('another configuration', () => {
     threads.started[1]?.emit('exit', 1);
     expect(await reloaded).toEqual([[address(4713)]]);
   });
+
+  test('is what a worker that dies meanwhile is replaced for: nobody is born with the one before', async () => {
+    const { crew, replaced } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const reloaded = crew.reload(next, [[address(0)]]);
+    threads.started[1]?.emit('exit', 1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(replaced).toEqual([]);
+    answer(0, { type: 'reloaded', addresses: [[address(4714)]] });
+    await reloaded;
+    await vi.advanceTimersByTimeAsync(100);
+    expect(replaced).toEqual([1]);
+    expect(threads.started[2]?.received).toMatchObject([{ type: 'listen', addresses: [[address(4714)]] }]);
+  });
+
+  test('waits for a replacement that does not listen yet, so that none misses it', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    threads.started[1]?.emit('exit', 1);
+    vi.advanceTimersByTime(100);
+    const reloaded = crew.reload(next, [[address(0)]]);
+    expect(asked(0)).toEqual([]);
+    await vi.advanceTimersByTimeAsync(0);
+    answer(0, { type: 'reloaded', addresses: [[address(4715)]] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked(2)).toHaveLength(1);
+    answer(2, { type: 'reloaded', addresses: [[address(4715)]] });
+    await reloaded;
+  });
+
+  test('is taken over before a drain begins: who is drained does not listen again', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const reloaded = crew.reload(next, [[]]);
+    const drained = crew.ask({ type: 'drain' }, 'drained');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(threads.started[0]?.received.map(({ type }) => type)).toEqual(['listen', 'reload']);
+    answer(0, { type: 'reloaded', addresses: [[]] });
+    await vi.advanceTimersByTimeAsync(0);
+    answer(1, { type: 'reloaded', addresses: [[]] });
+    await reloaded;
+    await vi.advanceTimersByTimeAsync(0);
+    expect(threads.started[0]?.received.map(({ type }) => type)).toEqual(['listen', 'reload', 'drain']);
+    answer(0, { type: 'drained' });
+    answer(1, { type: 'drained' });
+    expect(await drained).toHaveLength(2);
+  });
+
+  test('leaves no listener behind, however often there is one', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const counts = (): readonly number[] =>
+      threads.started.flatMap((worker) => ['message', 'exit', 'error'].map((name) => worker.listenerCount(name)));
+    const before = counts();
+    for (let turn = 0; turn < 20; turn += 1) {
+      const ended = crew.reload(next, [[]]).catch(() => {});
+      answer(0, turn % 2 === 0 ? { type: 'reloaded', addresses: [[]] } : { type: 'reload-failed', detail: 'no' });
+      await vi.advanceTimersByTimeAsync(0);
+      answer(1, { type: 'reloaded', addresses: [[]] });
+      await ended;
+    }
+    expect(counts()).toEqual(before);
+  });
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -57,4 +57,13 @@ test('sees files come and go in a folder', () => {
   rmSync(join(folder, 'a.crl'));
   vi.advanceTimersByTime(INTERVAL_MS);
   expect(lists.count()).toBe(3);
+});
+
+test('offers a file that cannot be looked at as one that changed, instead of ending the program', () => {
+  using lists = watch(join(folder, 'a.crl'), []);
+  vi.advanceTimersByTime(INTERVAL_MS);
+  rmSync(join(folder, 'a.crl'));
+  symlinkSync('a.crl', join(folder, 'a.crl'));
+  vi.advanceTimersByTime(2 * INTERVAL_MS);
+  expect(lists.count()).toBe(2);
 });
