@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { CHUNK_END, chunkStart, LAST_CHUNK } from '../../src/icap/chunk-encoder.ts';
 import { DEFAULT_ICAP_LIMITS } from '../../src/icap/limits.ts';
 import { createResponseReader } from '../../src/icap/response-reader.ts';
 import { serializeRequest, serializeResponse } from '../../src/icap/serialize.ts';
+import { startTcpServer, type TcpServer } from './tcp-server.ts';
 
 const BLOCK_BYTES = 64 * 1024;
 const HTTP = Buffer.from('POST http://www.example/bulk HTTP/1.1\r\nHost: www.example\r\n\r\n');
@@ -15,30 +16,9 @@ const OPTIONS = serializeResponse(200, 'OK', [{ name: 'Methods', value: 'REQMOD'
 });
 const ANSWER = serializeResponse(200, 'OK', [{ name: 'ISTag', value: '"bulk"' }], PARTS);
 
-/** An ICAP server that sends a body back while it arrives, and reads no more of it than it can send. */
-export interface BulkServer extends AsyncDisposable {
-  readonly port: number;
-}
-
-/** For REQMOD requests of `startBulkUpload`. Disposing cuts its connections. */
-export async function startBulkServer(): Promise<BulkServer> {
-  const open = new Set<Socket>();
-  const server = createServer((socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-    socket.on('error', () => socket.destroy());
-    serve(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of open) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+/** An ICAP server that sends a body back while it arrives, and reads no more of it than it can send. For `startBulkUpload`. */
+export function startBulkServer(): Promise<TcpServer> {
+  return startTcpServer(serve);
 }
 
 function serve(socket: Socket): void {

@@ -1,23 +1,18 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
-
-/** A server that behaves badly in one way. Disposing it cuts its connections. */
-export interface IllServer extends AsyncDisposable {
-  readonly port: number;
-}
+import type { Socket } from 'node:net';
+import { startTcpServer, type TcpServer } from './tcp-server.ts';
 
 /** Accepts connections, reads what comes and never answers. */
-export function startSilentServer(): Promise<IllServer> {
+export function startSilentServer(): Promise<TcpServer> {
   return start((socket) => socket.resume());
 }
 
 /** Resets every connection at its first bytes. */
-export function startResettingServer(): Promise<IllServer> {
+export function startResettingServer(): Promise<TcpServer> {
   return start((socket) => socket.once('data', () => socket.resetAndDestroy()));
 }
 
 /** Sends `answer` at the first bytes of a connection, one byte for each that the event loop goes round. */
-export function startTricklingServer(answer: string): Promise<IllServer> {
+export function startTricklingServer(answer: string): Promise<TcpServer> {
   return start((socket) => {
     socket.once('data', () => {
       let at = 0;
@@ -33,7 +28,7 @@ export function startTricklingServer(answer: string): Promise<IllServer> {
 }
 
 /** Sends `answers`, one for each time bytes arrive, and ends the connection after the last. */
-export function startScriptedServer(answers: readonly string[]): Promise<IllServer> {
+export function startScriptedServer(answers: readonly string[]): Promise<TcpServer> {
   return start((socket) => {
     const left = [...answers];
     socket.on('data', () => {
@@ -45,22 +40,6 @@ export function startScriptedServer(answers: readonly string[]): Promise<IllServ
   });
 }
 
-async function start(onConnection: (socket: Socket) => void): Promise<IllServer> {
-  const open = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-    socket.on('error', () => socket.destroy());
-    onConnection(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of open) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+function start(onConnection: (socket: Socket) => void): Promise<TcpServer> {
+  return startTcpServer(onConnection, { allowHalfOpen: true, noDelay: true });
 }
