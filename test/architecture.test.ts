@@ -29,7 +29,8 @@ const IMPURE_GLOBAL =
 
 /** The parts of a pure folder that are not. */
 const IMPURE: Readonly<Record<string, string>> = {
-  'config/load.ts': 'node:fs',
+  'config/load.ts': 'node:os',
+  'config/text-file.ts': 'node:fs',
   // BlockList and SocketAddress hold addresses and open nothing.
   'policy/source-list.ts': 'node:net',
 };

@@ -37,7 +37,7 @@ export interface Conversion {
 /** Converts one file. `cwd` is where its relative paths are looked for, as stunnel does. */
 export async function convert(file: string, cwd: string): Promise<Conversion> {
   const { loadDocument, mergeProblems } = await import('../config/load.ts');
-  const { document, problems, text } = loadDocument(file, cwd);
+  const { document, problems, text } = loadDocument(file, cwd, { streams: true });
   if (document === undefined) return { text: undefined, problems };
   if (document.format === 'yaml') return { text: undefined, problems: [...problems, alreadyNative(file)] };
   const { Report } = await import('../config/report.ts');

@@ -27,7 +27,7 @@ export function addRunCommand(program: Command, io: CliIo): void {
     .action(async ({ config: file, watch: isWatched }: { readonly config: string; readonly watch?: true }) => {
       const { loadConfig, mergeProblems } = await import('../config/load.ts');
       const watch = isWatched === undefined ? undefined : await watchConfig(file, io.cwd);
-      const { config, problems, lineOf } = loadConfig(file, io.cwd);
+      const { config, problems, lineOf } = loadConfig(file, io.cwd, { streams: true });
       const verified = config === undefined ? undefined : await verifyConfig(config, lineOf, file);
       const all = mergeProblems(problems, verified?.problems ?? []);
       if (config === undefined || verified === undefined || all.some(({ severity }) => severity === 'error')) {

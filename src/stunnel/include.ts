@@ -3,16 +3,18 @@ import { readLines } from './line-reader.ts';
 import type { Place, Statement } from './place.ts';
 import { quote, type Report } from './report.ts';
 
-/** The disk as the reader sees it, for `include` only. Both functions may throw; the message is passed on. */
+/** The disk as the reader sees it, for `include` only. Both functions may throw. */
 export interface StunnelSources {
   /** The names of the regular files in a folder, in any order. A relative path is relative to the working directory. */
   readDirectory(path: string): readonly string[];
+  /** What it throws goes on after the name of the file: `is a pipe`. */
   readFile(path: string): string;
 }
 
 /** All files of a configuration together. */
 export const MAX_TEXT_BYTES: number = 1024 * 1024;
-const MAX_INCLUDED_FILES = 256;
+/** All folders of a configuration together. */
+export const MAX_INCLUDED_FILES = 256;
 const MAX_DEPTH = 8;
 
 /** Reads a file and everything it includes into one sequence, each statement where stunnel would see it. */
@@ -90,7 +92,7 @@ class Expansion {
     try {
       text = this.#sources.readFile(path);
     } catch (error) {
-      this.#report.error(place, `${quote(path)} cannot be read: ${messageOf(error)}`, 'ICAPGW_CONFIG_READ');
+      this.#report.error(place, `${quote(path)} ${messageOf(error)}`, 'ICAPGW_CONFIG_READ');
       return;
     }
     if (this.#fits(text, place)) this.#expand(text, path, depth, place.rootLine);

@@ -1,4 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
@@ -6,6 +9,7 @@ import { MAX_CONFIG_BYTES } from '../../src/config/yaml.ts';
 import { createConfigFolder } from '../_util/config-folder.ts';
 import { serviceText } from '../_util/config-text.ts';
 
+const MAIN = join(import.meta.dirname, '../../src/main.ts');
 const STUNNEL = '[dlp]\naccept = 127.0.0.1:11344\nconnect = 127.0.0.1:1344\ncert = dlp.pem\n';
 
 describe('a file that is a configuration', () => {
@@ -50,6 +54,33 @@ describe('a file that is a configuration', () => {
     expect(loadConfig('a.conf', folder.path).config?.services[0]?.name).toBe('dlp');
   });
 
+  test('may include folders with links that lead nowhere and pipes in them, which stunnel passes over', () => {
+    using folder = createConfigFolder({ 'a.conf': 'include = conf.d\n' });
+    mkdirSync(join(folder.path, 'conf.d'));
+    symlinkSync('nowhere', join(folder.path, 'conf.d', 'a.conf'));
+    execFileSync('mkfifo', [join(folder.path, 'conf.d', 'b.conf')]);
+    writeFileSync(join(folder.path, 'dlp.conf'), STUNNEL);
+    symlinkSync('../dlp.conf', join(folder.path, 'conf.d', 'c.conf'));
+    expect(loadConfig('a.conf', folder.path).config?.services[0]?.name).toBe('dlp');
+  });
+
+  // A child of Node.js has a socket for its standard input, which cannot be opened by its name; behind cat it is a pipe.
+  test.each([
+    ['exec', '/dev/stdin'],
+    ['cat |', '/dev/stdin'],
+    ['cat |', '/dev/fd/0'],
+    ['cat |', '/proc/self/fd/0'],
+  ])('may come over standard input: %s icapgw check %s', (before, file) => {
+    const { stdout } = spawnSync('sh', ['-c', `${before} "$0" "$1" check --json "$2"`, process.execPath, MAIN, file], {
+      input: '\n\nnonsense: 1\n',
+      encoding: 'utf8',
+    });
+    expect(JSON.parse(stdout)).toMatchObject({
+      file,
+      problems: [{ line: 3, message: 'nonsense: is not a known key' }, { line: 3 }],
+    });
+  });
+
   test('is told what its reader and what the validator has to say, by line', () => {
     using folder = createConfigFolder({
       'a.conf': `${STUNNEL}icapgw.balance = leastconn\nbogus = 1\nicapgw.nope = 1\n`,
@@ -80,14 +111,21 @@ describe('a file that is none', () => {
     ['is binary', 'binary', 'is not text'],
     ['is UTF-16', 'utf16', 'is UTF-16; save it as UTF-8'],
     ['is too large', 'large', 'is larger than 1048576 bytes'],
-    ['has no end', '/dev/zero', 'is larger than 1048576 bytes'],
+    ['is of a size that would not fit into memory', 'huge', 'is larger than 1048576 bytes'],
+    ['is a device', '/dev/zero', 'is a device, not a file; to pass a configuration through a pipe, name /dev/stdin'],
+    ['is a pipe', 'pipe', 'is a pipe, not a file'],
+    ['is a link to a pipe', 'link', 'is a pipe, not a file'],
   ])('because it %s', (_name, file, message) => {
     using folder = createConfigFolder({
       text: '',
       binary: Uint8Array.of(0x30, 0x82, 0x00, 0x01),
       utf16: Buffer.from('\uFEFFservices:', 'utf16le'),
       large: Buffer.alloc(MAX_CONFIG_BYTES + 1, '#'),
+      huge: '',
     });
+    truncateSync(join(folder.path, 'huge'), 1024 ** 3);
+    execFileSync('mkfifo', [join(folder.path, 'pipe')]);
+    symlinkSync('pipe', join(folder.path, 'link'));
     expect(problemOf(file, folder.path)).toEqual({
       severity: 'error',
       file,
@@ -95,6 +133,24 @@ describe('a file that is none', () => {
       message: expect.stringContaining(message),
       code: 'ICAPGW_CONFIG_READ',
     });
+  });
+
+  test('because it is a socket', async () => {
+    using folder = createConfigFolder({});
+    const server = createServer().listen(join(folder.path, 'socket'));
+    await once(server, 'listening');
+    expect(problemOf('socket', folder.path)?.message).toContain('is a socket, not a file');
+    server.close();
+  });
+
+  test('because it is a stream, which only the start reads', () => {
+    using folder = createConfigFolder({});
+    const pipe = join(folder.path, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    // For reading and writing: opening it waits for nobody, and reading it would, for ever.
+    const descriptor = openSync(pipe, 'r+');
+    expect(problemOf(`/proc/self/fd/${descriptor}`, '/')?.message).toContain('is a stream that was read at the start');
+    closeSync(descriptor);
   });
 
   test('because it is empty', () => {
