@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Conversion } from '../config/convert.ts';
 import type { Problem } from '../errors.ts';
 import { type CliIo, hasColor } from './io.ts';
 
@@ -28,31 +29,16 @@ export function addConvertCommand(program: Command, io: CliIo): void {
     });
 }
 
-/** What a conversion gives: the YAML, or undefined when one of the problems is an error. */
-export interface Conversion {
-  readonly text: string | undefined;
-  readonly problems: readonly Problem[];
-}
-
 /** Converts one file. `cwd` is where its relative paths are looked for, as stunnel does. */
-export async function convert(file: string, cwd: string): Promise<Conversion> {
+async function convert(file: string, cwd: string): Promise<Conversion> {
   const { loadDocument, mergeProblems } = await import('../config/load.ts');
-  const { document, problems, text } = loadDocument(file, cwd, { streams: true });
+  const { document, problems, readRemarks } = loadDocument(file, cwd, { streams: true });
   if (document === undefined) return { text: undefined, problems };
   if (document.format === 'yaml') return { text: undefined, problems: [...problems, alreadyNative(file)] };
-  const { Report } = await import('../config/report.ts');
-  const { readSettings } = await import('../config/validate.ts');
-  const report = new Report(document, cwd);
-  const settings = readSettings(report);
-  const all = mergeProblems(problems, report.problems);
-  if (settings === undefined || all.some((problem) => problem.severity === 'error')) {
-    return { text: undefined, problems: all };
-  }
-  const { formatNative } = await import('../config/native.ts');
-  const { collectComments } = await import('../config/stunnel-comment.ts');
-  const comments = collectComments(text, settings.services.length);
-  const head = [`Converted from ${file} by icapgw. A key that is not here has its default.`, comments.head];
-  return { text: formatNative(settings, { ...comments, head: head.filter(Boolean).join('\n\n') }), problems: all };
+  const { convertStunnel } = await import('../config/convert.ts');
+  const { text, problems: found } = convertStunnel(document, readRemarks(), cwd);
+  const isUsable = problems.every((problem) => problem.severity !== 'error');
+  return { text: isUsable ? text : undefined, problems: mergeProblems(problems, found) };
 }
 
 function alreadyNative(file: string): Problem {

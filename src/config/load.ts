@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Problem } from '../errors.ts';
 import { MAX_INCLUDED_FILES, type StunnelSources } from '../stunnel/include.ts';
 import { looksLikeStunnel, readStunnel } from '../stunnel/reader.ts';
+import { type Remarks, readRemarks } from '../stunnel/remark.ts';
 import type { ConfigResult } from './config.ts';
 import type { RawPath, RawResult } from './raw.ts';
 import { listTextFiles, readTextFile } from './text-file.ts';
@@ -36,24 +37,37 @@ export function loadConfig(file: string, cwd: string = process.cwd(), access: Fi
   };
 }
 
-/** A document with the text it was read from; the text is empty where there is none. */
 export interface LoadedDocument extends RawResult {
-  readonly text: string;
+  /** Reads what a stunnel.conf and the files it includes say to people; nothing of YAML. */
+  readonly readRemarks: () => Remarks;
   /** The file, and the files and folders it includes, those missing too: absolute paths. */
   readonly sources: readonly string[];
 }
+
+const NO_REMARKS: Remarks = { remarks: [], sectionCount: 0 };
 
 /** Reads a file as what its content shows it to be, without checking what it says. */
 export function loadDocument(file: string, cwd: string, { streams = false }: FileAccess = {}): LoadedDocument {
   const sources = [resolve(cwd, file)];
   const reading = readTextFile(resolve(cwd, file), { maxBytes: MAX_CONFIG_BYTES, streams });
   if ('problem' in reading) {
-    return { document: undefined, problems: [readProblem(file, reading.problem)], text: '', sources };
+    const problems = [readProblem(file, reading.problem)];
+    return { document: undefined, problems, sources, readRemarks: () => NO_REMARKS };
   }
   const { text } = reading;
-  const onPath = (path: string): unknown => sources.push(path);
-  const result = looksLikeStunnel(text) ? readStunnel(text, file, diskSources(cwd, onPath)) : readYaml(text, file);
-  return { ...result, text, sources };
+  if (!looksLikeStunnel(text)) return { ...readYaml(text, file), sources, readRemarks: () => NO_REMARKS };
+  const disk = diskSources(cwd, (path) => sources.push(path));
+  const result = readStunnel(text, file, disk);
+  return {
+    ...result,
+    sources,
+    readRemarks: () =>
+      readRemarks(
+        text,
+        file,
+        diskSources(cwd, () => {}),
+      ),
+  };
 }
 
 /** What the reader and the validator said, in the order of the lines. */

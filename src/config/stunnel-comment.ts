@@ -1,33 +1,46 @@
-import type { NativeComments } from './native.ts';
-
-/** An option or a section that somebody switched off, as opposed to something said to a reader. */
-const SWITCHED_OFF = /^(?:[\w.]+\s*=|\[.*\]$)/;
+import type { Remark, Remarks } from '../stunnel/remark.ts';
+import type { NativeComment } from './native.ts';
+import type { RawDocument, RawPath } from './raw.ts';
+import { printable } from './show.ts';
 
 /**
- * The comments of a stunnel.conf, for its conversion: those above a section header or in the section go to the service,
- * others to the head. Where sections and services do not match one to one, as with `include`, all go to the head.
+ * Where the comments of a stunnel.conf go in the YAML it becomes: above the key that their line turned into, above the
+ * service of their section where that line turned into nothing, at the top, or at the end. `written` is the value
+ * that is going to be YAML, `document` the one it was made of.
  */
-export function collectComments(text: string, serviceCount: number): NativeComments {
-  const groups: string[][] = [[]];
-  let pending: string[] = [];
-  for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
-    const trimmed = line.trim();
-    if (/^[#;]/.test(trimmed)) {
-      pending.push(trimmed.replace(/^[#;]+\s?/, ''));
-      continue;
-    }
-    const startsSection = /^\[.*\]$/.test(trimmed);
-    if (startsSection) groups.push(pending);
-    else groups.at(-1)?.push(...pending);
-    pending = [];
-  }
-  groups.at(-1)?.push(...pending);
-  const [head = [], ...services] = groups.map((lines) => lines.filter(isSaid));
-  return services.length === serviceCount
-    ? { head: head.join('\n'), services: services.map((lines) => lines.join('\n')) }
-    : { head: [...head, ...services.flat()].join('\n'), services: [] };
+export function placeComments(
+  { remarks, sectionCount }: Remarks,
+  written: unknown,
+  document: RawDocument,
+): NativeComment[] {
+  const pathOfLine = indexLines(written, document);
+  const serviceCount = childrenOf(childrenOf(written).find(([key]) => key === 'services')?.[1]).length;
+  const serviceOf = ({ section, rootLine }: Remark): RawPath => {
+    if (section === undefined) return [];
+    return sectionCount === serviceCount ? ['services', section] : (pathOfLine.get(rootLine)?.slice(0, 2) ?? []);
+  };
+  const place = (remark: Remark): RawPath | 'end' => {
+    if (remark.subject === 'end') return 'end';
+    const path = remark.subject === 'setting' ? pathOfLine.get(remark.rootLine) : undefined;
+    return path ?? serviceOf(remark);
+  };
+  return remarks.map((remark) => ({ path: place(remark), text: remark.lines.map(printable).join('\n') }));
 }
 
-function isSaid(comment: string): boolean {
-  return /[\p{L}\p{N}]/u.test(comment) && !SWITCHED_OFF.test(comment);
+/** The outermost key that a line of the file turned into. */
+function indexLines(written: unknown, document: RawDocument): ReadonlyMap<number, RawPath> {
+  const paths = new Map<number, RawPath>();
+  const level: (readonly [path: RawPath, value: unknown])[] = [[[], written]];
+  // Level by level: a value without a line of its own has that of what it is part of.
+  for (const [path, value] of level) {
+    const line = document.lineOf(path);
+    if (path.length > 0 && line > 0 && !paths.has(line)) paths.set(line, path);
+    for (const [key, child] of childrenOf(value)) level.push([[...path, key], child]);
+  }
+  return paths;
+}
+
+function childrenOf(value: unknown): readonly (readonly [key: string | number, child: unknown])[] {
+  if (Array.isArray(value)) return [...value.entries()];
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }

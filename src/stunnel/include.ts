@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import { readLines } from './line-reader.ts';
-import type { Place, Statement } from './place.ts';
+import type { Comment, Place, Statement } from './place.ts';
 import { quote, type Report } from './report.ts';
 
 /** The disk as the reader sees it, for `include` only. Both functions may throw. */
@@ -19,13 +19,30 @@ const MAX_DEPTH = 8;
 
 /** Reads a file and everything it includes into one sequence, each statement where stunnel would see it. */
 export function readStatements(text: string, file: string, sources: StunnelSources, report: Report): Statement[] {
+  const statements: Statement[] = [];
+  for (const item of readItems(text, file, sources, report)) {
+    if (item.kind !== 'comment' && !isInclude(item)) statements.push(item);
+  }
+  return statements;
+}
+
+/** As `readStatements`, with the comments, and each `include` before what it stands for. */
+export function readItems(
+  text: string,
+  file: string,
+  sources: StunnelSources,
+  report: Report,
+): Generator<Statement | Comment> {
   return new Expansion(sources, report).read(text, file);
+}
+
+function isInclude(item: Statement | Comment): boolean {
+  return item.kind === 'setting' && item.name.toLowerCase() === 'include';
 }
 
 class Expansion {
   readonly #sources: StunnelSources;
   readonly #report: Report;
-  readonly #statements: Statement[] = [];
   #order = 0;
   #fileCount = 0;
   #textBytes = 0;
@@ -35,24 +52,20 @@ class Expansion {
     this.#report = report;
   }
 
-  read(text: string, file: string): Statement[] {
+  *read(text: string, file: string): Generator<Statement | Comment> {
     const start = this.#place(file, 0, 0);
-    if (this.#fits(text, start)) this.#expand(text, file, 0, undefined);
-    return this.#statements;
+    if (this.#fits(text, start)) yield* this.#expand(text, file, 0, undefined);
   }
 
-  #expand(text: string, file: string, depth: number, rootLine: number | undefined): void {
+  *#expand(text: string, file: string, depth: number, rootLine: number | undefined): Generator<Statement | Comment> {
     const placeOf = (line: number) => this.#place(file, line, rootLine ?? line);
-    for (const statement of readLines(text, placeOf, this.#report)) {
-      if (statement.kind === 'setting' && statement.name.toLowerCase() === 'include') {
-        this.#include(statement.value, statement.place, depth + 1);
-      } else {
-        this.#statements.push(statement);
-      }
+    for (const item of readLines(text, placeOf, this.#report)) {
+      yield item;
+      if (item.kind === 'setting' && isInclude(item)) yield* this.#include(item.value, item.place, depth + 1);
     }
   }
 
-  #include(directory: string, place: Place, depth: number): void {
+  *#include(directory: string, place: Place, depth: number): Generator<Statement | Comment> {
     if (depth > MAX_DEPTH) {
       this.#report.error(place, `include: folders are included ${MAX_DEPTH} deep already; does one include itself?`);
       return;
@@ -65,7 +78,7 @@ class Expansion {
         this.#report.error(place, `include: more than ${MAX_INCLUDED_FILES} files`);
         return;
       }
-      this.#includeFile(`${directory.replace(/[/\\]$/, '')}/${name}`, place, depth);
+      yield* this.#includeFile(`${directory.replace(/[/\\]$/, '')}/${name}`, place, depth);
     }
   }
 
@@ -87,7 +100,7 @@ class Expansion {
     }
   }
 
-  #includeFile(path: string, place: Place, depth: number): void {
+  *#includeFile(path: string, place: Place, depth: number): Generator<Statement | Comment> {
     let text: string;
     try {
       text = this.#sources.readFile(path);
@@ -95,7 +108,7 @@ class Expansion {
       this.#report.error(place, `${quote(path)} ${messageOf(error)}`, 'ICAPGW_CONFIG_READ');
       return;
     }
-    if (this.#fits(text, place)) this.#expand(text, path, depth, place.rootLine);
+    if (this.#fits(text, place)) yield* this.#expand(text, path, depth, place.rootLine);
   }
 
   #fits(text: string, place: Place): boolean {

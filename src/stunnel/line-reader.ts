@@ -1,4 +1,4 @@
-import type { Place, Statement } from './place.ts';
+import type { Comment, Place, Statement } from './place.ts';
 import type { Report } from './report.ts';
 
 /** The longest line stunnel keeps in one piece; it cuts a longer one and reads the rest as another line. */
@@ -8,15 +8,23 @@ export const MAX_LINE_BYTES = 16_383;
  * Reads the lines of one file as stunnel does: comments only at the start of a line, no quoting, no continuation, the
  * first `=` separates. Names keep the spelling of the file. Stops early once `report` is full.
  */
-export function* readLines(text: string, placeOf: (line: number) => Place, report: Report): Generator<Statement> {
+export function* readLines(
+  text: string,
+  placeOf: (line: number) => Place,
+  report: Report,
+): Generator<Statement | Comment> {
   const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
   let line = 0;
   for (const raw of body.split('\n')) {
     line += 1;
     if (report.full) return;
     const content = trim(raw.replaceAll('\r', ''));
-    if (content === '' || content.startsWith('#') || content.startsWith(';')) continue;
+    if (content === '') continue;
     const place = placeOf(line);
+    if (content.startsWith('#') || content.startsWith(';')) {
+      yield { kind: 'comment', text: content, place };
+      continue;
+    }
     if (isTooLong(content)) {
       report.error(place, `the line is longer than ${MAX_LINE_BYTES} bytes`, 'ICAPGW_CONFIG_SYNTAX');
       continue;

@@ -10,8 +10,9 @@ Beyond stunnel, \`icapgw.KEY = VALUE\` sets any key of the YAML format: of the s
 of the process before the first one (\`icapgw.admin.listen = 127.0.0.1:9400\`). Options before the first section are the
 defaults of every section; there lists grow and other values are replaced, as in stunnel.
 
-The folder \`cases\` holds configurations with what icapgw makes of them: \`raw.json\` is the result in the keys of the YAML
-format (\`null\` where nothing is usable), \`diagnostics.txt\` what \`check\` has to say.
+The folder \`cases\` holds configurations with what icapgw makes of them: \`converted.yaml\` is what \`icapgw convert\` writes in
+\`/etc/stunnel\` (where nothing is an error), \`raw.json\` the result before it is checked (\`null\` where nothing is usable),
+\`diagnostics.txt\` what \`check\` has to say.
 
 The rating tells how much a tunnel to an ICAP server depends on an option: A most, C least.
 `;

@@ -26,3 +26,10 @@ export interface Setting {
 export type Statement =
   | { readonly kind: 'section'; readonly name: string; readonly place: Place }
   | ({ readonly kind: 'setting' } & Setting);
+
+/** A line that says nothing to the program, with its mark. */
+export interface Comment {
+  readonly kind: 'comment';
+  readonly text: string;
+  readonly place: Place;
+}

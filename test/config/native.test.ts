@@ -1,16 +1,10 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadDocument } from '../../src/config/load.ts';
-import { formatNative } from '../../src/config/native.ts';
+import { formatNative, writeNative } from '../../src/config/native.ts';
 import { Report } from '../../src/config/report.ts';
 import type { Settings } from '../../src/config/schema/root-schema.ts';
 import { readSettings } from '../../src/config/validate.ts';
 import { readYaml } from '../../src/config/yaml.ts';
 import { serviceText } from '../_util/config-text.ts';
-
-const CASES = join(import.meta.dirname, '../../stunnel-compat/cases');
-const NO_COMMENTS = { head: '', services: [] };
 
 function settingsOf(text: string): Settings {
   const { document, problems } = readYaml(text, '/etc/icapgw/icapgw.yaml');
@@ -83,49 +77,62 @@ services:
 
 describe('settings as native YAML', () => {
   test('say nothing that is a default', () => {
-    expect(formatNative(settingsOf(serviceText()), NO_COMMENTS)).toBe(serviceText());
+    expect(formatNative(writeNative(settingsOf(serviceText())), [])).toBe(serviceText());
   });
 
   test('read back as what they were, whatever is set', () => {
     const settings = settingsOf(EVERYTHING);
-    expect(settingsOf(formatNative(settings, NO_COMMENTS))).toEqual(settings);
+    expect(settingsOf(formatNative(writeNative(settings), []))).toEqual(settings);
   });
 
   test('say explicitly that nobody is asked for a certificate', () => {
-    const text = formatNative(settingsOf(serviceText({ tls: '{ cert: /a }' })), NO_COMMENTS);
+    const text = formatNative(writeNative(settingsOf(serviceText({ tls: '{ cert: /a }' }))), []);
     expect(text).toContain('      client-auth:\n        mode: none\n');
   });
 
-  test('keep comments at the top and at their service, and nothing in them becomes YAML', () => {
+  test('keep comments where they are told to, and nothing in them becomes YAML', () => {
     const second = serviceText().replace('services:\n', '').replace('dlp', 'two').replace('11344', '2');
-    const text = formatNative(settingsOf(`${serviceText()}${second}`), {
-      head: 'from a\n\nb: c',
-      services: ['', 'second\n#: x'],
-    });
-    expect(text).toMatch(/^# from a\n#?\n# b: c\n\nservices:\n {2}- name: dlp\n/);
-    expect(text).toMatch(/\n\n {2}# second\n {2}# #: x\n {2}- name: two\n/);
+    const text = formatNative(writeNative(settingsOf(`${serviceText()}${second}`)), [
+      { path: [], text: 'from a' },
+      { path: ['services', 1], text: 'second\n#: x' },
+      { path: ['nowhere'], text: 'b: c' },
+      { path: ['services', 1, 'name'], text: 'its name' },
+      { path: ['services', 0, 'tls', 'cert', 'deeper'], text: '- a' },
+      { path: ['services', 0, 'backends', 0], text: 'a backend' },
+      { path: ['services', 0, 'backends'], text: 'all of them' },
+      { path: ['services', 7], text: 'not there' },
+      { path: 'end', text: 'the end' },
+    ]);
+    expect(text).toMatchInlineSnapshot(`
+      "# from a
+
+      # b: c
+
+      # not there
+      services:
+        - name: dlp
+          listen: 127.0.0.1:11344
+          protocol: tunnel
+          # - a
+          tls: off
+          # all of them
+          backends:
+            # a backend
+            - address: 10.0.0.5:1344
+
+        # second
+        # #: x
+        # its name
+        - name: two
+          listen: 127.0.0.1:2
+          protocol: tunnel
+          tls: off
+          backends:
+            - address: 10.0.0.5:1344
+
+      # the end
+      "
+    `);
     expect(settingsOf(text).services).toHaveLength(2);
-  });
-});
-
-describe('a stunnel.conf converted', () => {
-  const usable = readdirSync(CASES)
-    .map((name) => ({ name, ...loadDocument(join(CASES, name, 'stunnel.conf'), join(CASES, name)) }))
-    .filter(({ problems }) => problems.every((problem) => problem.severity === 'warning'));
-
-  test('has cases to be tested with', () => {
-    expect(usable.map(({ name }) => name)).toEqual(expect.arrayContaining(['microsoft-linux', 'microsoft-windows']));
-  });
-
-  test.each(usable)('$name means the same as YAML', ({ name, document }) => {
-    if (document === undefined) throw new Error(`${name} has no document`);
-    const report = new Report(document, join(CASES, name));
-    const settings = readSettings(report);
-    if (settings === undefined) {
-      // Only what this version cannot do at all may stand in the way.
-      expect(report.problems.map(({ message }) => message).join()).toContain('not available in this version yet');
-      return;
-    }
-    expect(settingsOf(formatNative(settings, NO_COMMENTS))).toEqual(settings);
   });
 });

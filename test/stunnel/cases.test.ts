@@ -1,12 +1,19 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
+import { convertStunnel } from '../../src/config/convert.ts';
+import type { RawDocument } from '../../src/config/raw.ts';
 import { validate } from '../../src/config/validate.ts';
+import { readYaml } from '../../src/config/yaml.ts';
 import type { Problem } from '../../src/errors.ts';
 import type { StunnelSources } from '../../src/stunnel/include.ts';
 import { looksLikeStunnel, readStunnel } from '../../src/stunnel/reader.ts';
+import { readRemarks } from '../../src/stunnel/remark.ts';
 
 const CASES = join(import.meta.dirname, '../../stunnel-compat/cases');
+/** Where stunnel would run, and so what relative files are relative to. */
+const ENVIRONMENT = { cores: 1, cwd: '/etc/stunnel' };
 const isUpdate = process.env['UPDATE_GOLDEN'] === '1';
 
 function sourcesOf(folder: string): StunnelSources {
@@ -48,6 +55,15 @@ function expectGolden(file: string, actual: string): void {
   );
 }
 
+/** What a document means, apart from where it was written. */
+function meaningOf(document: RawDocument | undefined): Omit<Config, 'file' | 'format'> | undefined {
+  if (document === undefined) return undefined;
+  const { config } = validate(document, ENVIRONMENT);
+  if (config === undefined) return undefined;
+  const { file: _file, format: _format, ...meaning } = config;
+  return meaning;
+}
+
 describe.each(readdirSync(CASES))('%s', (name) => {
   const folder = join(CASES, name);
   const text = readFileSync(join(folder, 'stunnel.conf'), 'utf8');
@@ -66,11 +82,28 @@ describe.each(readdirSync(CASES))('%s', (name) => {
     expectGolden(join(folder, 'diagnostics.txt'), formatProblems(result.problems));
   });
 
-  if (!isUsable) return;
-  test('passes the validator without an error', () => {
-    if (result.document === undefined) throw new Error('no document and no error');
-    const { problems } = validate(result.document, { cores: 1, cwd: '/' });
-    const errors = problems.filter((problem) => problem.severity === 'error');
-    expect(errors.filter((problem) => !problem.message.includes('not available in this version'))).toEqual([]);
+  const { document } = result;
+  if (!isUsable || document === undefined) {
+    test('is not converted', () => {
+      expect(existsSync(join(folder, 'converted.yaml'))).toBe(false);
+    });
+    return;
+  }
+
+  const { text: converted } = convertStunnel(
+    document,
+    readRemarks(text, 'stunnel.conf', sourcesOf(folder)),
+    ENVIRONMENT.cwd,
+  );
+
+  test('converts to the expected YAML', () => {
+    expectGolden(join(folder, 'converted.yaml'), converted ?? '');
+  });
+
+  test('means the same as YAML', () => {
+    const { document: reread, problems } = readYaml(converted ?? '', '/somewhere/else/icapgw.yaml');
+    expect(problems).toEqual([]);
+    expect(meaningOf(reread)).toBeDefined();
+    expect(meaningOf(reread)).toEqual(meaningOf(document));
   });
 });
