@@ -1,18 +1,13 @@
-import type { Socket } from 'node:net';
 import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import type { PathOptions } from '../health/path-options.ts';
 import { type Listener, type ListenerOwner, startListener } from '../net/listener.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
-import type { RejectReason } from '../observe/labels.ts';
-import { SourceList } from '../policy/source-list.ts';
-import { type Admission, admit, admitHolder, takePlace } from './admission.ts';
 import { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
+import { type Arrival, Entrance } from './entrance.ts';
 import { createIcapContext, type IcapContext } from './icap/icap-context.ts';
 import { IcapSession } from './icap/icap-session.ts';
-import { type Peer, peerOfEndpoints, peerOfSocket } from './peer.ts';
-import { readProxyHeader } from './proxied-client.ts';
 import type { CutReason, Session } from './session.ts';
 import { TunnelSession } from './tunnel-session.ts';
 
@@ -24,23 +19,17 @@ export class Service implements AsyncDisposable {
   #context: ServiceContext;
   /** Undefined for a tunnel. */
   #icap: IcapContext | undefined;
-  #sourceList: SourceList;
-  /** Who may send PROXY headers. */
-  #proxyList: SourceList;
+  readonly #entrance: Entrance;
   /** By the address really bound. */
   readonly #listeners: Map<string, Listener> = new Map();
   readonly #sessions: Set<Session> = new Set();
-  /** Accepted, and not yet known by their PROXY header. */
-  readonly #anonymous: Set<Socket> = new Set();
   #sweeper: NodeJS.Timeout;
   #onEmpty: (() => void) | undefined;
 
   constructor(context: ServiceContext) {
-    const { allowFrom, denyFrom, proxyProtocol } = context.config;
     this.#context = context;
     this.#icap = context.config.protocol === 'icap' ? createIcapContext(context) : undefined;
-    this.#sourceList = SourceList.from({ allow: allowFrom, deny: denyFrom });
-    this.#proxyList = SourceList.from({ allow: proxyProtocol.from, deny: [] });
+    this.#entrance = new Entrance(context, (arrival) => this.#begin(arrival));
     this.#sweeper = this.#startSweeper();
   }
 
@@ -49,13 +38,12 @@ export class Service implements AsyncDisposable {
    * the client's trust that was withdrawn. New connections, and new requests of old ones, go by the new rules.
    */
   update(context: ServiceContext): void {
-    const { allowFrom, denyFrom, proxyProtocol, protocol } = context.config;
+    const { protocol } = context.config;
     this.#context = context;
     this.#icap?.connections[Symbol.dispose]();
     // Sessions of the other protocol may still be open, and ask for what they know.
     this.#icap = protocol === 'icap' || this.#icap !== undefined ? createIcapContext(context) : undefined;
-    this.#sourceList = SourceList.from({ allow: allowFrom, deny: denyFrom });
-    this.#proxyList = SourceList.from({ allow: proxyProtocol.from, deny: [] });
+    this.#entrance.update(context);
     clearInterval(this.#sweeper);
     this.#sweeper = this.#startSweeper();
     this.reconsider();
@@ -104,7 +92,7 @@ export class Service implements AsyncDisposable {
   #ownerOf(address: Address): ListenerOwner {
     const isUnix = address.kind === 'unix';
     return {
-      onConnection: (socket) => this.#accept(socket, isUnix),
+      onConnection: (socket) => this.#entrance.accept(socket, isUnix),
       onError: (error) => this.#acceptFailed(address, error),
     };
   }
@@ -135,7 +123,7 @@ export class Service implements AsyncDisposable {
   /** Ends accepting. Resolves when the last session has ended by itself or was cut. */
   async drain(): Promise<void> {
     await this.listenOnly([]);
-    for (const socket of this.#anonymous) socket.destroy();
+    this.#entrance.close();
     for (const session of [...this.#sessions]) session.drain();
     if (this.#sessions.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -183,65 +171,7 @@ export class Service implements AsyncDisposable {
     events.log('accept-failed', { service: config.name, address: formatAddress(address), detail: error.message });
   }
 
-  #accept(socket: Socket, isUnix: boolean): void {
-    socket.on('error', ignore);
-    const { accept, send } = this.#context.config.proxyProtocol;
-    const peer = peerOfSocket(socket, { isUnix, withEndpoints: send !== 'off' });
-    if (peer === undefined) {
-      socket.destroy();
-      return;
-    }
-    if (accept === 'off') this.#begin(socket, peer, admit(this.#context, this.#sourceList, peer.address));
-    else this.#identify(socket, peer, accept);
-  }
-
-  #identify(socket: Socket, sender: Peer, version: 'v1' | 'v2'): void {
-    if (!this.#proxyList.admits(sender.address)) {
-      this.#reject(socket, sender, 'proxy-protocol', 'it may not send PROXY headers (proxy-protocol.from)');
-      return;
-    }
-    // Its place is of this configuration, whatever comes before its header does.
-    const context = this.#context;
-    // Not known by its real address yet, but already a cost.
-    if (!takePlace(context)) {
-      this.#reject(socket, sender, 'service-limit');
-      return;
-    }
-    this.#anonymous.add(socket);
-    const { handshakeMs } = this.#context.config.timeouts;
-    const finish = (): void => {
-      clearTimeout(deadline);
-      this.#anonymous.delete(socket);
-      socket.off('close', onClose);
-    };
-    const fail = (detail: string): void => {
-      finish();
-      context.pool.releaseConnection(context.worker);
-      this.#reject(socket, sender, 'proxy-protocol', detail);
-    };
-    const onClose = (): void => fail('the connection was closed before its PROXY header came');
-    const onLate = (): void => fail(`its PROXY header did not come within ${handshakeMs} ms`);
-    const deadline = Number.isFinite(handshakeMs) ? setTimeout(onLate, handshakeMs) : undefined;
-    socket.once('close', onClose);
-    readProxyHeader(
-      socket,
-      { version, peer: sender.text },
-      {
-        onHeader: ({ endpoints }) => {
-          finish();
-          const peer = endpoints === undefined ? sender : peerOfEndpoints(endpoints);
-          this.#begin(socket, peer, admitHolder(context, this.#sourceList, peer.address));
-        },
-        onFail: fail,
-      },
-    );
-  }
-
-  #begin(socket: Socket, peer: Peer, admission: Admission | RejectReason): void {
-    if (typeof admission === 'string') {
-      this.#reject(socket, peer, admission);
-      return;
-    }
+  #begin({ socket, peer, admission }: Arrival): void {
     const service = this.#context;
     const client = new Client({ service, socket, peer, admission });
     const onGone = (gone: Session): void => this.#gone(gone);
@@ -251,15 +181,6 @@ export class Service implements AsyncDisposable {
         : new IcapSession({ context: () => this.#icap as IcapContext, client, onGone });
     this.#sessions.add(session);
     session.start();
-  }
-
-  #reject(socket: Socket, peer: Peer, reason: RejectReason, detail?: string): void {
-    const { counters, index, events, config } = this.#context;
-    counters.connectionRejected(index, reason);
-    events.log('connection-rejected', { service: config.name, client: peer.text, reason, detail });
-    // Leaves nothing behind in the kernel, not even TIME_WAIT.
-    if (peer.address === undefined) socket.destroy();
-    else socket.resetAndDestroy();
   }
 
   #cutAll(sessions: readonly Session[], reason: CutReason): number {
@@ -280,6 +201,3 @@ export class Service implements AsyncDisposable {
     this.#icap?.ledger.recover();
   }
 }
-
-/** A socket nobody has taken over yet: that it closes is all there is to know. */
-function ignore(): void {}
