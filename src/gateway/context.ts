@@ -33,8 +33,8 @@ export interface ServiceContext {
   tls: ClientTls | undefined;
   /** Equal while clients are judged alike. */
   trustHash: string | undefined;
-  /** By index of the backend; undefined where it speaks in clear. */
-  readonly identities: readonly (BackendIdentity | undefined)[];
+  /** By index of the backend; undefined where it speaks in clear. One is replaced when its files change. */
+  readonly identities: (BackendIdentity | undefined)[];
   /** Template of the page for what the gateway itself blocks; undefined: its own. */
   readonly blockPage: string | undefined;
   readonly sources: SourceLimits;

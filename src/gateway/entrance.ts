@@ -22,8 +22,8 @@ export class Entrance {
   #sourceList: SourceList;
   /** Who may send PROXY headers. */
   #proxyList: SourceList;
-  /** Accepted, and not yet known by their PROXY header. */
-  readonly #anonymous: Set<Socket> = new Set();
+  /** Accepted, and not yet known by their PROXY header; with what gives them up. */
+  readonly #anonymous: Map<Socket, () => void> = new Map();
 
   constructor(context: ServiceContext, onArrival: OnArrival) {
     const { allowFrom, denyFrom, proxyProtocol } = context.config;
@@ -43,7 +43,7 @@ export class Entrance {
 
   /** Lets go of those who have not yet said who they are. */
   close(): void {
-    for (const socket of this.#anonymous) socket.destroy();
+    for (const abandon of [...this.#anonymous.values()]) abandon();
   }
 
   accept(socket: Socket, isUnix: boolean): void {
@@ -70,12 +70,16 @@ export class Entrance {
       this.#reject(socket, sender, 'service-limit');
       return;
     }
-    this.#anonymous.add(socket);
     const { handshakeMs } = this.#context.config.timeouts;
     const finish = (): void => {
       clearTimeout(deadline);
       this.#anonymous.delete(socket);
       socket.off('close', onClose);
+    };
+    const abandon = (): void => {
+      finish();
+      context.pool.releaseConnection(context.worker);
+      socket.destroy();
     };
     const fail = (detail: string): void => {
       finish();
@@ -85,6 +89,7 @@ export class Entrance {
     const onClose = (): void => fail('the connection was closed before its PROXY header came');
     const onLate = (): void => fail(`its PROXY header did not come within ${handshakeMs} ms`);
     const deadline = Number.isFinite(handshakeMs) ? setTimeout(onLate, handshakeMs) : undefined;
+    this.#anonymous.set(socket, abandon);
     socket.once('close', onClose);
     readProxyHeader(
       socket,

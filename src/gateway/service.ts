@@ -46,12 +46,21 @@ export class Service implements AsyncDisposable {
     this.#entrance.update(context);
     clearInterval(this.#sweeper);
     this.#sweeper = this.#startSweeper();
-    this.reconsider();
+    this.reconsider(context);
   }
 
-  /** What the service trusts has changed: ends the sessions of clients that would not be let in any more. */
-  reconsider(): void {
-    for (const session of [...this.#sessions]) session.reconsider(this.#context);
+  get name(): string {
+    return this.#context.config.name;
+  }
+
+  /** Ends the sessions of clients that would not be let in by this, its own context or that of who took its place. */
+  reconsider(context: ServiceContext): void {
+    for (const session of [...this.#sessions]) session.reconsider(context);
+  }
+
+  /** The backends must prove who they are in another way from now on. */
+  closeIdleBackends(): void {
+    this.#icap?.connections[Symbol.dispose]();
   }
 
   #startSweeper(): NodeJS.Timeout {

@@ -4,6 +4,7 @@ import { messageOf, RuntimeError } from '../errors.ts';
 import { type ApiRoute, findApiRoute, type Query } from './admin-api.ts';
 import { readJsonBody } from './admin-body.ts';
 import { AdminGuard } from './admin-guard.ts';
+import { limitConnections } from './admin-places.ts';
 import { type Reply, refusal, send, TEXT } from './admin-reply.ts';
 import { bindAdmin } from './admin-socket.ts';
 import type { Logger } from './logger.ts';
@@ -72,7 +73,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer | u
         );
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  limitConnections(server, MAX_CONNECTIONS);
   server.setTimeout(IDLE_TIMEOUT_MS);
   try {
     const address = await bindAdmin(server, listen);

@@ -146,9 +146,10 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents
   readonly 'notify-failed': { readonly detail: string };
   /** A worker is silent: the watchdog is not fed until it answers. */
   readonly 'workers-silent': { readonly ms: number };
-  readonly 'certificates-read': { readonly service: string };
+  /** Of its clients' side, or of one backend. */
+  readonly 'certificates-read': { readonly service: string; readonly backend?: string };
   /** What was read before stays in force. */
-  readonly 'certificates-failed': { readonly service: string; readonly detail: string };
+  readonly 'certificates-failed': { readonly service: string; readonly backend?: string; readonly detail: string };
   /** Another configuration is in force. */
   readonly reloaded: { readonly file: string; readonly services: number; readonly ms: number };
   /** The configuration before stays in force. */

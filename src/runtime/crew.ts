@@ -33,6 +33,8 @@ export class Crew implements AsyncDisposable {
   readonly #delaysMs: number[];
   readonly #timers: Set<NodeJS.Timeout> = new Set();
   #addresses: readonly (readonly Address[])[] = [];
+  /** The only worker that listens on unix sockets. */
+  #unixWorker = 0;
   /** Replacements that do not listen yet. */
   readonly #joining: Set<Promise<unknown>> = new Set();
   /** Until it is over nobody is born: it would be with the configuration before. */
@@ -90,6 +92,7 @@ export class Crew implements AsyncDisposable {
     if (first === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
     const bound = await this.#reloadOne(first, { type: 'reload', next, addresses, reusePort });
     this.#addresses = bound;
+    this.#unixWorker = this.#workers.indexOf(first);
     // Without those that died meanwhile.
     const others = this.#workers.filter((worker) => worker !== undefined).filter((worker) => worker !== first);
     const message: ToWorker = { type: 'reload', next, addresses: withoutUnix(bound), reusePort };
@@ -189,7 +192,7 @@ export class Crew implements AsyncDisposable {
   }
 
   #replace(index: number): void {
-    const addresses = index === 0 ? this.#addresses : withoutUnix(this.#addresses);
+    const addresses = index === this.#unixWorker ? this.#addresses : withoutUnix(this.#addresses);
     const worker = this.#spawn(index);
     const joining: Promise<unknown> = this.#listen(worker, addresses)
       .then(
@@ -232,7 +235,7 @@ function answerOf<T extends FromWorker['type']>(
   });
 }
 
-/** A unix socket has one listener, in the first worker. */
+/** A unix socket has one listener, in one worker. */
 function withoutUnix(addresses: readonly (readonly Address[])[]): readonly (readonly Address[])[] {
   return addresses.map((each) => each.filter(({ kind }) => kind !== 'unix'));
 }

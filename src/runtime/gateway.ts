@@ -17,12 +17,11 @@ import { Generation } from './generation.ts';
 import { Generations } from './generations.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
-import { dropPrivileges } from './privileges.ts';
+import { dropPrivileges, giveSocket } from './privileges.ts';
 import { assertNewAreFree, wantedAddresses } from './reload-address.ts';
 import { Reloader } from './reloader.ts';
 import { tellFileLimit, tellListening, tellStatistics } from './report.ts';
-import type { ToWorker, WorkerSnapshot } from './snapshot.ts';
-import { type TicketHandover, TrustKeeper } from './trust-keeper.ts';
+import type { CutCount, WorkerSnapshot } from './snapshot.ts';
 
 export interface GatewayOptions extends EventSinks {
   readonly config: Config;
@@ -49,7 +48,6 @@ export class Gateway implements AsyncDisposable {
   readonly #metrics: GatewayMetrics;
   readonly #reloader: Reloader;
   readonly #generations: Generations;
-  #trust: TrustKeeper;
   #state: GatewayState = 'starting';
 
   private constructor(options: GatewayOptions) {
@@ -69,7 +67,6 @@ export class Gateway implements AsyncDisposable {
       onDeath: (worker, detail) => this.#workerDied(worker, detail),
       onReplaced: (worker) => log.log('worker-started', { worker }),
     });
-    this.#trust = this.#createTrust(this.current, options.material);
     this.#metrics = new GatewayMetrics({
       version: options.version,
       totals: this.#totals,
@@ -145,16 +142,17 @@ export class Gateway implements AsyncDisposable {
       if (deadline.aborted) resolve('late');
       else deadline.addEventListener('abort', () => resolve('late'), { once: true });
     });
-    let cuts: readonly number[] = [];
+    let counts: readonly CutCount[] = [];
     if ((await Promise.race([drained, late])) === 'late') {
       const asked = this.#crew.ask({ type: 'cut' }, 'cut');
       const answers = (await Promise.race([asked, delay(CUT_PATIENCE_MS, undefined, { ref: false })])) ?? [];
-      cuts = config.services.map((_, index) => answers.reduce((sum, { counts }) => sum + (counts[index] ?? 0), 0));
+      counts = answers.flatMap((answer) => answer.counts).filter(({ count }) => count > 0);
       // A worker that does not even answer is ended with the rest.
       await Promise.race([drained, delay(CUT_PATIENCE_MS, undefined, { ref: false })]);
     }
-    const cut = cuts.reduce((sum, count) => sum + count, 0);
-    const services = config.services.flatMap(({ name }, index) => (cuts[index] ? [`${name} ${cuts[index]}`] : []));
+    const byService = Map.groupBy(counts, ({ service }) => service);
+    const services = Array.from(byService, ([name, parts]) => `${name} ${sumOf(parts)}`);
+    const cut = sumOf(counts);
     log.log('drained', { cut, ...(cut > 0 && { services }) });
     return cut;
   }
@@ -169,28 +167,24 @@ export class Gateway implements AsyncDisposable {
     await assertNewAreFree(before, config);
     const next = this.#createGeneration(config, material, before);
     await next.start();
-    const trust = this.#createTrust(next, material, this.#trust.handover);
     try {
       if (this.#state === 'draining') throw new RuntimeError('ICAPGW_LISTEN', { detail: 'the gateway is draining' });
-      next.addresses = await this.#crew.reload(next.snapshot(material), wanted);
+      next.addresses = await this.#crew.reload(next.snapshot(), wanted);
     } catch (error) {
       next[Symbol.dispose]();
-      trust[Symbol.dispose]();
       throw error;
     }
-    this.#trust[Symbol.dispose]();
-    this.#trust = trust;
     next.takeWishes();
     this.#generations.replace(next);
     this.#totals.follow(next.layout, next.buffer);
     this.#metrics.tell((metrics) => metrics.startAtZero(next.layout));
-    trust.start();
+    next.trust.start();
     // What came to be known while the workers took over.
     for (const [index, { members, paths }] of next.pools.entries()) {
       this.#crew.tell({ type: 'members', generation: next.number, service: index, members });
       this.#crew.tell({ type: 'options', generation: next.number, service: index, paths });
     }
-    tellListening(before, this.current, material, this.#options.log);
+    tellListening(before, next, material, this.#options.log);
   }
 
   /** Loads the configuration file again. Never rejects for what the file holds. */
@@ -204,7 +198,6 @@ export class Gateway implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#trust[Symbol.dispose]();
     this.#generations[Symbol.dispose]();
     await this.#crew[Symbol.asyncDispose]();
     await this.#admin[Symbol.asyncDispose]();
@@ -218,54 +211,47 @@ export class Gateway implements AsyncDisposable {
     await assertNewAreFree(undefined, config);
     await this.current.start();
     this.current.addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
-    tellListening(undefined, this.current, this.#trust.material, log);
+    tellListening(undefined, this.current, this.current.trust.material, log);
     tellFileLimit(config, log);
     await this.#admin.start(config.admin, this.#options.adminToken);
+    await this.#giveAdminSocket(config);
     dropPrivileges(config);
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
-    this.#trust.start();
+    this.current.trust.start();
     const ms = Math.round(performance.now() - startedMs);
     log.log('ready', { services: config.services.length, workers: config.workers, ms });
   }
 
+  /** Who operates the gateway as the user it runs as must be able to reach it. */
+  async #giveAdminSocket(config: Config): Promise<void> {
+    const { listen } = config.admin;
+    if (listen === 'off' || listen.kind !== 'unix' || this.#admin.address === undefined) return;
+    await giveSocket(config, listen.path);
+  }
+
   #createGeneration(config: Config, material: readonly LoadedService[], earlier?: Generation): Generation {
     const number = (earlier?.number ?? 0) + 1;
-    const tell = (message: ToWorker): void => {
-      // Workers know a generation once they have taken it over; until then its news wait in its pools.
-      if (this.#generations?.current.number === number) this.#crew.tell(message);
-    };
     const { workers } = this.#options.config;
     return new Generation({
       ...{ number, config, material, workers, earlier, log: this.#options.log },
       resolver: createResolver(config.resolver),
-      hooks: (service) => ({
-        onMembers: (members) => tell({ type: 'members', generation: number, service, members }),
-        onOptions: (paths) => tell({ type: 'options', generation: number, service, paths }),
-        onCheck: (backend, result, seconds) => {
-          const name = config.services[service]?.name ?? '';
-          this.#metrics.tell((metrics) => metrics.healthCheck(name, backend, result, seconds));
-        },
-      }),
-    });
-  }
-
-  #createTrust(generation: Generation, material: readonly LoadedService[], tickets?: TicketHandover): TrustKeeper {
-    const { config, number } = generation;
-    return new TrustKeeper({
-      ...{ config, generation: number, material, tickets, log: this.#options.log },
-      tell: (message) => this.#crew.tell(message),
+      tell: (message) => {
+        // Workers know a generation once they have taken it over; until then its news wait in its pools.
+        if (number <= (this.#generations?.current.number ?? 0)) this.#crew.tell(message);
+      },
+      onCheck: (...check) => this.#metrics.tell((metrics) => metrics.healthCheck(...check)),
       onExpiries: (expiries) => this.#metrics.tell((metrics) => metrics.certificateExpiry(expiries)),
     });
   }
 
   #snapshotFor(workerIndex: number, eventPort: MessagePort): WorkerSnapshot {
     return {
-      ...this.current.snapshot(this.#trust.material),
+      ...this.current.snapshot(),
       workerIndex,
       sourceMemory: this.#sourceMemory,
       blocked: this.#admin.blockedAddresses,
-      tickets: this.#trust.tickets,
+      tickets: this.current.trust.tickets,
       connectionIds: this.#connectionIds,
       eventWishes: wishesOf(this.#options, this.#options.config),
       eventPort,
@@ -288,7 +274,11 @@ export class Gateway implements AsyncDisposable {
       addresses: this.current.addresses,
       pools: this.current.pools,
       totals: this.#totals,
-      material: this.#trust.material,
+      material: this.current.trust.material,
     };
   }
+}
+
+function sumOf(counts: readonly CutCount[]): number {
+  return counts.reduce((sum, { count }) => sum + count, 0);
 }

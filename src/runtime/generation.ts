@@ -4,9 +4,11 @@ import type { Resolver } from '../health/resolver.ts';
 import { CounterCarrier } from '../observe/counter-carrier.ts';
 import { type CounterLayout, createCounterBuffer, createCounterLayout } from '../observe/counters.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { CertificateExpiry } from '../observe/metrics.ts';
 import type { LoadedService } from './material.ts';
 import { Pool, type PoolOptions } from './pool.ts';
-import type { GenerationSnapshot } from './snapshot.ts';
+import type { GenerationSnapshot, ToWorker } from './snapshot.ts';
+import { TrustKeeper } from './trust-keeper.ts';
 
 export interface GenerationOptions {
   readonly number: number;
@@ -18,27 +20,31 @@ export interface GenerationOptions {
   readonly log: Logger;
   /** Undefined for the first one. What the operator wished of backends goes over from it. */
   readonly earlier: Generation | undefined;
-  /** Told for the service with this index. */
-  readonly hooks: (service: number) => Pick<PoolOptions, 'onMembers' | 'onOptions' | 'onCheck'>;
+  /** Once it is in force, and for its services that later ones have not. */
+  readonly tell: (message: ToWorker) => void;
+  readonly onCheck: (service: string, ...check: Parameters<PoolOptions['onCheck']>) => void;
+  readonly onExpiries: (expiries: readonly CertificateExpiry[]) => void;
 }
 
 /** How long the first answers of name servers are waited for; later ones are used when they come. */
 const RESOLVE_PATIENCE_MS = 1000;
 
-/** What belongs to one configuration: its services' pools, and the memory in which they are counted. */
+/** What belongs to one configuration: its services' pools and trust, and the memory in which they are counted. */
 export class Generation implements Disposable {
   readonly number: number;
   readonly config: Config;
   readonly layout: CounterLayout;
   readonly buffer: SharedArrayBuffer;
   readonly pools: readonly Pool[];
+  /** Begins when the generation is in force. */
+  readonly trust: TrustKeeper;
   /** The addresses really bound, service by service. */
   addresses: readonly (readonly Address[])[] = [];
   #earlier: Generation | undefined;
   #carrier: CounterCarrier | undefined;
 
   constructor(options: GenerationOptions) {
-    const { number, config, material, workers, resolver, log, earlier, hooks } = options;
+    const { number, config, material, workers, resolver, log, earlier, tell, onCheck, onExpiries } = options;
     this.number = number;
     this.config = config;
     this.#earlier = earlier;
@@ -61,9 +67,19 @@ export class Generation implements Disposable {
           resolver,
           log,
           earlier: earlier?.poolOf(service.name)?.legacy(),
-          ...hooks(index),
+          onMembers: (members) => tell({ type: 'members', generation: number, service: index, members }),
+          onOptions: (paths) => tell({ type: 'options', generation: number, service: index, paths }),
+          onCheck: (...check) => onCheck(service.name, ...check),
         }),
     );
+    this.trust = new TrustKeeper({
+      ...{ config, generation: number, material, log, tell, onExpiries },
+      tickets: earlier?.trust.handover,
+      onBackend: (service, backend, backendMaterial) => {
+        this.pools[service]?.setBackendMaterial(backend, backendMaterial);
+        tell({ type: 'backend-material', generation: number, service, backend, material: backendMaterial });
+      },
+    });
   }
 
   /** Finds the backends and begins to watch them, with what is left of the generation before. */
@@ -83,7 +99,8 @@ export class Generation implements Disposable {
   }
 
   /** What is told to workers of it. */
-  snapshot(material: readonly LoadedService[]): GenerationSnapshot {
+  snapshot(): GenerationSnapshot {
+    const { material } = this.trust;
     return {
       generation: this.number,
       services: this.config.services.map((service, index) => {
@@ -140,10 +157,12 @@ export class Generation implements Disposable {
   }
 
   /** Its backends are watched no more. What is known of them stays, for the sessions that are left. */
-  retire(): void {
+  retire(next: Config): void {
     for (const pool of this.pools) pool.retire();
+    this.trust.retire(next);
   }
 
+  /** Leaves `trust`, which sessions of generations before may need when this one has none left. */
   [Symbol.dispose](): void {
     for (const pool of this.pools) pool[Symbol.dispose]();
   }

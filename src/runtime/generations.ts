@@ -1,4 +1,5 @@
 import type { Generation } from './generation.ts';
+import type { TrustKeeper } from './trust-keeper.ts';
 
 /** How often it is looked whether sessions of an earlier configuration are left. */
 const CARRY_MS = 250;
@@ -8,6 +9,8 @@ export class Generations implements Disposable {
   #current: Generation;
   /** The oldest first. */
   readonly #retired: Generation[] = [];
+  /** Those that follow the trust of services which later configurations have not. */
+  readonly #followers: TrustKeeper[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(first: Generation) {
@@ -24,8 +27,9 @@ export class Generations implements Disposable {
 
   /** The workers have taken it over. What sessions of those before count and hold is moved on until they are gone. */
   replace(next: Generation): void {
-    this.#current.retire();
+    this.#current.retire(next.config);
     this.#retired.push(this.#current);
+    if (this.#current.trust.isFollowing) this.#followers.push(this.#current.trust);
     this.#current = next;
     this.#timer ??= setInterval(() => this.#carry(), CARRY_MS);
   }
@@ -40,6 +44,7 @@ export class Generations implements Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     for (const generation of this.#all) generation[Symbol.dispose]();
+    for (const trust of [...this.#followers, this.#current.trust]) trust[Symbol.dispose]();
   }
 
   get #all(): readonly Generation[] {
@@ -52,6 +57,12 @@ export class Generations implements Disposable {
       this.#all[this.#all.indexOf(gone) + 1]?.skipEarlier();
       this.#retired.splice(this.#retired.indexOf(gone), 1);
       gone[Symbol.dispose]();
+    }
+    // A service has sessions of its last generation and of those before.
+    const [oldest] = this.#all;
+    for (const trust of this.#followers.filter(({ generation }) => generation < (oldest?.number ?? 0))) {
+      this.#followers.splice(this.#followers.indexOf(trust), 1);
+      trust[Symbol.dispose]();
     }
     if (this.#retired.length > 0) return;
     clearInterval(this.#timer);

@@ -15,7 +15,7 @@ import type { BackendMaterial } from '../tls/backend-material.ts';
 export class MemberTalk {
   readonly #config: ServiceConfig;
   /** By index of the backend; undefined where it speaks in clear. */
-  readonly #identities: readonly (BackendIdentity | undefined)[];
+  readonly #identities: (BackendIdentity | undefined)[];
 
   constructor(config: ServiceConfig, backendMaterial: readonly (BackendMaterial | undefined)[]) {
     this.#config = config;
@@ -25,6 +25,11 @@ export class MemberTalk {
     });
   }
 
+  /** From its next connection on the backend proves who it is by this. */
+  setMaterial(backend: number, material: BackendMaterial): void {
+    this.#identities[backend] = createBackendIdentity(material);
+  }
+
   /** Undefined: the service wants no checks. */
   createProbe(member: AddressedMember, onOptions: (options: ServiceOptions) => void): Probe | undefined {
     const { type, path } = this.#config.health;
@@ -32,7 +37,7 @@ export class MemberTalk {
     const backend = member.backendName;
     return createProbe(type, {
       // A tcp probe is about the port alone.
-      dial: this.#createDial(member, type === 'tcp' ? undefined : this.#identities[member.backend]),
+      dial: this.#createDial(member, { inClear: type === 'tcp' }),
       icap: {
         authority: member.authority,
         path,
@@ -44,17 +49,18 @@ export class MemberTalk {
   }
 
   createAsk(member: AddressedMember): AskOptions {
-    const dial = this.#createDial(member, this.#identities[member.backend]);
+    const dial = this.#createDial(member, { inClear: false });
     const { authority } = member;
     return (path, options) => visit(dial, options, (talk) => talk((stream) => askOptions(stream, authority, path)));
   }
 
-  #createDial({ address, addressText, hostName }: AddressedMember, identity: BackendIdentity | undefined): Dial {
+  #createDial({ address, addressText, hostName, backend }: AddressedMember, { inClear }: { inClear: boolean }): Dial {
     const { localAddress } = this.#config.sockets;
     return (signal) =>
       dialOnce(
         {
-          ...{ address, addressText, hostName, localAddress, identity },
+          ...{ address, addressText, hostName, localAddress },
+          identity: inClear ? undefined : this.#identities[backend],
           timeoutMs: Number.POSITIVE_INFINITY,
           noDelay: true,
           keepAliveMs: undefined,

@@ -132,6 +132,11 @@ export class Pool implements Disposable {
     this.#checker.setWeight(backend, weight);
   }
 
+  /** What probes of a backend prove themselves with, and check it by, from the next one on. */
+  setBackendMaterial(backend: number, material: BackendMaterial): void {
+    this.#talk.setMaterial(backend, material);
+  }
+
   get members(): readonly AddressedMember[] {
     return this.#members;
   }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { lchown, open } from 'node:fs/promises';
 import type { Config } from '../config/config.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 
@@ -23,6 +23,21 @@ export async function createLogFiles(account: Account, files: readonly string[])
       if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') continue;
       throw new RuntimeError('ICAPGW_LOG_FILE', { detail: `${file}: ${messageOf(cause)}`, cause });
     }
+  }
+}
+
+/**
+ * Hands a socket over to the user that the process is going to be, who alone may connect to it. Throws `ICAPGW_PRIVILEGES`
+ * where there is no such user or the change is not permitted.
+ */
+export async function giveSocket(account: Account, path: string): Promise<void> {
+  if (account.setuid === undefined && account.setgid === undefined) return;
+  const { uid, gid } = numbersOf(account);
+  try {
+    // Never what a link leads to: the folder may belong to somebody else.
+    await lchown(path, uid, gid);
+  } catch (cause) {
+    throw refused(account, cause);
   }
 }
 

@@ -63,12 +63,20 @@ export type ToWorker =
       readonly paths: readonly PathOptions[];
     }
   | { readonly type: 'tickets'; readonly tickets: TicketSecret }
-  /** A service trusts others than before: its new connections are judged by this. */
+  /** A service trusts others than before: its new connections are judged by this. Also of one that has departed. */
   | {
       readonly type: 'material';
       readonly generation: number;
       readonly service: number;
       readonly material: ServiceMaterial;
+    }
+  /** A backend proves who it is in another way, or is shown another certificate, from its next connection on. */
+  | {
+      readonly type: 'backend-material';
+      readonly generation: number;
+      readonly service: number;
+      readonly backend: number;
+      readonly material: BackendMaterial;
     }
   /** Replaces the addresses and networks whose clients are turned away; those connected are cut off. */
   | { readonly type: 'blocked'; readonly addresses: readonly string[] }
@@ -104,5 +112,10 @@ export type FromWorker =
   | { readonly type: 'connections'; readonly total: number; readonly entries: readonly ConnectionEntry[] }
   | { readonly type: 'pong' }
   | { readonly type: 'drained' }
-  /** How many sessions each service had left. */
-  | { readonly type: 'cut'; readonly counts: readonly number[] };
+  /** How many sessions each service had left, those that accept no more included. */
+  | { readonly type: 'cut'; readonly counts: readonly CutCount[] };
+
+export interface CutCount {
+  readonly service: string;
+  readonly count: number;
+}

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, ServiceTlsConfig } from '../config/config.ts';
+import type { BackendTlsConfig, Config, ServiceTlsConfig } from '../config/config.ts';
 import { TlsMaterialError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CertificateExpiry } from '../observe/metrics.ts';
+import { type BackendMaterial, backendFilesOf, loadBackendMaterial } from '../tls/backend-material.ts';
 import { loadServiceMaterial } from '../tls/service-material.ts';
 import type { TicketSecret } from '../tls/ticket-keys.ts';
 import { reportExpiries } from './expiry-report.ts';
@@ -21,6 +22,8 @@ export interface TrustKeeperOptions {
   readonly tickets: TicketHandover | undefined;
   readonly log: Logger;
   readonly tell: (message: ToWorker) => void;
+  /** The files of a backend have changed. */
+  readonly onBackend: (service: number, backend: number, material: BackendMaterial) => void;
   readonly onExpiries: (expiries: readonly CertificateExpiry[]) => void;
 }
 
@@ -42,10 +45,12 @@ export class TrustKeeper implements Disposable {
   readonly #material: LoadedService[];
   readonly #secret: Buffer;
   readonly #timers: NodeJS.Timeout[] = [];
-  readonly #watches: Disposable[] = [];
-  /** What was last told of files that cannot be used, by service. */
-  readonly #failures: Map<number, string> = new Map();
+  /** By index of the service. */
+  readonly #watches: Map<number, Disposable[]> = new Map();
+  /** What was last told of files that cannot be used, by what they are for. */
+  readonly #failures: Map<string, string> = new Map();
   #ticketEpoch = 0;
+  #isRetired = false;
   #ticketsDueMs: number;
 
   constructor(options: TrustKeeperOptions) {
@@ -55,6 +60,15 @@ export class TrustKeeper implements Disposable {
     this.#secret = Buffer.from(tickets?.secret ?? randomBytes(32));
     this.#ticketEpoch = tickets?.epoch ?? 0;
     this.#ticketsDueMs = tickets?.dueMs ?? performance.now() + TICKET_ROTATION_MS;
+  }
+
+  get generation(): number {
+    return this.#options.generation;
+  }
+
+  /** Whether there are files it looks at. */
+  get isFollowing(): boolean {
+    return this.#watches.size > 0;
   }
 
   /** As it is in force now, for a worker that starts. */
@@ -73,19 +87,47 @@ export class TrustKeeper implements Disposable {
   start(): void {
     this.#timers.push(setInterval(() => this.#rotateTickets(), TICKET_CHECK_MS));
     this.#timers.push(setInterval(() => this.#reportExpiries(), EXPIRY_CHECK_MS));
-    for (const [index, { name, tls }] of this.#options.config.services.entries()) {
-      if (tls === undefined) continue;
-      const onChange = (): boolean => this.#takeFiles(tls, name, index);
-      // On a reload they may have changed since it read them; what was in force by then must not go back.
-      if (this.#options.tickets !== undefined) onChange();
-      this.#watches.push(watchFiles({ paths: filesOf(tls), intervalMs: FILE_CHECK_MS, onChange }));
+    for (const [index, service] of this.#options.config.services.entries()) {
+      const { tls } = service;
+      if (tls !== undefined) this.#watch(index, filesOf(tls), () => this.#takeFiles(tls, service.name, index));
+      for (const [backend, { name, tls: backendTls }] of service.backends.entries()) {
+        if (backendTls === undefined) continue;
+        const target = { service: service.name, name, index, backend };
+        this.#watch(index, backendFilesOf(backendTls), () => this.#takeBackendFiles(backendTls, target));
+      }
     }
     this.#reportExpiries();
   }
 
+  /**
+   * Another configuration is in force. Of the services it has not, sessions may be left: what their clients are trusted
+   * by is followed until this is disposed of.
+   */
+  retire(next: Config): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    const kept = new Set(next.services.map(({ name }) => name));
+    for (const [index, { name }] of this.#options.config.services.entries()) {
+      if (kept.has(name)) this.#unwatch(index);
+    }
+    this.#isRetired = true;
+  }
+
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearInterval(timer);
-    for (const watch of this.#watches) watch[Symbol.dispose]();
+    for (const index of this.#watches.keys()) this.#unwatch(index);
+  }
+
+  #watch(index: number, paths: readonly string[], onChange: () => boolean): void {
+    // On a reload they may have changed since it read them; what was in force by then must not go back.
+    if (this.#options.tickets !== undefined) onChange();
+    const watches = this.#watches.get(index) ?? [];
+    watches.push(watchFiles({ paths, intervalMs: FILE_CHECK_MS, onChange }));
+    this.#watches.set(index, watches);
+  }
+
+  #unwatch(index: number): void {
+    for (const watch of this.#watches.get(index) ?? []) watch[Symbol.dispose]();
+    this.#watches.delete(index);
   }
 
   #rotateTickets(): void {
@@ -102,28 +144,69 @@ export class TrustKeeper implements Disposable {
 
   /** Takes what is on the disk now; where it cannot be used, what was taken before stays in force. */
   #takeFiles(tls: ServiceTlsConfig, service: string, index: number): boolean {
-    const { generation, log, tell } = this.#options;
     const current = this.#material[index];
     if (current === undefined) return true;
+    return this.#take(
+      { service },
+      current.material,
+      () => loadServiceMaterial(tls),
+      (material) => {
+        const { generation, tell } = this.#options;
+        this.#material[index] = { ...current, material };
+        tell({ type: 'material', generation, service: index, material });
+        if (!this.#isRetired) this.#reportExpiries();
+      },
+    );
+  }
+
+  #takeBackendFiles(tls: BackendTlsConfig, { service, name, index, backend }: BackendTarget): boolean {
+    const current = this.#material[index];
+    if (current === undefined) return true;
+    const { backendMaterial } = current;
+    return this.#take(
+      { service, backend: name },
+      backendMaterial[backend],
+      () => loadBackendMaterial(tls),
+      (material) => {
+        this.#material[index] = { ...current, backendMaterial: backendMaterial.with(backend, material) };
+        this.#options.onBackend(index, backend, material);
+      },
+    );
+  }
+
+  #take<M>(owner: FileOwner, current: M | undefined, load: () => M, use: (material: M) => void): boolean {
+    const { log } = this.#options;
+    const key = JSON.stringify(owner);
     try {
-      const material = loadServiceMaterial(tls);
-      this.#failures.delete(index);
-      if (isDeepStrictEqual(material, current.material)) return true;
-      this.#material[index] = { ...current, material };
-      tell({ type: 'material', generation, service: index, material });
-      log.log('certificates-read', { service });
-      this.#reportExpiries();
+      const material = load();
+      this.#failures.delete(key);
+      if (isDeepStrictEqual(material, current)) return true;
+      use(material);
+      log.log('certificates-read', owner);
       return true;
     } catch (error) {
       if (!(error instanceof TlsMaterialError)) throw error;
       // It is tried again and again; the same trouble is told once.
-      if (this.#failures.get(index) !== error.message) {
-        this.#failures.set(index, error.message);
-        log.log('certificates-failed', { service, detail: error.message });
+      if (this.#failures.get(key) !== error.message) {
+        this.#failures.set(key, error.message);
+        log.log('certificates-failed', { ...owner, detail: error.message });
       }
       return false;
     }
   }
+}
+
+/** Whose files they are. */
+interface FileOwner {
+  readonly service: string;
+  readonly backend?: string;
+}
+
+interface BackendTarget {
+  readonly service: string;
+  readonly name: string;
+  readonly index: number;
+  readonly backend: number;
 }
 
 function filesOf({ cert, key, keyPassphraseFile, clientAuth }: ServiceTlsConfig): readonly string[] {

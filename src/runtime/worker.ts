@@ -1,53 +1,52 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createPolicy } from '../balance/create-policy.ts';
-import { PoolState } from '../balance/pool-state.ts';
-import { Selector } from '../balance/selector.ts';
-import type { Address, ServiceConfig } from '../config/config.ts';
+import type { Address } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
-import type { ClientTls, ServiceContext } from '../gateway/context.ts';
+import type { ServiceContext } from '../gateway/context.ts';
 import { Service } from '../gateway/service.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import { createBackendIdentity } from '../net/backend-identity.ts';
-import { WorkerCounters } from '../observe/counters.ts';
 import { EventPort } from '../observe/event-port.ts';
 import { Blockade } from '../policy/blockade.ts';
-import { SourceLimits } from '../policy/source-limits.ts';
-import { ClientAuth } from '../tls/client-auth.ts';
-import { createServerContext } from '../tls/server-context.ts';
 import { assertRuntimeSupport } from '../tls/server-handshake.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
-import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
-import type { FromWorker, GenerationSnapshot, ServiceSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
+import type { TicketSecret } from '../tls/ticket-keys.ts';
+import { DepartedServices } from './departed-services.ts';
+import { createClientTls, createSelector, createServiceContexts, type WorkerParts } from './service-context.ts';
+import type { FromWorker, GenerationSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
 
 /** The data plane of one thread. Lives from the first message to the end of the thread. */
 class WorkerRuntime {
-  readonly #snapshot: WorkerSnapshot;
-  readonly #events: EventPort;
+  readonly #parts: WorkerParts;
   #generation: number;
   #contexts: readonly ServiceContext[];
   #services: readonly Service[];
-  /** Left out by a later configuration, and not yet without sessions. */
-  readonly #leaving: Set<Service> = new Set();
+  readonly #departed: DepartedServices = new DepartedServices(crash);
   #materials: (ServiceMaterial | undefined)[];
-  readonly #blocked: Blockade;
   #tickets: TicketSecret;
   readonly #tell: (message: FromWorker) => void;
 
   constructor(snapshot: WorkerSnapshot, tell: (message: FromWorker) => void) {
-    this.#snapshot = snapshot;
     this.#tell = tell;
-    this.#events = new EventPort({ ...snapshot.eventWishes, port: snapshot.eventPort });
-    this.#blocked = new Blockade(snapshot.blocked);
+    this.#parts = {
+      snapshot,
+      events: new EventPort({ ...snapshot.eventWishes, port: snapshot.eventPort }),
+      blocked: new Blockade(snapshot.blocked),
+      tell,
+    };
     this.#tickets = snapshot.tickets;
     this.#materials = snapshot.services.map(({ material }) => material);
     this.#generation = snapshot.generation;
-    this.#contexts = this.#createContexts(snapshot);
+    this.#contexts = createServiceContexts(snapshot, this.#parts, this.#tickets);
     this.#services = this.#contexts.map((context) => new Service(context));
     for (const [index, { options }] of snapshot.services.entries()) this.#services[index]?.setOptions(options);
   }
 
   async handle(message: ToWorker): Promise<void> {
-    if ('generation' in message && message.generation !== this.#generation) return;
+    if ('generation' in message && message.generation !== this.#generation) {
+      // Whoever lost a client's trust ends its sessions, in force or not.
+      if (message.type === 'material') this.#departed.setMaterial(message, this.#tickets);
+      return;
+    }
     switch (message.type) {
       case 'listen':
         await this.#listen(message.addresses, message.reusePort);
@@ -64,6 +63,9 @@ class WorkerRuntime {
       case 'material':
         this.#setMaterial(message.service, message.material);
         return;
+      case 'backend-material':
+        this.#setBackendMaterial(message);
+        return;
       case 'blocked':
         this.#setBlocked(message.addresses);
         return;
@@ -77,15 +79,21 @@ class WorkerRuntime {
         await this.#reload(message);
         return;
       case 'drain':
-        await Promise.all([...this.#services, ...this.#leaving].map((service) => service.drain()));
-        this.#events.flush();
+        await Promise.all(this.#all.map((service) => service.drain()));
+        this.#parts.events.flush();
         this.#tell({ type: 'drained' });
         return;
       case 'cut':
-        for (const service of this.#leaving) service.cut();
-        this.#tell({ type: 'cut', counts: this.#services.map((service) => service.cut()) });
+        this.#tell({
+          type: 'cut',
+          counts: this.#all.map((service) => ({ service: service.name, count: service.cut() })),
+        });
         return;
     }
+  }
+
+  get #all(): readonly Service[] {
+    return [...this.#services, ...this.#departed.services];
   }
 
   async #listen(addresses: readonly (readonly Address[])[], reusePort: boolean): Promise<void> {
@@ -103,7 +111,7 @@ class WorkerRuntime {
 
   /** Listens first, so that an address that cannot be had changes nothing. */
   async #reload({ next, addresses, reusePort }: Extract<ToWorker, { type: 'reload' }>): Promise<void> {
-    const contexts = this.#createContexts(next);
+    const contexts = createServiceContexts(next, this.#parts, this.#tickets);
     const known = new Map(this.#contexts.map(({ config }, index) => [config.name, this.#services[index]]));
     const services = contexts.map((context) => known.get(context.config.name) ?? new Service(context));
     const kept = this.#services.map((service) => service.addresses);
@@ -143,6 +151,7 @@ class WorkerRuntime {
     bound: readonly (readonly Address[])[],
   ): Promise<void> {
     const before = this.#services;
+    const left = { generation: this.#generation, contexts: this.#contexts };
     this.#generation = generation;
     this.#contexts = contexts;
     this.#services = services;
@@ -152,22 +161,26 @@ class WorkerRuntime {
       if (context !== undefined && before.includes(service)) service.update(context);
       service.setOptions(snapshots[index]?.options ?? []);
     }
+    const successors = new Map<Service, Service>();
     for (const [index, service] of services.entries()) {
       for (const address of (bound[index] ?? []).filter((each) => !service.isListening(each))) {
-        const listener = before.find((each) => each.isListening(address))?.surrender(address);
-        if (listener !== undefined) service.adopt(listener);
+        const owner = before.find((each) => each.isListening(address));
+        const listener = owner?.surrender(address);
+        if (owner === undefined || listener === undefined) continue;
+        service.adopt(listener);
+        successors.set(owner, service);
       }
     }
-    for (const service of before) if (!services.includes(service)) this.#leave(service);
+    for (const [index, service] of before.entries()) {
+      const context = left.contexts[index];
+      if (context === undefined || services.includes(service)) continue;
+      this.#departed.add(service, { generation: left.generation, context, successor: successors.get(service) });
+    }
+    for (const [index, service] of services.entries()) {
+      const context = contexts[index];
+      if (context !== undefined) this.#departed.successorChanged(service, context);
+    }
     await Promise.all(services.map((service, index) => service.listenOnly(bound[index] ?? [])));
-  }
-
-  #leave(service: Service): void {
-    this.#leaving.add(service);
-    service
-      .drain()
-      .then(() => service[Symbol.asyncDispose]())
-      .then(() => this.#leaving.delete(service), crash);
   }
 
   #setMembers(index: number, members: readonly AddressedMember[]): void {
@@ -187,81 +200,30 @@ class WorkerRuntime {
     const hasChanged = context.trustHash !== material?.policyHash;
     context.tls = createClientTls(context.config, material, this.#tickets);
     context.trustHash = material?.policyHash;
-    if (hasChanged) this.#services[index]?.reconsider();
+    const service = this.#services[index];
+    if (!hasChanged || service === undefined) return;
+    service.reconsider(context);
+    this.#departed.successorChanged(service, context);
+  }
+
+  #setBackendMaterial({ service, backend, material }: Extract<ToWorker, { type: 'backend-material' }>): void {
+    const context = this.#contexts[service];
+    if (context === undefined) return;
+    context.identities[backend] = createBackendIdentity(material);
+    this.#services[service]?.closeIdleBackends();
   }
 
   #setBlocked(addresses: readonly string[]): void {
-    this.#blocked.replace(addresses);
-    for (const service of [...this.#services, ...this.#leaving]) service.cutBlocked();
+    this.#parts.blocked.replace(addresses);
+    for (const service of this.#all) service.cutBlocked();
   }
 
   #tellConnections(limit: number): void {
-    const services = [...this.#services, ...this.#leaving];
+    const services = this.#all;
     const entries = services.flatMap((service) => service.describe(limit));
     const total = services.reduce((sum, { sessionCount }) => sum + sessionCount, 0);
     this.#tell({ type: 'connections', total, entries });
   }
-
-  #createContexts(next: GenerationSnapshot): readonly ServiceContext[] {
-    return next.services.map((service, index) => this.#createContext(next, service, index));
-  }
-
-  #createContext(
-    { generation, counterLayout, counterBuffer }: GenerationSnapshot,
-    { config, material, backendMaterial, blockPage, poolBuffer, members }: ServiceSnapshot,
-    index: number,
-  ): ServiceContext {
-    const { workerIndex, sourceMemory, connectionIds } = this.#snapshot;
-    const ids = new Int32Array(connectionIds);
-    const base = { config, worker: workerIndex, pool: new PoolState(poolBuffer) };
-    return {
-      ...base,
-      index,
-      selector: createSelector(base, members),
-      tls: createClientTls(config, material, this.#tickets),
-      trustHash: material?.policyHash,
-      identities: config.backends.map((_, backend) => {
-        const found = backendMaterial[backend];
-        return found === undefined ? undefined : createBackendIdentity(found);
-      }),
-      blockPage,
-      sources: new SourceLimits({ memory: sourceMemory, workerIndex, scope: config.name }),
-      blocked: this.#blocked,
-      counters: new WorkerCounters(counterLayout, counterBuffer, workerIndex),
-      events: this.#events,
-      nextConnectionId: () => Atomics.add(ids, 0, 1) >>> 0,
-      onFailures: (slot) => this.#tell({ type: 'failures', generation, service: index, slot }),
-      learnPath: (path) => this.#tell({ type: 'learn', generation, service: index, path }),
-    };
-  }
-}
-
-function createClientTls(
-  { tls, name }: ServiceConfig,
-  material: ServiceMaterial | undefined,
-  tickets: TicketSecret,
-): ClientTls | undefined {
-  if (tls === undefined) return undefined;
-  // Going on in clear would be the worst way to fail.
-  if (material === undefined) throw new TypeError(`service ${name} has TLS and no certificate to serve`);
-  const keys = deriveTicketKeys(tickets, name, material.policyHash);
-  return {
-    context: createServerContext({ tls, material, tickets: keys }),
-    auth: new ClientAuth(tls.clientAuth, material.trust),
-    trust: material.trust,
-  };
-}
-
-function createSelector(
-  { config, pool, worker }: Pick<ServiceContext, 'config' | 'pool' | 'worker'>,
-  members: readonly AddressedMember[],
-): Selector<AddressedMember> {
-  return new Selector({
-    policy: createPolicy(config.balance.policy),
-    members,
-    state: pool,
-    worker,
-  });
 }
 
 const port = parentPort;

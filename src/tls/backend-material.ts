@@ -35,6 +35,11 @@ export function loadBackendMaterial(config: BackendTlsConfig): BackendMaterial {
   };
 }
 
+/** The files and folders that `loadBackendMaterial` reads. */
+export function backendFilesOf({ ca, cert, key, keyPassphraseFile }: BackendTlsConfig): readonly string[] {
+  return [cert, key, keyPassphraseFile, ...ca].filter((file) => file !== undefined);
+}
+
 function requireSha256(pin: string): string {
   const hex = parseSha256(pin);
   if (hex === undefined) throw materialError(pin, 'is no SHA-256: write 64 hex digits (colons allowed) or base64');

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { sha256Hex } from './certificate.ts';
+import { hasIssued, sha256Hex } from './certificate.ts';
 import type { ClientAuth } from './client-auth.ts';
 import { isRevoked, type RevokedSerials, readRevokedSerials } from './crl-entry.ts';
 import type { Trust } from './trust.ts';
@@ -36,13 +36,21 @@ function isListed(trust: Trust, certificate: X509Certificate): boolean {
   return takenApart(trust).revoked.some((list) => isRevoked(list, certificate));
 }
 
+/** As OpenSSL builds it: from the first certificate up, by way of what was sent and what is there, to a trusted root. */
 function isAnchored(trust: Trust, chain: readonly X509Certificate[]): boolean {
   const { anchors } = takenApart(trust);
-  return chain.some((each) =>
-    anchors.some(
-      (anchor) => each.raw.equals(anchor.raw) || (each.checkIssued(anchor) && each.verify(anchor.publicKey)),
-    ),
-  );
+  const known = [...anchors, ...chain];
+  let current = chain[0];
+  for (let depth = 0; depth < MAX_CHAIN && current !== undefined; depth += 1) {
+    const { raw } = current;
+    if (hasIssued(current, current)) return anchors.some((anchor) => anchor.raw.equals(raw));
+    current = issuerOf(current, known);
+  }
+  return false;
+}
+
+function issuerOf(certificate: X509Certificate, known: readonly X509Certificate[]): X509Certificate | undefined {
+  return known.find((issuer) => hasIssued(issuer, certificate));
 }
 
 function takenApart(trust: Trust): TrustParts {

@@ -1,7 +1,10 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { vi } from 'vitest';
+import { createCrl } from '../../src/tls/generate.ts';
 import type { LabIdentity } from './certificate-lab.ts';
+import { certificates } from './certificates.ts';
 import type { LoggedLine, RunningGateway } from './e2e-gateway.ts';
 
 /** What one reload came to. */
@@ -12,6 +15,7 @@ export interface Reloaded {
 }
 
 const PATIENCE_MS = 20_000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Replaces the configuration of a running gateway. An object is completed as `startGateway` completes it. */
 export function rewriteConfig({ file }: RunningGateway, config: string | object): void {
@@ -44,6 +48,20 @@ export async function laterEvent(
 export function replaceFile(path: string, content: string | Buffer): void {
   writeFileSync(`${path}.new`, content, { mode: 0o600 });
   renameSync(`${path}.new`, path);
+}
+
+/** A revocation list of the lab's CA. */
+export function crlWith(...revoked: readonly LabIdentity[]): string {
+  const { ca } = certificates();
+  return createCrl({
+    issuer: {
+      certificatePem: readFileSync(ca.cert, 'utf8'),
+      privateKey: createPrivateKey(readFileSync(ca.key)),
+    },
+    revokedSerials: revoked.map(({ cert }) => new X509Certificate(readFileSync(cert)).serialNumber),
+    thisUpdateMs: Date.now() - DAY_MS,
+    nextUpdateMs: Date.now() + DAY_MS,
+  });
 }
 
 /** A certificate and its key in files of their own, which can be replaced. */

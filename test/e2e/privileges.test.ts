@@ -44,7 +44,7 @@ function stunnelConf(globals: string): string {
     ${globals}
     icapgw.log.format = json
     icapgw.log.level = debug
-    icapgw.admin.listen = 127.0.0.1:0
+    ${globals.includes('icapgw.admin') ? '' : 'icapgw.admin.listen = 127.0.0.1:0'}
     icapgw.workers = 2
     [tunnel]
     accept = 127.0.0.1:0
@@ -79,6 +79,15 @@ describe.skipIf(reason !== undefined)(`setuid and setgid${reason === undefined ?
     expect(statSync(pidFile).uid).toBe(NOBODY);
     gateway.signal('SIGTERM');
     expect(await gateway.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('the admin socket is that user’s, who operates the gateway over it', async () => {
+    const socket = folder.file('admin.sock');
+    const config = stunnelConf(`setuid = nobody\nsetgid = nogroup\nicapgw.admin.listen = unix:${socket}`);
+    await using gateway = await startGateway(config);
+    expect(gateway.events.map(({ event }) => event)).toContain('ready');
+    const { uid, gid, mode } = statSync(socket);
+    expect({ uid, gid, mode: (mode & 0o777).toString(8) }).toEqual({ uid: NOBODY, gid: GROUP, mode: '600' });
   });
 
   test('numbers do as well as names', async () => {

@@ -1,37 +1,22 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, test, vi } from 'vitest';
-import { createCrl } from '../../src/tls/generate.ts';
 import type { LabIdentity } from '../_util/certificate-lab.ts';
 import { certificates } from '../_util/certificates.ts';
 import { greet, greetWithOpenssl, readUntil } from '../_util/e2e-client.ts';
 import { type RunningGateway, startGateway } from '../_util/e2e-gateway.ts';
 import { icapService } from '../_util/e2e-icap.ts';
-import { createSwappedIdentity, laterEvent, reloadWith, replaceFile, swapLink } from '../_util/e2e-reload.ts';
+import { createSwappedIdentity, crlWith, laterEvent, reloadWith, replaceFile, swapLink } from '../_util/e2e-reload.ts';
 import { dialTunnel, receive, startTunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
 import { reqmod } from '../_util/icap-script-message.ts';
 import { createIcapVisitor } from '../_util/icap-visitor.ts';
 import { createFolder } from '../_util/observe-log.ts';
 
 const lab = certificates();
-const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** A revocation list of the lab's CA. */
-function crlWith(...revoked: readonly LabIdentity[]): string {
-  return createCrl({
-    issuer: {
-      certificatePem: readFileSync(lab.ca.cert, 'utf8'),
-      privateKey: createPrivateKey(readFileSync(lab.ca.key)),
-    },
-    revokedSerials: revoked.map(({ cert }) => new X509Certificate(readFileSync(cert)).serialNumber),
-    thisUpdateMs: Date.now() - DAY_MS,
-    nextUpdateMs: Date.now() + DAY_MS,
-  });
-}
 
 function fingerprintOf({ cert }: LabIdentity): string {
   return new X509Certificate(readFileSync(cert)).fingerprint256;

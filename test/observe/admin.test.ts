@@ -99,24 +99,58 @@ describe('the admin endpoint', () => {
     expect(await ask(admin.address, '/livez', { headers })).toMatchObject({ status: 431 });
   });
 
-  test('holds at most 64 connections', async () => {
+  test('holds at most 64 connections, and those that say nothing keep nobody out', async () => {
     await using admin = await start();
     const port = Number(/\d+$/.exec(admin.address)?.[0]);
     const sockets: Socket[] = [];
     try {
-      let closed = 0;
+      const closed: number[] = [];
       for (let index = 0; index < 70; index += 1) {
         const socket = connect({ host: '127.0.0.1', port });
         sockets.push(socket);
         socket.on('error', () => {});
-        socket.on('close', () => {
-          closed += 1;
-        });
+        socket.on('close', () => closed.push(index));
+        await once(socket, 'connect');
       }
-      await vi.waitFor(() => expect(closed).toBe(6));
+      // Those that have waited for the longest give way.
+      await vi.waitFor(() => expect(closed.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]));
+      expect(await ask(admin.address, '/livez')).toMatchObject({ status: 200 });
     } finally {
       for (const socket of sockets) socket.destroy();
     }
+  });
+
+  test('turns a newcomer away where each of 64 connections waits for its answer', async () => {
+    const answer = Promise.withResolvers<string>();
+    const asked = vi.fn();
+    const metricsText = (): Promise<string> => {
+      asked();
+      return answer.promise;
+    };
+    await using admin = await start({ sources: { ...createSources(), metricsText } });
+    const busy = Array.from({ length: 64 }, () => ask(admin.address, '/metrics'));
+    await vi.waitFor(() => expect(asked).toHaveBeenCalledTimes(64));
+    await expect(ask(admin.address, '/livez')).rejects.toThrow();
+    answer.resolve('# HELP a b\n');
+    const statuses = (await Promise.all(busy)).map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(await ask(admin.address, '/livez')).toMatchObject({ status: 200 });
+  });
+
+  test('says nothing of a wish whose sender left in the middle of it', async () => {
+    await using admin = await start();
+    const port = Number(/\d+$/.exec(admin.address)?.[0]);
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.write(
+      `POST /api/v1/reload HTTP/1.1\r\nHost: ${admin.address}\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
+    );
+    await once(socket, 'connect');
+    // The one after it is answered once the first was read.
+    expect(await ask(admin.address, '/livez')).toMatchObject({ status: 200 });
+    socket.destroy();
+    expect(await ask(admin.address, '/livez')).toMatchObject({ status: 200 });
+    const events = (await admin.file.events()).map(({ event }) => event);
+    expect(events).toEqual(['admin-listening']);
   });
 });
 

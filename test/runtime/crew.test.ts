@@ -169,6 +169,19 @@ describe('another configuration', () => {
     expect(await reloaded).toEqual([[address(4711), unix]]);
   });
 
+  test('is tried by another where the first worker is dead, which has the unix sockets from then on', async () => {
+    const { crew, replaced } = createCrew();
+    await using _crew = crew;
+    await crew.start([[unix]]);
+    threads.started[0]?.emit('exit', 1);
+    const reloaded = crew.reload(next, [[address(0), unix]]);
+    answer(1, { type: 'reloaded', addresses: [[address(4715), unix]] });
+    await reloaded;
+    await vi.advanceTimersByTimeAsync(200);
+    expect(replaced).toEqual([0]);
+    expect(threads.started[2]?.received).toMatchObject([{ type: 'listen', addresses: [[address(4715)]] }]);
+  });
+
   test('that the first worker cannot take is not shown to the others', async () => {
     const { crew } = createCrew();
     await using _crew = crew;

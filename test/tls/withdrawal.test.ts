@@ -79,6 +79,7 @@ describe('a client that was let in', () => {
     ['whose pin is there and whose CA is not', lab.otherClient, { ca: [lab.ca.cert, lab.client.cert] }],
     ['who showed nothing where that is required now', undefined, { ca: [lab.ca.cert] }],
     ['who signed for itself', lab.selfSignedClient, { ca: [lab.ca.cert] }],
+    ['whose issuer is there without its root', VIA_INTERMEDIATE, { ca: [lab.otherCa.cert, lab.intermediateCa.cert] }],
   ])('%s has to go', async (_, shown, settings) => {
     expect(await isWithdrawn(shown, settings)).toBe(true);
   });
