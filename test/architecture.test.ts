@@ -19,7 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** What a configuration looks like is a language that every layer speaks: anybody may import these types. */
-const VOCABULARY: readonly string[] = ['config/config.ts', 'config/raw.ts'];
+const VOCABULARY: readonly string[] = ['config/config.ts', 'config/icap-config.ts', 'config/raw.ts'];
 
 /** These decide and parse, and leave doing to others: no sockets, no disk, no clock of their own. */
 const PURE: readonly string[] = ['icap', 'balance', 'stunnel', 'policy', 'config'];

@@ -1,4 +1,4 @@
-import type { ModMethod } from '../config/config.ts';
+import type { ModMethod } from '../config/icap-config.ts';
 import { type Judgement, judge } from '../icap/verdict.ts';
 import type { Problem } from './probe.ts';
 import { printable } from './probe-failure.ts';

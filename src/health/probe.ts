@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { ModMethod } from '../config/config.ts';
+import type { ModMethod } from '../config/icap-config.ts';
 import type { ServiceOptions } from '../icap/service-options.ts';
 
 export type ProbeType = 'tcp' | 'tls' | 'icap';

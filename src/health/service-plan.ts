@@ -1,4 +1,5 @@
-import type { ModMethod, RouteConfig, ServiceConfig } from '../config/config.ts';
+import type { ServiceConfig } from '../config/config.ts';
+import type { ModMethod, RouteConfig } from '../config/icap-config.ts';
 import { routePaths } from '../policy/route.ts';
 import type { DeepCheck } from './probe.ts';
 

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { ModMethod } from '../config/config.ts';
+import type { ModMethod } from '../config/icap-config.ts';
 import { UpstreamError } from '../errors.ts';
 import { CHUNK_END, chunkStart, LAST_CHUNK } from '../icap/chunk-encoder.ts';
 import type { Section } from '../icap/encapsulated.ts';

@@ -1,4 +1,4 @@
-import type { FailPolicy } from '../config/config.ts';
+import type { FailPolicy } from '../config/icap-config.ts';
 import type { RetryReason } from './labels.ts';
 
 /** By what the lines of one transaction are found. */

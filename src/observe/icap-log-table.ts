@@ -1,4 +1,4 @@
-import type { FailPolicy } from '../config/config.ts';
+import type { FailPolicy } from '../config/icap-config.ts';
 import type { EventDefinition } from './event-definition.ts';
 import type { IcapLogEvents } from './icap-log-event.ts';
 

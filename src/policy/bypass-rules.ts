@@ -1,4 +1,4 @@
-import type { IcapConfig, ModMethod } from '../config/config.ts';
+import type { IcapConfig, ModMethod } from '../config/icap-config.ts';
 import type { BodyPart, Section } from '../icap/encapsulated.ts';
 import { httpField, httpRequestLine } from '../icap/http-head.ts';
 import { extensionOf, offeredNames, pathOf } from './file-name.ts';

@@ -1,4 +1,4 @@
-import type { RetryPolicy } from '../config/config.ts';
+import type { RetryPolicy } from '../config/icap-config.ts';
 
 /** How an attempt on one backend failed, before any byte of a final answer reached the client. */
 export type AttemptFailure =

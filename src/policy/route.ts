@@ -1,4 +1,4 @@
-import type { ModMethod, RouteConfig } from '../config/config.ts';
+import type { ModMethod, RouteConfig } from '../config/icap-config.ts';
 
 const BOTH_METHODS: readonly ModMethod[] = ['REQMOD', 'RESPMOD'];
 

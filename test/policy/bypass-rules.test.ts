@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { IcapConfig } from '../../src/config/config.ts';
+import type { IcapConfig } from '../../src/config/icap-config.ts';
 import type { Section } from '../../src/icap/encapsulated.ts';
 import { type BypassRules, createBypassRules, FILE_TYPE_BYTES } from '../../src/policy/bypass-rules.ts';
 

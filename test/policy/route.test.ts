@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ModMethod, RouteConfig } from '../../src/config/config.ts';
+import type { ModMethod, RouteConfig } from '../../src/config/icap-config.ts';
 import { createRouter, routePaths } from '../../src/policy/route.ts';
 
 const NAMES = ['dlp-1', 'dlp-2', 'dlp-3'];

@@ -1,4 +1,5 @@
-import type { IcapConfig, ServiceConfig } from '../config.ts';
+import type { ServiceConfig } from '../config.ts';
+import type { IcapConfig } from '../icap-config.ts';
 import type { Place } from '../report.ts';
 import type { Settings } from '../schema/root-schema.ts';
 

@@ -1,4 +1,5 @@
-import type { FailPolicy, ServiceConfig } from '../config.ts';
+import type { ServiceConfig } from '../config.ts';
+import type { FailPolicy } from '../icap-config.ts';
 import { formatDuration, formatSize, KIB } from '../quantity.ts';
 import type { Place } from '../report.ts';
 import { checkHeaders } from './header-rule.ts';

@@ -1,4 +1,5 @@
-import type { ModMethod, RouteConfig, ServiceConfig } from '../config.ts';
+import type { ServiceConfig } from '../config.ts';
+import type { ModMethod, RouteConfig } from '../icap-config.ts';
 import type { Place } from '../report.ts';
 import { show } from '../show.ts';
 

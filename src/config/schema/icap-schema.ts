@@ -1,7 +1,7 @@
 import { parseIcapUri } from '../../icap/uri.ts';
 import { list, record } from '../collection.ts';
-import type { FailPolicy, IcapConfig, ModMethod, RetryPolicy, RouteConfig } from '../config.ts';
 import { isFileTypeName, nearestFileType } from '../file-type-name.ts';
+import type { FailPolicy, IcapConfig, ModMethod, RetryPolicy, RouteConfig } from '../icap-config.ts';
 import { choice, FLAG, file, INVALID, type Kind, NAME, scalar, text } from '../kind.ts';
 import { key, type Mapping, mapping, optional, reshaped, section } from '../mapping.ts';
 import { KIB, MIB, size } from '../quantity.ts';

@@ -1,4 +1,4 @@
-import type { FailPolicy } from '../../config/config.ts';
+import type { FailPolicy } from '../../config/icap-config.ts';
 import { may204 } from '../../icap/legality.ts';
 import type { BackendExchange } from './backend-exchange.ts';
 import type { ClientRequest } from './client-request.ts';
