@@ -1,4 +1,5 @@
 import type { Remark, Remarks } from '../stunnel/remark.ts';
+import { isMapping } from './collection.ts';
 import type { NativeComment } from './native.ts';
 import type { RawDocument, RawPath } from './raw.ts';
 import { printable } from './show.ts';
@@ -33,8 +34,9 @@ function indexLines(written: unknown, document: RawDocument): ReadonlyMap<number
   const level: (readonly [path: RawPath, value: unknown])[] = [[[], written]];
   // Level by level: a value without a line of its own has that of what it is part of.
   for (const [path, value] of level) {
-    const line = document.lineOf(path);
-    if (path.length > 0 && line > 0 && !paths.has(line)) paths.set(line, path);
+    // A mapping of the process (`log`) has the line of its first part, which is what the line turned into.
+    const line = path.length === 0 || (path.length === 1 && isMapping(value)) ? 0 : document.lineOf(path);
+    if (line > 0 && !paths.has(line)) paths.set(line, path);
     for (const [key, child] of childrenOf(value)) level.push([[...path, key], child]);
   }
   return paths;

@@ -19,6 +19,8 @@ export class RawBuilder {
    * is told from the line of its parent. Returns what stands in the way, as a sentence, or undefined when done.
    */
   set(path: RawPath, value: unknown, line: number): string | undefined {
+    // Before anything on the way to it is made.
+    if (path.includes('__proto__')) return '"__proto__" is not a key';
     let container: Container = this.value;
     let lines = this.#lines;
     for (const [depth, key] of path.entries()) {
@@ -38,16 +40,20 @@ export class RawBuilder {
     return undefined;
   }
 
-  /** The line of a value, or of its nearest ancestor that has one; 0 where nothing is known. */
+  /**
+   * The line of a value, or of its nearest ancestor that has one, or else of the first of its parts; 0 where nothing is
+   * known.
+   */
   lineOf(path: RawPath): number {
-    let node: LineNode | undefined = this.#lines;
+    let node: LineNode = this.#lines;
     let line = 0;
     for (const key of path) {
-      node = node.parts.get(String(key));
-      if (node === undefined) break;
+      const next = node.parts.get(String(key));
+      if (next === undefined) return line;
+      node = next;
       if (node.line > 0) line = node.line;
     }
-    return line;
+    return line > 0 || path.length === 0 ? line : firstLine(node);
   }
 }
 
@@ -61,8 +67,16 @@ function descend(node: LineNode, key: string): LineNode {
   return next;
 }
 
+function firstLine(node: LineNode): number {
+  if (node.line > 0) return node.line;
+  for (const part of node.parts.values()) {
+    const line = firstLine(part);
+    if (line > 0) return line;
+  }
+  return 0;
+}
+
 function checkKey(container: Container, key: string | number): string | undefined {
-  if (key === '__proto__') return '"__proto__" is not a key';
   if (!Array.isArray(container)) return undefined;
   if (/^\d{1,4}$/.test(String(key)) && Number(key) <= container.length) return undefined;
   return `the list has ${container.length} entries, counted from 0: there is no "${key}"`;

@@ -95,6 +95,45 @@ describe('a file that is a configuration', () => {
   });
 });
 
+describe('a configuration that was made to do harm', () => {
+  const firstError = (cwd: string) =>
+    loadConfig('a.conf', cwd).problems.find(({ severity }) => severity === 'error') ?? { message: 'no error' };
+
+  test.each([
+    ['a folder of thousands of files', { text: '; a\n', count: 5000 }, 'include: more than 256 files'],
+    [
+      'a folder with a file that is too large',
+      { text: '#'.repeat(MAX_CONFIG_BYTES + 1), count: 1 },
+      '"conf.d/0" is larger than',
+    ],
+    [
+      'a folder with files that are too large together',
+      { text: '#\n'.repeat(200_000), count: 5 },
+      'the configuration is larger than',
+    ],
+    ['a folder with a file that is not text', { text: 'a\0', count: 1 }, '"conf.d/0" is not text'],
+  ])('%s is an error at its include', (_, { text, count }, message) => {
+    using folder = createConfigFolder({ 'a.conf': `${STUNNEL}include = conf.d\n` });
+    mkdirSync(join(folder.path, 'conf.d'));
+    for (let i = 0; i < count; i += 1) writeFileSync(join(folder.path, 'conf.d', String(i)), text);
+    expect(firstError(folder.path)).toMatchObject({ line: 5, message: expect.stringContaining(message) });
+  });
+
+  test('a folder that is a device is an error at its include', () => {
+    using folder = createConfigFolder({ 'a.conf': `${STUNNEL}include = /dev/zero\n` });
+    expect(firstError(folder.path)).toMatchObject({ line: 5, message: expect.stringContaining('cannot be read') });
+  });
+
+  test('a hundred thousand sections are an error at the first too many', () => {
+    using folder = createConfigFolder({ 'a.conf': '[a]\n'.repeat(100_000) });
+    const { problems } = loadConfig('a.conf', folder.path);
+    expect(problems).toContainEqual(
+      expect.objectContaining({ line: 257, message: expect.stringContaining('more than 256 sections') }),
+    );
+    expect(problems.length).toBeLessThan(1000);
+  });
+});
+
 describe('a file that is none', () => {
   const problemOf = (file: string, cwd: string) => {
     const { config, problems, lineOf } = loadConfig(file, cwd);

@@ -191,6 +191,19 @@ describe('icapgw. keys', () => {
     expect(read(`${SECTION}icapgw.key = ${bomb}\n`).problems).toMatchObject([{ severity: 'error', line: 5 }]);
   });
 
+  test('what is only part of a line has its line too', () => {
+    const document = documentOf(read(`\nicapgw.nope.deeper = 1\n${SECTION}`));
+    expect(document.lineOf(['nope'])).toBe(2);
+    expect(document.lineOf(['services', 0, 'timeouts'])).toBe(3);
+    expect(document.lineOf([])).toBe(0);
+  });
+
+  test('__proto__ is not a key, and leaves nothing behind', () => {
+    const { document, problems } = read(`icapgw.nope.__proto__.x = 1\n${SECTION}`);
+    expect(problems).toMatchObject([{ severity: 'error', line: 1 }]);
+    expect(Object.keys(document?.value as object).toSorted()).toEqual(['log', 'services']);
+  });
+
   test('inherited properties are not keys', () => {
     const result = read(`${SECTION}icapgw.constructor.name = x\nicapgw.toString = y\n`);
     expect(firstService(result)['constructor']).toEqual({ name: 'x' });
