@@ -160,13 +160,13 @@ export class Client {
     const evidence = { verifyCode, certificate: this.#certificate };
     const problem = isSettled ? undefined : tls.auth.judge(evidence, Date.now());
     if (problem !== undefined) {
-      this.#refuse(problem);
+      this.#refuse(problem, 'judged');
       return;
     }
     this.version = version;
     const latest = this.#latest ?? this.#service;
     if (latest.tls !== tls && this.isWithdrawn(latest)) {
-      this.#refuse({ reason: 'not-allowed', detail: 'what is trusted has changed since it connected' });
+      this.#refuse({ reason: 'not-allowed', detail: 'what is trusted has changed since it connected' }, 'judged');
       return;
     }
     counters.handshakeDone(index, version, resumed, (performance.now() - this.#startedMs) / 1000);
@@ -180,15 +180,15 @@ export class Client {
 
   readonly #handshakeLate = (): void => {
     const { handshakeMs } = this.#service.config.timeouts;
-    this.#refuse({ reason: 'timeout', detail: `not finished within ${handshakeMs} ms` });
+    this.#refuse({ reason: 'timeout', detail: `not finished within ${handshakeMs} ms` }, 'late');
   };
 
-  readonly #handshakeError = (error: Error): void => this.#refuse(problemOfError(error));
+  readonly #handshakeError = (error: Error): void => this.#refuse(problemOfError(error), 'failed');
 
   readonly #handshakeEnd = (): void =>
-    this.#refuse({ reason: 'closed', detail: 'the client closed the connection during the handshake' });
+    this.#refuse({ reason: 'closed', detail: 'the client closed the connection during the handshake' }, 'failed');
 
-  #refuse({ reason, detail }: HandshakeProblem): void {
+  #refuse({ reason, detail }: HandshakeProblem, how: 'failed' | 'late' | 'judged'): void {
     const handlers = this.#handlers;
     if (handlers === undefined) return;
     // Cutting the client tells its listeners at once, who must not refuse it a second time.
@@ -196,8 +196,11 @@ export class Client {
     const { counters, index, events } = this.#service;
     counters.handshakeFailed(index, reason);
     events.log('handshake-failed', { ...this.names(), reason, detail, ...this.identity() });
-    if (reason === 'timeout') this.cut();
-    else this.#discard();
+    // Where OpenSSL refused, its alert must arrive. It has none for our judgement, and a close_notify would look like an
+    // orderly end; OpenSSL is still at work below then, see above.
+    if (how === 'failed') this.#discard();
+    else if (how === 'late') this.cut();
+    else setImmediate(() => this.cut());
     if (events.accessEnabled) this.#tellAccess(reason);
     handlers.onRefused();
   }
