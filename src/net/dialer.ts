@@ -75,7 +75,8 @@ class Attempt {
   start(): void {
     const { timeoutMs } = this.#options;
     if (Number.isFinite(timeoutMs)) {
-      this.#timer = setTimeout(() => this.#fail('ICAPGW_UPSTREAM_CONNECT_TIMEOUT', this.#timeoutText()), timeoutMs);
+      // Time is looked at before sockets are: what is there already counts, which with 0 ms is all that can.
+      this.#timer = setTimeout(() => setImmediate(this.#late), timeoutMs);
     }
     const socket = openSocket(connectOptions(this.#options));
     this.#socket = socket;
@@ -113,6 +114,8 @@ class Attempt {
     secured.on('secureConnect', this.#onSecure);
     secured.on('close', this.#onClose);
   };
+
+  readonly #late = (): void => this.#fail('ICAPGW_UPSTREAM_CONNECT_TIMEOUT', this.#timeoutText());
 
   readonly #onSecure = (): void => {
     const secured = this.#socket as TLSSocket;
