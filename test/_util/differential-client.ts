@@ -9,6 +9,8 @@ import type { LabIdentity } from './certificate-lab.ts';
 export type WireEnd = 'close_notify' | 'fin' | 'reset';
 
 export interface WireClientOptions {
+  /** The address of the service; 127.0.0.1 where nothing is said. */
+  readonly host?: string;
   readonly identity?: LabIdentity;
   readonly version?: SecureVersion;
   /** Goes on writing when the other side has finished, and leaves the closing to the test. */
@@ -30,8 +32,9 @@ export class WireClient {
   #pending: Buffer = Buffer.alloc(0);
   #lastIsAlert = false;
 
-  constructor(port: number, { identity, version = 'TLSv1.3', staysOpen = false }: WireClientOptions) {
-    this.#raw = connectTcp({ host: '127.0.0.1', port, allowHalfOpen: true });
+  constructor(port: number, options: WireClientOptions) {
+    const { host = '127.0.0.1', identity, version = 'TLSv1.3', staysOpen = false } = options;
+    this.#raw = connectTcp({ host, port, allowHalfOpen: true });
     this.tls = connectTls({
       socket: this.#watched(),
       rejectUnauthorized: false,
@@ -99,7 +102,11 @@ export class WireClient {
       duplex.push(null);
     });
     raw.on('error', () => this.#end.resolve('reset'));
-    raw.on('close', () => duplex.destroy());
+    raw.on('close', () => {
+      // Nothing comes any more to a client that broke off itself.
+      this.#end.resolve('reset');
+      duplex.destroy();
+    });
     return duplex;
   }
 

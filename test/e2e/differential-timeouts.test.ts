@@ -1,0 +1,170 @@
+import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startBlackHole } from '../_util/black-hole.ts';
+import { configText, type Programs, playBoth, same, startBoth } from '../_util/differential.ts';
+import { echo, type RecordingBackend, startRecordingBackend } from '../_util/differential-backend.ts';
+import { WireClient, type WireEnd } from '../_util/differential-client.ts';
+
+let backend: RecordingBackend;
+let hole: { readonly port: number } & AsyncDisposable;
+let programs: Programs;
+beforeAll(async () => {
+  backend = await startRecordingBackend(echo);
+  hole = await startBlackHole();
+  const live = `connect = 127.0.0.1:${backend.port}`;
+  const dead = `connect = 127.0.0.1:${hole.port}`;
+  programs = await startBoth(
+    configText({
+      busy: ['TIMEOUTbusy = 1', live],
+      connect: ['TIMEOUTconnect = 1', dead],
+      'connect, then another': ['TIMEOUTconnect = 1', dead, live],
+      'connect at once': ['TIMEOUTconnect = 0', live],
+      idle: ['TIMEOUTidle = 1', live],
+      'idle, in order': ['TIMEOUTidle = 1', 'reset = no', live],
+      'idle at once': ['TIMEOUTidle = 0', live],
+      'idle never': ['TIMEOUTidle = -1', live],
+    }),
+  );
+});
+afterAll(async () => {
+  await programs[Symbol.asyncDispose]();
+  await backend[Symbol.asyncDispose]();
+  await hole[Symbol.asyncDispose]();
+});
+
+/** How a client sees its connection to a service end, after its handshake and a request. */
+async function endOf(port: number): Promise<WireEnd> {
+  const client = new WireClient(port, {});
+  await client.handshake();
+  client.tls.write('request');
+  return await client.ended();
+}
+
+/** Sends `bytes` of a handshake, one every 300 ms, and then no more; resolves with the end, or at `patienceMs`. */
+async function dripHandshake(
+  port: number,
+  bytes: number,
+  patienceMs: number,
+): Promise<'reset' | 'end' | 'still waiting'> {
+  const socket = connect({ host: '127.0.0.1', port });
+  const patience = new AbortController();
+  const ended = new Promise<'reset' | 'end'>((resolve) => {
+    socket.once('error', () => resolve('reset'));
+    socket.once('end', () => resolve('end')).resume();
+  });
+  const dripped = (async () => {
+    for (const byte of Buffer.from('1603010200010001fc', 'hex').subarray(0, bytes)) {
+      if (socket.writable) socket.write(Buffer.of(byte));
+      await setTimeout(300, undefined, { signal: patience.signal });
+    }
+    await setTimeout(patienceMs - 300 * bytes, undefined, { signal: patience.signal });
+  })().then(() => 'still waiting' as const);
+  // Cut short once the end has come.
+  dripped.catch(() => {});
+  const outcome = await Promise.race([ended, dripped]);
+  patience.abort();
+  socket.destroy();
+  return outcome;
+}
+
+describe.concurrent('time runs out alike', () => {
+  test('TIMEOUTbusy = 1 resets a client that says nothing', async () => {
+    expect(await playBoth(programs, ({ portOf }) => dripHandshake(portOf('busy'), 0, 20_000))).toEqual(same('reset'));
+  });
+
+  test('TIMEOUTbusy = 1 resets a client that begins a handshake and stops', async () => {
+    expect(await playBoth(programs, ({ portOf }) => dripHandshake(portOf('busy'), 2, 20_000))).toEqual(same('reset'));
+  });
+
+  test('TIMEOUTconnect = 1 resets a client whose only backend does not answer', async () => {
+    expect(await playBoth(programs, ({ portOf }) => endOf(portOf('connect')))).toEqual(same('reset'));
+  });
+
+  test('TIMEOUTconnect = 0 reaches a backend that answers at once', async () => {
+    const both = await playBoth(programs, async ({ portOf }) => {
+      const client = new WireClient(portOf('connect at once'), {});
+      await client.handshake();
+      client.tls.end('request');
+      await client.ended();
+      return client.text;
+    });
+    expect(both).toEqual(same('request'));
+  });
+
+  test('TIMEOUTidle = 1 resets a connection on which nothing moves', async () => {
+    expect(await playBoth(programs, ({ portOf }) => endOf(portOf('idle')))).toEqual(same('reset'));
+  });
+
+  test('TIMEOUTidle = 1 with reset = no ends it with FIN', async () => {
+    expect(await playBoth(programs, ({ portOf }) => endOf(portOf('idle, in order')))).toEqual(same('fin'));
+  });
+
+  test('TIMEOUTidle = 1 begins anew with everything that moves', async () => {
+    const both = await playBoth(programs, async ({ portOf }) => {
+      const client = new WireClient(portOf('idle'), {});
+      await client.handshake();
+      for (const piece of ['one ', 'two ', 'three ', 'four']) {
+        client.tls.write(piece);
+        await client.receive(piece);
+        await setTimeout(400);
+      }
+      client.tls.end();
+      return { end: await client.ended(), text: client.text };
+    });
+    expect(both).toEqual(same({ end: 'close_notify', text: 'one two three four' }));
+  });
+
+  test('TIMEOUTidle = 0 ends a connection at its first pause', async () => {
+    expect(await playBoth(programs, ({ portOf }) => endOf(portOf('idle at once')))).toEqual(same('reset'));
+  });
+
+  test('TIMEOUTidle = -1 waits', async () => {
+    const both = await playBoth(programs, async ({ portOf }) => {
+      const client = new WireClient(portOf('idle never'), {});
+      await client.handshake();
+      client.tls.write('before ');
+      await client.receive('before ');
+      await setTimeout(1500);
+      client.tls.end('after');
+      return { end: await client.ended(), text: client.text };
+    });
+    expect(both).toEqual(same({ end: 'close_notify', text: 'before after' }));
+  });
+});
+
+describe.concurrent('time runs out otherwise, on purpose', () => {
+  test('TIMEOUTbusy bounds the whole handshake: stunnel begins anew with every byte', async () => {
+    const both = await playBoth(programs, ({ portOf }) => dripHandshake(portOf('busy'), 7, 2100));
+    expect(both).toEqual({ stunnel: 'still waiting', icapgw: 'reset' });
+  });
+
+  test('a backend that does not answer costs nobody TIMEOUTconnect once that is known: stunnel waits each time', async () => {
+    const { icapgw } = programs;
+    await expect.poll(() => icapgw.log.some(isHoleDown)).toBe(true);
+    const waits = await playBoth(programs, async ({ portOf }) => {
+      const times: number[] = [];
+      for (let turn = 0; turn < 2; turn += 1) {
+        const client = new WireClient(portOf('connect, then another'), {});
+        await client.handshake();
+        const startedMs = performance.now();
+        client.tls.write('request');
+        await client.receive('request');
+        times.push(performance.now() - startedMs);
+        client.tls.end();
+        await client.ended();
+      }
+      return times;
+    });
+    for (const ms of waits.stunnel) expect(ms).toBeGreaterThan(900);
+    expect(icapgw.log.filter((line) => isOfTwo(line) && line.includes('"event":"backend-failed"'))).toEqual([]);
+  });
+});
+
+function isHoleDown(line: string): boolean {
+  return isOfTwo(line) && line.includes('"event":"backend-state"') && line.includes(`127.0.0.1:${hole.port} is down`);
+}
+
+function isOfTwo(line: string): boolean {
+  return line.includes('"service":"connect, then another"');
+}
