@@ -47,26 +47,28 @@ export interface AllowConfig {
   readonly spkiSha256: readonly string[];
 }
 
-export interface ClientAuthConfig {
-  readonly mode: ClientAuthMode;
+/** Whom to trust on the other side of TLS. */
+export interface TrustConfig {
   /** Files or folders. */
   readonly ca: readonly string[];
   readonly trust: TrustMode;
-  /**
-   * Whether what a client shows is verified at all. False only for stunnel's `verify = 0` and `requireCert` without
-   * a check, which an operator asked for in so many words.
-   */
-  readonly verify: boolean;
   /** stunnel's verify level 3: chain and pin must both hold. */
   readonly chainAndPin: boolean;
   readonly crl: readonly string[];
   readonly allow: AllowConfig;
 }
 
-export interface ServiceTlsConfig {
-  readonly cert: string;
-  readonly key: string | undefined;
-  readonly keyPassphraseFile: string | undefined;
+export interface ClientAuthConfig extends TrustConfig {
+  readonly mode: ClientAuthMode;
+  /**
+   * Whether what a client shows is verified at all. False only for stunnel's `verify = 0` and `requireCert` without
+   * a check, which an operator asked for in so many words.
+   */
+  readonly verify: boolean;
+}
+
+/** What may be agreed on with the other side of TLS. */
+export interface TlsOfferConfig {
   readonly minVersion: TlsVersion;
   readonly maxVersion: TlsVersion;
   /** OpenSSL list for TLS 1.2 and below; undefined: the default. */
@@ -75,11 +77,36 @@ export interface ServiceTlsConfig {
   readonly ciphersuites: string | undefined;
   /** Groups, colon separated; undefined: the default, with a post-quantum hybrid first where available. */
   readonly groups: string | undefined;
-  readonly serverCipherPreference: boolean;
   readonly securityLevel: number | undefined;
+}
+
+export interface ServiceTlsConfig extends TlsOfferConfig {
+  readonly cert: string;
+  readonly key: string | undefined;
+  readonly keyPassphraseFile: string | undefined;
+  readonly serverCipherPreference: boolean;
   readonly sessionTickets: boolean;
   readonly sessionTimeoutMs: number;
   readonly clientAuth: ClientAuthConfig;
+}
+
+/** Without `ca` the runtime's public CAs are trusted; `allow` stands in place of the check of the server name. */
+export interface BackendTlsConfig extends TrustConfig, TlsOfferConfig {
+  /** SHA-256 of the certificate or of its public key, hex or base64; any match passes and replaces the chain check. */
+  readonly pinSha256: readonly string[];
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly keyPassphraseFile: string | undefined;
+  /** For SNI and for the name check; undefined: the host of the address, or of the SRV record. */
+  readonly serverName: string | undefined;
+  /** Whether the server name is sent. */
+  readonly sni: boolean;
+  readonly verify: boolean;
+  /** Whether a certificate that a CA vouches for must be one of the server name. */
+  readonly verifyName: boolean;
+  readonly sessionResumption: boolean;
+  /** How long after a full handshake its session is offered. */
+  readonly sessionTimeoutMs: number;
 }
 
 export interface LimitsConfig {
@@ -109,19 +136,6 @@ export interface TimeoutsConfig {
   readonly closeMs: number;
   /** From a request's first byte to its answer's last, whatever moves in between. */
   readonly totalMs: number;
-}
-
-export interface BackendTlsConfig {
-  /** Files or folders; empty: the runtime's public CAs. */
-  readonly ca: readonly string[];
-  /** SHA-256 of the certificate or of its public key, hex or base64; any match passes and replaces the chain check. */
-  readonly pinSha256: readonly string[];
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  readonly keyPassphraseFile: string | undefined;
-  /** For SNI and for the name check; undefined: the host of the address, or of the SRV record. */
-  readonly serverName: string | undefined;
-  readonly verify: boolean;
 }
 
 export interface BackendConfig {

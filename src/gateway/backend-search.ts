@@ -93,6 +93,7 @@ export class BackendSearch {
         address: member.address,
         addressText: member.addressText,
         timeoutMs: config.timeouts.connectMs,
+        handshakeTimeoutMs: config.timeouts.handshakeMs,
         noDelay: config.sockets.backendNoDelay,
         keepAliveMs: config.sockets.keepAliveMs,
         localAddress: config.sockets.localAddress,

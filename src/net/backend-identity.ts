@@ -1,46 +1,155 @@
-import { createHash } from 'node:crypto';
-import {
-  checkServerIdentity,
-  createSecureContext,
-  type PeerCertificate,
-  type SecureContext,
-  type TLSSocket,
-} from 'node:tls';
+import { isIP, type Socket } from 'node:net';
+import { connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { BackendAuth, type BackendEvidence } from '../tls/backend-auth.ts';
+import { createBackendContext } from '../tls/backend-context.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
+import { nameFromLines } from '../tls/distinguished-name.ts';
+import type { HandshakeProblem } from '../tls/handshake-failure.ts';
+import { type RememberedSession, SessionCache } from '../tls/session-cache.ts';
+import { verifyCodeOf } from '../tls/verify-code.ts';
 
-/** Who a backend must be, ready for its TLS connections. Made once per backend: a context costs milliseconds. */
-export interface BackendIdentity {
-  readonly context: SecureContext;
-  /** For SNI and the name check, in place of the name of the host that is dialled. */
+/** Where a TLS connection to a backend leads. */
+export interface BackendPlace {
+  /** For SNI and the name check, where the configuration does not say. */
+  readonly hostName: string;
+  /** Tells the places of one backend apart. */
+  readonly addressText: string;
+}
+
+/** What is told of TLS with a backend. */
+export interface BackendTlsFacts {
+  readonly version: string;
+  readonly cipher: string;
+  readonly resumed: boolean;
+  /** Of the certificate that was shown and verified; a resumed session shows none. */
+  readonly subject: string | undefined;
+  /** The server name that was sent. */
   readonly serverName: string | undefined;
-  readonly rejectUnauthorized: boolean;
-  /** The check of the name, where the chain is verified. */
-  readonly checkServer: (serverName: string, certificate: PeerCertificate) => Error | undefined;
-  /** After the handshake: why the backend is not who it must be. */
-  readonly judge: (socket: TLSSocket) => string | undefined;
+}
+
+/**
+ * Who a backend must be, ready for its TLS connections, with the sessions that can be resumed. Made once per backend: a
+ * context costs milliseconds. Another policy is another identity, so that no session outlives what it was judged by.
+ */
+export class BackendIdentity {
+  readonly #material: BackendMaterial;
+  readonly #context: SecureContext;
+  readonly #auth: BackendAuth;
+  readonly #sessions: SessionCache | undefined;
+
+  constructor(material: BackendMaterial) {
+    const { sessionResumption, sessionTimeoutMs } = material.tls;
+    this.#material = material;
+    this.#context = createBackendContext(material);
+    this.#auth = new BackendAuth(material);
+    this.#sessions = sessionResumption ? new SessionCache(sessionTimeoutMs) : undefined;
+  }
+
+  /**
+   * Begins TLS over a connected socket, which the TLS socket owns from then on. That emits `secureConnect` when it is
+   * time to judge, `error` or `close` when there is nothing to judge. There is no deadline of its own.
+   */
+  begin(raw: Socket, { hostName, addressText }: BackendPlace): BackendHandshake {
+    const { serverName = hostName, sni } = this.#material.tls;
+    const place = `${serverName} ${addressText}`;
+    const known = this.#sessions?.find(place, Date.now());
+    const socket = connect({
+      socket: raw,
+      secureContext: this.#context,
+      // SNI has no place for addresses; they are still checked against the certificate.
+      servername: sni && isIP(serverName) === 0 ? serverName : '',
+      // Node forgets the name check where a session is resumed: whoever asks for a verdict gets it from us.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      ...(known !== undefined && { session: known.session }),
+    });
+    return new BackendHandshake({ socket, place, serverName, known, auth: this.#auth, sessions: this.#sessions });
+  }
+
+  /** What to tell of a connection that was made by this identity. */
+  describe(socket: TLSSocket): BackendTlsFacts {
+    const resumed = socket.isSessionReused();
+    const certificate = resumed || !this.#material.tls.verify ? undefined : socket.getPeerX509Certificate();
+    const { servername } = socket as { readonly servername?: unknown };
+    return {
+      version: socket.getProtocol() ?? 'unknown',
+      cipher: socket.getCipher().name,
+      resumed,
+      subject: certificate === undefined ? undefined : nameFromLines(certificate.subject),
+      serverName: typeof servername === 'string' && servername !== '' ? servername : undefined,
+    };
+  }
+}
+
+type AcceptedEvidence = BackendEvidence & Pick<RememberedSession, 'startedMs'>;
+
+interface HandshakeParts {
+  readonly socket: TLSSocket;
+  readonly place: string;
+  readonly serverName: string;
+  /** What was offered. */
+  readonly known: RememberedSession | undefined;
+  readonly auth: BackendAuth;
+  readonly sessions: SessionCache | undefined;
+}
+
+/** One TLS handshake with a backend, from its beginning to the verdict. */
+export class BackendHandshake {
+  readonly socket: TLSSocket;
+  readonly #parts: HandshakeParts;
+  /** Came before the verdict, as TLS 1.2 has it. */
+  #session: Buffer | undefined;
+  /** What the verdict was founded on, once it was a good one. */
+  #accepted: AcceptedEvidence | undefined;
+
+  constructor(parts: HandshakeParts) {
+    this.socket = parts.socket;
+    this.#parts = parts;
+    if (parts.sessions !== undefined) this.socket.on('session', this.#onSession);
+  }
+
+  /** After `secureConnect`: why the backend is not who it must be; undefined when it is, and its sessions are kept. */
+  judge(): HandshakeProblem | undefined {
+    const evidence = this.#evidence();
+    const problem = this.#parts.auth.judge(evidence, this.#parts.serverName, Date.now());
+    if (problem !== undefined) return problem;
+    this.#accepted = evidence;
+    if (this.#session !== undefined) this.#onSession(this.#session);
+    this.#session = undefined;
+    return undefined;
+  }
+
+  /** There is no connection: the session that was offered may be the reason, and is not offered again. */
+  forgetSession(): void {
+    this.#parts.sessions?.forget(this.#parts.place);
+  }
+
+  /** Whom the certificate that was shown names. */
+  get subject(): string | undefined {
+    const certificate = this.socket.getPeerX509Certificate();
+    return certificate === undefined ? undefined : nameFromLines(certificate.subject);
+  }
+
+  readonly #onSession = (session: Buffer): void => {
+    const { sessions, place } = this.#parts;
+    if (this.#accepted === undefined) this.#session = session;
+    else sessions?.remember(place, { ...this.#accepted, session });
+  };
+
+  #evidence(): AcceptedEvidence {
+    const { known } = this.#parts;
+    if (known !== undefined && this.socket.isSessionReused()) {
+      const { verifyCode, certificate, startedMs } = known;
+      return { verifyCode, certificate, startedMs };
+    }
+    return {
+      verifyCode: verifyCodeOf(this.socket),
+      certificate: this.socket.getPeerX509Certificate(),
+      startedMs: Date.now(),
+    };
+  }
 }
 
 export function createBackendIdentity(material: BackendMaterial): BackendIdentity {
-  const { caPem, keyPair, pins, serverName, verify } = material;
-  const isPinned = pins.length > 0;
-  return {
-    serverName,
-    context: createSecureContext({
-      ...(caPem !== undefined && { ca: [...caPem] }),
-      ...(keyPair !== undefined && { cert: keyPair.certChainPem, key: keyPair.keyPem }),
-      minVersion: 'TLSv1.2',
-    }),
-    rejectUnauthorized: verify && !isPinned,
-    checkServer: (name, certificate) => (isPinned ? undefined : checkServerIdentity(name, certificate)),
-    judge: (socket) => (isPinned ? judgePin(socket, pins) : undefined),
-  };
-}
-
-function judgePin(socket: TLSSocket, pins: readonly string[]): string | undefined {
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return 'the backend showed no certificate';
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  const digests = [certificate.raw, spki].map((der) => createHash('sha256').update(der).digest('hex'));
-  if (digests.some((digest) => pins.includes(digest))) return undefined;
-  return `the backend's certificate (SHA-256 ${digests[0]}) is none of the pinned ones`;
+  return new BackendIdentity(material);
 }

@@ -1,15 +1,17 @@
-import { isIP, type OnReadOpts, connect as openSocket, type Socket, type TcpNetConnectOpts } from 'node:net';
-import { connect as openTls, type TLSSocket } from 'node:tls';
+import { type OnReadOpts, connect as openSocket, type Socket, type TcpNetConnectOpts } from 'node:net';
 import type { Address } from '../config/config.ts';
 import { type ErrorCode, UpstreamError } from '../errors.ts';
-import type { BackendIdentity } from './backend-identity.ts';
+import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
+import type { BackendHandshake, BackendIdentity } from './backend-identity.ts';
 
 export interface DialOptions {
   readonly address: Address;
   /** For errors and logs. */
   readonly addressText: string;
-  /** For the whole way: TCP and, where there is one, TLS. Infinity: no deadline. */
+  /** For the backend to accept. Infinity: no deadline. */
   readonly timeoutMs: number;
+  /** For TLS, where there is one, from then on. Infinity: no deadline. */
+  readonly handshakeTimeoutMs: number;
   readonly noDelay: boolean;
   /** Idle time before TCP keep-alive probes; undefined: none. */
   readonly keepAliveMs: number | undefined;
@@ -26,8 +28,14 @@ export interface DialOptions {
 export interface DialHandlers {
   /** The socket's owner is the caller; it has no listeners left. */
   readonly onConnect: (socket: Socket) => void;
-  /** Told once; nothing is left open. */
-  readonly onFail: (error: UpstreamError) => void;
+  /** Told once; nothing is left open. `refusal`: what was wrong with TLS, where that was it. */
+  readonly onFail: (error: UpstreamError, refusal?: BackendRefusal) => void;
+}
+
+/** Why there is no TLS with a backend. */
+export interface BackendRefusal extends HandshakeProblem {
+  /** Whom the certificate that was shown names. */
+  readonly subject: string | undefined;
 }
 
 /** Opens a connection to a backend. Returns a function that gives up: neither handler is called after it. */
@@ -64,7 +72,7 @@ class Attempt {
   readonly #handlers: DialHandlers;
   #socket: Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #isSecuring = false;
+  #handshake: BackendHandshake | undefined;
   #isOver = false;
 
   constructor(options: DialOptions, handlers: DialHandlers) {
@@ -73,11 +81,7 @@ class Attempt {
   }
 
   start(): void {
-    const { timeoutMs } = this.#options;
-    if (Number.isFinite(timeoutMs)) {
-      // Time is looked at before sockets are: what is there already counts, which with 0 ms is all that can.
-      this.#timer = setTimeout(() => setImmediate(this.#late), timeoutMs);
-    }
+    this.#startTimer(this.#options.timeoutMs, 'accept');
     const socket = openSocket(connectOptions(this.#options));
     this.#socket = socket;
     socket.on('error', this.#onError);
@@ -92,45 +96,37 @@ class Attempt {
   }
 
   readonly #onConnect = (): void => {
-    const { preamble, identity, hostName } = this.#options;
+    const { preamble, identity, handshakeTimeoutMs } = this.#options;
     const raw = this.#socket as Socket;
     if (preamble !== undefined) raw.write(preamble);
     if (identity === undefined) {
       this.#succeed(raw);
       return;
     }
-    this.#isSecuring = true;
-    const { context, serverName = hostName, checkServer, rejectUnauthorized } = identity;
-    const secured = openTls({
-      socket: raw,
-      secureContext: context,
-      // SNI has no place for addresses; they are still checked against the certificate.
-      servername: isIP(serverName) === 0 ? serverName : '',
-      rejectUnauthorized,
-      checkServerIdentity: (_host, certificate) => checkServer(serverName, certificate),
-    });
+    this.#handshake = identity.begin(raw, this.#options);
+    this.#startTimer(handshakeTimeoutMs, 'finish TLS');
+    const secured = this.#handshake.socket;
     this.#socket = secured;
     secured.on('error', this.#onError);
     secured.on('secureConnect', this.#onSecure);
     secured.on('close', this.#onClose);
   };
 
-  readonly #late = (): void => this.#fail('ICAPGW_UPSTREAM_CONNECT_TIMEOUT', this.#timeoutText());
-
   readonly #onSecure = (): void => {
-    const secured = this.#socket as TLSSocket;
-    const refusal = this.#options.identity?.judge(secured);
-    if (refusal === undefined) this.#succeed(secured);
-    else this.#fail('ICAPGW_UPSTREAM_HANDSHAKE', refusal);
+    const handshake = this.#handshake as BackendHandshake;
+    const problem = handshake.judge();
+    if (problem === undefined) this.#succeed(handshake.socket);
+    else this.#refuse({ ...problem, subject: handshake.subject });
   };
 
   readonly #onClose = (): void => {
-    this.#fail('ICAPGW_UPSTREAM_HANDSHAKE', 'the backend closed the connection during the TLS handshake');
+    const detail = 'the backend closed the connection during the TLS handshake';
+    this.#refuse({ reason: 'closed', detail, subject: undefined });
   };
 
   readonly #onError = (cause: Error): void => {
-    const code = this.#isSecuring ? 'ICAPGW_UPSTREAM_HANDSHAKE' : 'ICAPGW_UPSTREAM_CONNECT';
-    this.#fail(code, cause.message, cause);
+    if (this.#handshake === undefined) this.#fail('ICAPGW_UPSTREAM_CONNECT', cause.message, { cause });
+    else this.#refuse({ ...problemOfError(cause), subject: undefined }, cause);
   };
 
   #succeed(socket: Socket): void {
@@ -142,12 +138,22 @@ class Attempt {
     this.#handlers.onConnect(socket);
   }
 
-  #fail(code: ErrorCode, detail: string, cause?: unknown): void {
+  #refuse(refusal: BackendRefusal, cause?: Error): void {
+    if (this.#isOver) return;
+    this.#handshake?.forgetSession();
+    this.#fail('ICAPGW_UPSTREAM_HANDSHAKE', cause?.message ?? refusal.detail, { cause, refusal });
+  }
+
+  #fail(
+    code: ErrorCode,
+    detail: string,
+    { cause, refusal }: { readonly cause?: unknown; readonly refusal?: BackendRefusal } = {},
+  ): void {
     if (this.#isOver) return;
     this.#finish();
     this.#socket?.on('error', ignore);
     this.#socket?.destroy();
-    this.#handlers.onFail(new UpstreamError(code, { backend: this.#options.addressText, detail, cause }));
+    this.#handlers.onFail(new UpstreamError(code, { backend: this.#options.addressText, detail, cause }), refusal);
   }
 
   #finish(): void {
@@ -155,9 +161,20 @@ class Attempt {
     clearTimeout(this.#timer);
   }
 
-  #timeoutText(): string {
-    const { addressText, timeoutMs } = this.#options;
-    return `${addressText} did not ${this.#isSecuring ? 'finish TLS' : 'accept'} within ${timeoutMs} ms`;
+  #startTimer(timeoutMs: number, awaited: string): void {
+    clearTimeout(this.#timer);
+    if (!Number.isFinite(timeoutMs)) return;
+    const handshake = this.#handshake;
+    const detail = `${this.#options.addressText} did not ${awaited} within ${timeoutMs} ms`;
+    // Time is looked at before sockets are: what is there already counts, which with 0 ms is all that can.
+    this.#timer = setTimeout(() => setImmediate(() => this.#late(detail, handshake)), timeoutMs);
+  }
+
+  #late(detail: string, handshake: BackendHandshake | undefined): void {
+    // The connection came meanwhile, and TLS has time of its own.
+    if (handshake !== this.#handshake) return;
+    const refusal: BackendRefusal | undefined = handshake && { reason: 'timeout', detail, subject: undefined };
+    this.#fail('ICAPGW_UPSTREAM_CONNECT_TIMEOUT', detail, refusal && { refusal });
   }
 }
 

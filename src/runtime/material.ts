@@ -1,8 +1,8 @@
-import type { Config, ServiceConfig } from '../config/config.ts';
+import type { BackendTlsConfig, Config, ServiceConfig } from '../config/config.ts';
 import type { RawPath } from '../config/raw.ts';
-import { type Problem, TlsMaterialError } from '../errors.ts';
-import { type BackendMaterial, loadBackendMaterial } from '../tls/backend-material.ts';
-import { findRefusedSetting } from '../tls/context-check.ts';
+import { type ErrorCode, type Problem, TlsMaterialError } from '../errors.ts';
+import { type BackendMaterial, backendMaterialWarnings, loadBackendMaterial } from '../tls/backend-material.ts';
+import { findRefusedBackendSetting, findRefusedSetting, type RefusedSetting } from '../tls/context-check.ts';
 import { loadServiceMaterial, materialWarnings, type ServiceMaterial } from '../tls/service-material.ts';
 import { readBlockPage } from './block-page-file.ts';
 
@@ -20,51 +20,77 @@ export interface LoadedMaterial {
   readonly problems: readonly Problem[];
 }
 
+/** How the material of one TLS mapping is read and looked through. */
+interface Loading<M> {
+  /** Where the mapping is. */
+  readonly path: RawPath;
+  /** Its keys, spelled as in the file, with the files they name. */
+  readonly files: Readonly<Record<string, unknown>>;
+  readonly load: () => M;
+  readonly warningsOf: (material: M) => readonly string[];
+  readonly findRefused: (material: M) => RefusedSetting | undefined;
+}
+
 /** Reads every certificate, key, list and page a configuration names, and reports all that is wrong with them at once. */
 export function loadMaterial(config: Config, lineOf: (path: RawPath) => number): LoadedMaterial {
   const problems: Problem[] = [];
-  const attempt = <T>(path: RawPath, keys: Readonly<Record<string, unknown>>, load: () => T): T | undefined => {
+  const report = (severity: Problem['severity'], path: RawPath, message: string, code: ErrorCode): void => {
+    problems.push({ severity, file: config.file, line: lineOf(path), message, code });
+  };
+  const attempt = <M>({ path, files, load, warningsOf, findRefused }: Loading<M>): M | undefined => {
     try {
-      return load();
+      const material = load();
+      for (const message of warningsOf(material)) report('warning', path, message, 'ICAPGW_TLS_MATERIAL');
+      const refused = findRefused(material);
+      if (refused !== undefined) {
+        const at = refused.key === undefined ? path : [...path, refused.key];
+        report('error', at, `tls.${refused.key ?? 'cert'}: ${refused.message}`, 'ICAPGW_CONFIG_INVALID');
+      }
+      return material;
     } catch (error) {
       if (!(error instanceof TlsMaterialError)) throw error;
-      const line = lineOf([...path, ...keyOf(keys, error.file)]);
-      problems.push({ severity: 'error', file: config.file, line, message: error.message, code: error.code });
+      report('error', [...path, ...keyOf(files, error.file)], error.message, error.code);
       return undefined;
     }
   };
   const services = config.services.map((service, index): LoadedService => {
-    const path = ['services', index, 'tls'];
-    const material = attempt(path, filesOf(service), () => service.tls && loadServiceMaterial(service.tls));
-    for (const message of material === undefined ? [] : materialWarnings(material)) {
-      problems.push({
-        severity: 'warning',
-        file: config.file,
-        line: lineOf(path),
-        message,
-        code: 'ICAPGW_TLS_MATERIAL',
+    const { tls } = service;
+    const material =
+      tls &&
+      attempt({
+        path: ['services', index, 'tls'],
+        files: filesOf(service),
+        load: () => loadServiceMaterial(tls),
+        warningsOf: materialWarnings,
+        findRefused: (loaded) => findRefusedSetting(tls, loaded),
       });
-    }
-    if (material !== undefined && service.tls !== undefined) {
-      const refused = findRefusedSetting(service.tls, material);
-      if (refused !== undefined) {
-        const line = lineOf(refused.key === undefined ? path : [...path, refused.key]);
-        const message = `tls.${refused.key ?? 'cert'}: ${refused.message}`;
-        problems.push({ severity: 'error', file: config.file, line, message, code: 'ICAPGW_CONFIG_INVALID' });
-      }
-    }
-    const backendMaterial = service.backends.map(({ tls }, backend) =>
-      attempt(['services', index, 'backends', backend, 'tls'], { ...tls }, () => tls && loadBackendMaterial(tls)),
+    // What backends have in common is said once.
+    const told = new Set<string>();
+    const backendMaterial = service.backends.map(
+      (backend, position) =>
+        backend.tls && attempt(backendLoading(['services', index, 'backends', position, 'tls'], backend.tls, told)),
     );
     const page = service.icap.blockPage === undefined ? undefined : readBlockPage(service.icap.blockPage);
     if (page !== undefined && 'problem' in page) {
-      const line = lineOf(['services', index, 'block-page']);
-      const message = `block-page: ${page.problem}`;
-      problems.push({ severity: 'error', file: config.file, line, message, code: 'ICAPGW_CONFIG_INVALID' });
+      report('error', ['services', index, 'block-page'], `block-page: ${page.problem}`, 'ICAPGW_CONFIG_INVALID');
     }
     return { material, backendMaterial, blockPage: page !== undefined && 'text' in page ? page.text : undefined };
   });
   return { services, problems };
+}
+
+function backendLoading(path: RawPath, tls: BackendTlsConfig, told: Set<string>): Loading<BackendMaterial> {
+  return {
+    path,
+    files: { ...tls, 'key-passphrase-file': tls.keyPassphraseFile },
+    load: () => loadBackendMaterial(tls),
+    warningsOf(material) {
+      const warnings = backendMaterialWarnings(material).filter((warning) => !told.has(warning));
+      for (const warning of warnings) told.add(warning);
+      return warnings;
+    },
+    findRefused: findRefusedBackendSetting,
+  };
 }
 
 /** The keys of a service's TLS settings, spelled as in the file, with the files they name. */

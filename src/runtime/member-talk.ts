@@ -21,13 +21,13 @@ export class MemberTalk {
     this.#config = config;
     this.#identities = config.backends.map((_, index) => {
       const material = backendMaterial[index];
-      return material === undefined ? undefined : createBackendIdentity(material);
+      return material === undefined ? undefined : createProbeIdentity(material);
     });
   }
 
   /** From its next connection on the backend proves who it is by this. */
   setMaterial(backend: number, material: BackendMaterial): void {
-    this.#identities[backend] = createBackendIdentity(material);
+    this.#identities[backend] = createProbeIdentity(material);
   }
 
   /** Undefined: the service wants no checks. */
@@ -62,6 +62,7 @@ export class MemberTalk {
           ...{ address, addressText, hostName, localAddress },
           identity: inClear ? undefined : this.#identities[backend],
           timeoutMs: Number.POSITIVE_INFINITY,
+          handshakeTimeoutMs: Number.POSITIVE_INFINITY,
           noDelay: true,
           keepAliveMs: undefined,
           preamble: undefined,
@@ -70,4 +71,9 @@ export class MemberTalk {
         signal,
       );
   }
+}
+
+/** A probe is shown the whole certificate each time: a session would hide that it was replaced. */
+function createProbeIdentity(material: BackendMaterial): BackendIdentity {
+  return createBackendIdentity({ ...material, tls: { ...material.tls, sessionResumption: false } });
 }

@@ -1,6 +1,8 @@
-import { createSecureContext } from 'node:tls';
-import type { ServiceTlsConfig } from '../config/config.ts';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { ServiceTlsConfig, TlsOfferConfig } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
+import { createBackendContext } from './backend-context.ts';
+import type { BackendMaterial } from './backend-material.ts';
 import { createServerContext } from './server-context.ts';
 import type { ServiceMaterial } from './service-material.ts';
 
@@ -15,8 +17,17 @@ const NO_TICKETS = { keys: Buffer.alloc(48), sessionIdContext: 'check' };
 
 /** Makes the context that workers will make, to learn at start, with a line, what they would die of. */
 export function findRefusedSetting(tls: ServiceTlsConfig, material: ServiceMaterial): RefusedSetting | undefined {
+  return findRefused(tls, () => createServerContext({ tls, material, tickets: NO_TICKETS }));
+}
+
+/** The same for TLS with a backend. */
+export function findRefusedBackendSetting(material: BackendMaterial): RefusedSetting | undefined {
+  return findRefused(material.tls, () => createBackendContext(material));
+}
+
+function findRefused(tls: TlsOfferConfig, createContext: () => SecureContext): RefusedSetting | undefined {
   try {
-    createServerContext({ tls, material, tickets: NO_TICKETS });
+    createContext();
     return undefined;
   } catch (error) {
     const key = refusedKey(tls);
@@ -25,7 +36,7 @@ export function findRefusedSetting(tls: ServiceTlsConfig, material: ServiceMater
   }
 }
 
-function refusedKey({ ciphers, ciphersuites, groups }: ServiceTlsConfig): RefusedSetting['key'] {
+function refusedKey({ ciphers, ciphersuites, groups }: TlsOfferConfig): RefusedSetting['key'] {
   if (groups !== undefined && !isTaken({ ecdhCurve: groups })) return 'groups';
   if (ciphersuites !== undefined && !isTaken({ ciphers: ciphersuites })) return 'ciphersuites';
   return ciphers !== undefined && !isTaken({ ciphers }) ? 'ciphers' : undefined;

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
+import { verifyCodeOf } from './verify-code.ts';
 
 /**
  * What is used of a TLSSocket beyond its documented interface. `tls.Server` uses the same, but gives the certificate of
  * a client it refuses to nobody, and cannot ask for a certificate with the proper alert while the judgement is ours.
  */
 interface ServerSideSocket extends TLSSocket {
-  readonly ssl: { verifyError(): (Error & { readonly code?: string }) | null | undefined } | null;
   _releaseControl(): boolean;
 }
 
@@ -37,13 +37,8 @@ export function beginHandshake(raw: Socket, context: SecureContext, request: Cer
  * yet: OpenSSL was only asked to look.
  */
 export function finishHandshake(socket: TLSSocket): string | undefined {
-  const { ssl } = socket as ServerSideSocket;
   (socket as ServerSideSocket)._releaseControl();
-  if (ssl === null) return 'CONNECTION_LOST';
-  const error = ssl.verifyError();
-  if (error === null || error === undefined) return undefined;
-  // Node has no code of its own for the rarer verdicts; OpenSSL's words say more than that.
-  return error.code === undefined || error.code === 'UNSPECIFIED' ? error.message : error.code;
+  return verifyCodeOf(socket);
 }
 
 /** Throws when this runtime's TLS sockets lack what judging a client needs: better not to start than to let all pass. */

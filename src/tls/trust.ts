@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import type { ClientAuthConfig } from '../config/config.ts';
+import type { TrustConfig } from '../config/config.ts';
 import {
   type CertificateSummary,
   certificatesOf,
@@ -13,7 +13,7 @@ import { type CrlSummary, earliestNextUpdateMs, loadCrls } from './crl.ts';
 import { expandPath, materialError } from './file.ts';
 import { loadPem } from './pem.ts';
 
-/** How a client must fit: to an anchor, to a pin, to either, or to both (stunnel's `verify = 3`). */
+/** How a client or backend must fit: to an anchor, to a pin, to either, or to both (stunnel's `verify = 3`). */
 export type TrustRule = 'chain' | 'pin' | 'mixed' | 'chain-and-pin';
 
 /** Everything that decides whom a service trusts; plain values, so that it goes to workers as it is. */
@@ -54,17 +54,20 @@ interface Division {
 const CA_NAMES = /^[0-9a-f]{8}\.\d+$|\.(?:pem|crt|cer)$/i;
 
 const LIST_WITHOUT_CA =
-  'would be asked about nobody: client-auth.ca holds pinned certificates and no CA, and a pinned certificate is revoked ' +
+  'would be asked about nobody: ca (stunnel: CAfile) holds pinned certificates and no CA, and a pinned certificate is revoked ' +
   'by removing it from the file. Remove crl (stunnel: CRLfile), or add the CA that issued the certificates';
+
+/** Who is to be trusted. */
+export type TrustedPeer = 'client' | 'backend';
 
 /**
  * Reads CA files, folders and revocation lists and decides what each certificate stands for. With `auto` one that is
  * not a CA is pinned. Throws TlsMaterialError for what cannot be read and for a set that could accept nobody.
  */
-export function loadTrust(options: Pick<ClientAuthConfig, 'ca' | 'crl' | 'trust' | 'chainAndPin'>): Trust {
-  if (options.ca.length === 0) throw materialError('client-auth.ca', 'names no file, so no client could be accepted');
+export function loadTrust(options: Omit<TrustConfig, 'allow'>, peer: TrustedPeer = 'client'): Trust {
+  if (options.ca.length === 0) throw materialError('ca', `names no file, so no ${peer} could be accepted`);
   const all = loadCertificates(options.ca);
-  const { mode, anchors, pinned, warnings } = divide(options, all);
+  const { mode, anchors, pinned, warnings } = divide(options, all, peer);
   const [list] = options.crl;
   if (mode === 'pin' && list !== undefined) throw materialError(list, LIST_WITHOUT_CA);
   const crls = loadCrls(options.crl);
@@ -83,10 +86,10 @@ export function loadTrust(options: Pick<ClientAuthConfig, 'ca' | 'crl' | 'trust'
     warnings: [
       ...all.flatMap(({ file, summary }) => validityWarnings(file, [summary])),
       ...warnings,
-      ...rootlessWarnings(anchors),
+      ...rootlessWarnings(anchors, peer),
       ...crls.warnings,
       ...unlistedWarnings(anchors, crls.summaries),
-      ...(mode === 'mixed' ? refusedPinWarnings(pinned, anchors, crls.summaries) : []),
+      ...(mode === 'mixed' ? refusedPinWarnings(pinned, anchors, crls.summaries, peer) : []),
     ],
   };
 }
@@ -117,8 +120,9 @@ function readCaFile(file: string, isNamed: boolean): Pick<LoadedCertificate, 'fi
 }
 
 function divide(
-  { ca, trust, chainAndPin }: Pick<ClientAuthConfig, 'ca' | 'trust' | 'chainAndPin'>,
+  { ca, trust, chainAndPin }: Pick<TrustConfig, 'ca' | 'trust' | 'chainAndPin'>,
   all: readonly LoadedCertificate[],
+  peer: TrustedPeer,
 ): Division {
   const authorities = all.filter(({ summary }) => summary.isCa);
   if (trust === 'auto' && !chainAndPin) {
@@ -127,29 +131,29 @@ function divide(
     return { mode, anchors: authorities, pinned, warnings: [] };
   }
   if (trust === 'pin' && !chainAndPin) {
-    const warnings = authorities.length === all.length ? authorities.map(pinnedCaWarning) : [];
+    const warnings = authorities.length === all.length ? authorities.map((one) => pinnedCaWarning(one, peer)) : [];
     return { mode: 'pin', anchors: [], pinned: all, warnings };
   }
   // OpenSSL ends a chain at whatever is self-signed and trusted, a CA or not.
   const anchors = all.filter(({ summary }) => summary.isCa || summary.selfSigned);
-  if (anchors.length === 0) throw materialError(ca.join(', '), describeNoAnchor(all));
+  if (anchors.length === 0) throw materialError(ca.join(', '), describeNoAnchor(all, peer));
   if (chainAndPin) return { mode: 'chain-and-pin', anchors, pinned: all, warnings: [] };
   const ignored = all.filter((one) => !anchors.includes(one));
   return { mode: 'chain', anchors, pinned: [], warnings: ignored.map(ignoredLeafWarning) };
 }
 
-function describeNoAnchor(all: readonly LoadedCertificate[]): string {
+function describeNoAnchor(all: readonly LoadedCertificate[], peer: TrustedPeer): string {
   const subjects = all.map(({ summary }) => summary.subject).join('; ');
   return (
-    `holds no CA, only certificates of clients (${subjects}), so no chain can be built to it. ` +
-    'To accept exactly these clients use trust: pin (stunnel: verifyPeer = yes), or add the CA that issued them'
+    `holds no CA, only certificates of ${peer}s (${subjects}), so no chain can be built to it. ` +
+    `To accept exactly these ${peer}s use trust: pin (stunnel: verifyPeer = yes), or add the CA that issued them`
   );
 }
 
-function pinnedCaWarning({ file, summary }: LoadedCertificate): string {
+function pinnedCaWarning({ file, summary }: LoadedCertificate, peer: TrustedPeer): string {
   return (
-    `${file}: ${summary.subject} is a CA, and with trust: pin only a client that shows this very certificate is ` +
-    'accepted. For the clients it issued use trust: chain (stunnel: verifyChain = yes)'
+    `${file}: ${summary.subject} is a CA, and with trust: pin only a ${peer} that shows this very certificate is ` +
+    `accepted. For the ${peer}s it signed use trust: chain (stunnel: verifyChain = yes)`
   );
 }
 
@@ -157,13 +161,13 @@ function ignoredLeafWarning({ file, summary }: LoadedCertificate): string {
   return `${file}: ${summary.subject} is not a CA and does nothing with trust: chain; trust: auto would pin it`;
 }
 
-function rootlessWarnings(anchors: readonly LoadedCertificate[]): string[] {
+function rootlessWarnings(anchors: readonly LoadedCertificate[], peer: TrustedPeer): string[] {
   return anchors
     .filter(({ summary }) => !summary.selfSigned)
     .filter(({ certificate }) => !anchors.some((issuer) => hasIssued(issuer.certificate, certificate)))
     .map(({ file, summary }) => {
       const { subject, issuer } = summary;
-      return `${file}: ${subject} is an intermediate CA without its root: add the certificate of ${issuer}, or its clients are refused`;
+      return `${file}: ${subject} is an intermediate CA without its root: add the certificate of ${issuer}, or its ${peer}s are refused`;
     });
 }
 
@@ -181,6 +185,7 @@ function refusedPinWarnings(
   pinned: readonly LoadedCertificate[],
   anchors: readonly LoadedCertificate[],
   crls: readonly CrlSummary[],
+  peer: TrustedPeer,
 ): string[] {
   if (crls.length === 0) return [];
   return pinned.flatMap(({ file, certificate, summary: { subject, issuer, selfSigned } }) => {
@@ -189,7 +194,7 @@ function refusedPinWarnings(
     const advice = selfSigned
       ? 'a self-signed certificate has none, so pin it in a service without crl'
       : isListed
-        ? `the list of ${issuer} counts only with its certificate: add that, or the client must send it`
+        ? `the list of ${issuer} counts only with its certificate: add that, or the ${peer} must send it`
         : `add the certificate and the revocation list of ${issuer}`;
     return [`${file}: with crl, the pinned ${subject} is refused for want of a list: ${advice}`];
   });

@@ -20,6 +20,12 @@ export interface CertificateLab {
   readonly server: LabIdentity;
   readonly rsaServer: LabIdentity;
   readonly selfSignedServer: LabIdentity;
+  readonly expiredServer: LabIdentity;
+  readonly revokedServer: LabIdentity;
+  /** As `server`, signed by `otherCa`. */
+  readonly otherServer: LabIdentity;
+  /** CN=elsewhere, for elsewhere.example alone, signed by `ca`. */
+  readonly elsewhereServer: LabIdentity;
   /** CN=client, DNS:client.example, signed by `ca`; accepted by everything that trusts it. */
   readonly client: LabIdentity;
   readonly secondClient: LabIdentity;
@@ -36,7 +42,7 @@ export interface CertificateLab {
   readonly selfSignedClient: LabIdentity;
   /** The certificate of `server` with its key encrypted by what `passphraseFile` holds. */
   readonly encryptedServer: LabIdentity & { readonly passphraseFile: string };
-  /** Of `ca`, with `revokedClient` on it. */
+  /** Of `ca`, with `revokedClient` and `revokedServer` on it. */
   readonly crl: string;
   readonly crlDer: string;
   /** As `crl`, but out of date. */
@@ -59,6 +65,8 @@ interface Recipe {
   readonly issuer: Made | undefined;
   readonly key?: KeyObject;
   readonly expired?: boolean;
+  /** In place of what a role has. */
+  readonly sans?: readonly SubjectAltName[];
 }
 
 interface Made {
@@ -80,7 +88,7 @@ export async function createCertificateLab(dir: string): Promise<CertificateLab>
     const now = Date.now();
     const certificatePem = createCertificate({
       commonName: name,
-      sans: role === 'ca' ? [] : role === 'server' ? LOCAL : [{ kind: 'DNS', text: `${name}.example` }],
+      sans: recipe.sans ?? sansOf(name, role),
       role,
       privateKey,
       issuer: issuer?.issuer,
@@ -109,13 +117,14 @@ export async function createCertificateLab(dir: string): Promise<CertificateLab>
   const otherCa = await make({ name: 'other-ca', role: 'ca', issuer: undefined });
   const intermediateCa = await make({ name: 'intermediate-ca', role: 'ca', issuer: ca });
   const server = await make({ name: 'server', role: 'server', issuer: ca });
+  const revokedServer = await make({ name: 'revoked-server', role: 'server', issuer: ca });
   const revokedClient = await make({ name: 'revoked-client', role: 'client', issuer: ca });
   const viaIntermediate = await make({ name: 'via-intermediate', role: 'client', issuer: intermediateCa });
   const encryptedKey = server.issuer.privateKey
     .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: PASSPHRASE })
     .toString();
   const soonMs = Date.now() + 30 * DAY_MS;
-  const crl = makeCrl(ca, [revokedClient], soonMs);
+  const crl = makeCrl(ca, [revokedClient, revokedServer], soonMs);
   return {
     dir,
     ca: ca.paths,
@@ -126,6 +135,15 @@ export async function createCertificateLab(dir: string): Promise<CertificateLab>
     rsaServer: await makePaths({ name: 'rsa-server', role: 'server', issuer: ca, key: await rsaKey }),
     rsaClient: await makePaths({ name: 'rsa-client', role: 'client', issuer: ca, key: await rsaKey }),
     selfSignedServer: await makePaths({ name: 'self-signed-server', role: 'server', issuer: undefined }),
+    expiredServer: await makePaths({ name: 'expired-server', role: 'server', issuer: ca, expired: true }),
+    revokedServer: revokedServer.paths,
+    otherServer: await makePaths({ name: 'other-server', role: 'server', issuer: otherCa }),
+    elsewhereServer: await makePaths({
+      name: 'elsewhere',
+      role: 'server',
+      issuer: ca,
+      sans: [{ kind: 'DNS', text: 'elsewhere.example' }],
+    }),
     client: await makePaths({ name: 'client', role: 'client', issuer: ca }),
     secondClient: await makePaths({ name: 'second-client', role: 'client', issuer: ca }),
     expiredClient: await makePaths({ name: 'expired-client', role: 'client', issuer: ca, expired: true }),
@@ -150,4 +168,9 @@ export async function createCertificateLab(dir: string): Promise<CertificateLab>
     expiredCrl: write('expired-crl.pem', makeCrl(ca, [revokedClient], Date.now() - DAY_MS)),
     intermediateCrl: write('intermediate-crl.pem', makeCrl(intermediateCa, [], soonMs)),
   };
+}
+
+function sansOf(name: string, role: Recipe['role']): readonly SubjectAltName[] {
+  if (role === 'ca') return [];
+  return role === 'server' ? LOCAL : [{ kind: 'DNS', text: `${name}.example` }];
 }

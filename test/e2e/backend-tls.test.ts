@@ -17,9 +17,9 @@ function startBefore(...backends: readonly (readonly [{ readonly port: number },
   return startImpatient('1h', ...backends);
 }
 
-/** The same with a limit for the whole way to a backend. */
+/** The same with a limit for the handshake. */
 function startImpatient(
-  connectTimeout: string,
+  handshakeTimeout: string,
   ...backends: readonly (readonly [{ readonly port: number }, object])[]
 ): Promise<RunningGateway> {
   return startGateway({
@@ -30,7 +30,7 @@ function startImpatient(
         listen: '127.0.0.1:0',
         protocol: 'tunnel',
         tls: 'off',
-        timeouts: { connect: connectTimeout },
+        timeouts: { handshake: handshakeTimeout },
         health: { type: 'none' },
         backends: backends.map(([{ port }, tls], priority) => ({
           name: `dlp-${priority + 1}`,

@@ -1,5 +1,12 @@
 import { list } from '../collection.ts';
-import type { AllowConfig, BackendTlsConfig, ClientAuthConfig, ServiceTlsConfig, TlsVersion } from '../config.ts';
+import type {
+  AllowConfig,
+  BackendTlsConfig,
+  ClientAuthConfig,
+  ServiceTlsConfig,
+  TlsVersion,
+  TrustMode,
+} from '../config.ts';
 import { choice, FLAG, file, INVALID, integer, type Kind, scalar, text } from '../kind.ts';
 import { type Key, key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
 import { DAY_MS, duration, MINUTE_MS, SECOND_MS } from '../quantity.ts';
@@ -8,6 +15,11 @@ const MAX_FILES = 256;
 const MAX_ALLOWED = 10_000;
 
 const FILES: Kind<readonly string[]> = list(file(), { minimum: 1, maximum: MAX_FILES });
+
+const TRUST: Kind<TrustMode> = choice('auto', 'chain', 'pin');
+
+// RFC 8446 4.6.1 lets no session live longer than a week.
+const SESSION_TIMEOUT: Kind<number> = duration(SECOND_MS, 7 * DAY_MS);
 
 const VERSION: Kind<TlsVersion> = choice('TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3');
 
@@ -63,7 +75,7 @@ const ALLOW: Mapping<AllowConfig> = mapping<AllowConfig>({
 const CLIENT_AUTH: Mapping<ClientAuthConfig> = mapping<ClientAuthConfig>({
   mode: key('mode', choice('require', 'optional', 'none'), 'require'),
   ca: key('ca', FILES, []),
-  trust: key('trust', choice('auto', 'chain', 'pin'), 'auto'),
+  trust: key('trust', TRUST, 'auto'),
   verify: key('verify', FLAG, true),
   chainAndPin: key('chain-and-pin', FLAG, false),
   crl: key('crl', FILES, []),
@@ -90,14 +102,18 @@ export const SERVICE_TLS: Mapping<ServiceTlsConfig> = mapping<ServiceTlsConfig>(
   serverCipherPreference: key('server-cipher-preference', FLAG, false),
   securityLevel: optional('security-level', integer(0, 5)),
   sessionTickets: key('session-tickets', FLAG, true),
-  sessionTimeoutMs: key('session-timeout', duration(SECOND_MS, 7 * DAY_MS), 5 * MINUTE_MS),
+  sessionTimeoutMs: key('session-timeout', SESSION_TIMEOUT, 5 * MINUTE_MS),
   clientAuth: CLIENT_AUTH_KEY,
 });
 
 /** `tls:` of a backend. */
 export const BACKEND_TLS: Mapping<BackendTlsConfig> = mapping<BackendTlsConfig>({
   ca: key('ca', FILES, []),
+  trust: key('trust', TRUST, 'auto'),
+  chainAndPin: key('chain-and-pin', FLAG, false),
+  crl: key('crl', FILES, []),
   pinSha256: key('pin-sha256', list(SHA256, { minimum: 0, maximum: MAX_FILES }), []),
+  allow: section('allow', ALLOW, ALLOW.fallback),
   cert: optional('cert', file()),
   key: optional('key', file(), 'in cert'),
   keyPassphraseFile: optional('key-passphrase-file', file()),
@@ -106,5 +122,15 @@ export const BACKEND_TLS: Mapping<BackendTlsConfig> = mapping<BackendTlsConfig>(
     text({ type: 'name', expected: 'a host name or an IP address', pattern: /^[\w.:-]{1,253}$/ }),
     'the host of the address',
   ),
+  sni: key('sni', FLAG, true),
   verify: key('verify', FLAG, true),
+  verifyName: key('verify-name', FLAG, true),
+  minVersion: key('min-version', VERSION, 'TLSv1.2'),
+  maxVersion: key('max-version', VERSION, 'TLSv1.3'),
+  ciphers: optional('ciphers', CIPHER_LIST),
+  ciphersuites: optional('ciphersuites', SUITE_LIST),
+  groups: optional('groups', GROUP_LIST),
+  securityLevel: optional('security-level', integer(0, 5)),
+  sessionResumption: key('session-resumption', FLAG, true),
+  sessionTimeoutMs: key('session-timeout', SESSION_TIMEOUT, 5 * MINUTE_MS),
 });

@@ -154,13 +154,49 @@ describe('TLS to a backend', () => {
     expect(problemsOf({ backend: 'tls: {}' })).toEqual([]);
     expect(serviceOf({ backend: 'tls: {}' }).backends[0]?.tls).toEqual({
       ca: [],
+      trust: 'auto',
+      chainAndPin: false,
+      crl: [],
       pinSha256: [],
+      allow: { subjects: [], sans: [], spkiSha256: [] },
       cert: undefined,
       key: undefined,
       keyPassphraseFile: undefined,
       serverName: undefined,
+      sni: true,
       verify: true,
+      verifyName: true,
+      minVersion: 'TLSv1.2',
+      maxVersion: 'TLSv1.3',
+      ciphers: undefined,
+      ciphersuites: undefined,
+      groups: undefined,
+      securityLevel: undefined,
+      sessionResumption: true,
+      sessionTimeoutMs: 300_000,
     });
+  });
+
+  test.each([
+    ['crl: crl.pem', 'crl: needs ca'],
+    ['trust: pin', 'trust: pin needs ca'],
+    ['chain-and-pin: true', 'chain-and-pin: needs ca'],
+    ['ca: a.pem, trust: pin, crl: crl.pem', 'crl: does not go with trust pin'],
+    [`ca: a.pem, pin-sha256: ${PIN}, crl: crl.pem`, 'crl: does not go with pin-sha256'],
+    ['verify: false, allow: { sans: [a.example] }', 'allow: names nobody can rely on'],
+    ['min-version: TLSv1.3, max-version: TLSv1.2', 'min-version: TLSv1.3 is above max-version'],
+  ])('{ %s } is refused, because it would check less than it says', (tls, text) => {
+    expect(problemsOf({ backend: `tls: { ${tls} }` })).toEqual([
+      expect.stringContaining(`8 error: services[0].backends[0].tls.${text}`),
+    ]);
+  });
+
+  test('without a name to check, any certificate of the CA passes: that is doubted', () => {
+    expect(problemsOf({ backend: 'tls: { ca: a.pem, verify-name: false }' })).toEqual([
+      expect.stringContaining('8 warning: services[0].backends[0].tls.verify-name: false: whoever has any certificate'),
+    ]);
+    expect(problemsOf({ backend: 'tls: { ca: a.pem, verify-name: false, allow: { sans: [a.example] } }' })).toEqual([]);
+    expect(problemsOf({ backend: 'tls: { ca: a.pem, verify-name: false, trust: pin }' })).toEqual([]);
   });
 
   test('without verification is doubted', () => {
@@ -191,5 +227,8 @@ describe('TLS to a backend', () => {
     ]);
     expect(unix('{ server-name: dlp.example }')).toEqual([]);
     expect(unix(`{ pin-sha256: ${PIN} }`)).toEqual([]);
+    expect(unix('{ ca: a.pem, trust: pin }')).toEqual([]);
+    expect(unix('{ ca: a.pem, allow: { sans: [a.example] } }')).toEqual([]);
+    expect(unix('{ ca: a.pem, trust: pin, chain-and-pin: true }')).toHaveLength(1);
   });
 });
