@@ -4,6 +4,7 @@ import { addCheckCommand } from './check.ts';
 import { addConvertCommand } from './convert.ts';
 import { addCtlCommand } from './ctl.ts';
 import { addDemoCommand } from './demo.ts';
+import { addFirewallCommand } from './firewall.ts';
 import { addGenCertCommand } from './gen-cert.ts';
 import type { CliIo } from './io.ts';
 import { addProbeCommand } from './probe.ts';
@@ -41,6 +42,7 @@ export function createProgram(io: CliIo): Command {
   addRunCommand(program, io);
   addCheckCommand(program, io, async (config, lineOf, name) => (await verifyConfig(config, lineOf, name)).problems);
   addConvertCommand(program, io);
+  addFirewallCommand(program, io);
   addGenCertCommand(program, io);
   addProbeCommand(program, io);
   addCtlCommand(program, io);
