@@ -31,6 +31,8 @@ const MESSAGES = {
   ICAPGW_ICAP_BAD_PREVIEW: 'the preview does not fit what was announced',
   ICAPGW_ICAP_HEAD_TOO_LARGE: 'a header block is larger than the limit',
   ICAPGW_ICAP_BODY_TOO_LARGE: 'the body is larger than the limit',
+  ICAPGW_FEED_STATE: 'the state of the threat feed cannot be used',
+  ICAPGW_FEED_UNAVAILABLE: 'the threat feed can take nothing at the moment',
   ICAPGW_PROBE_FILE: 'the document to send cannot be read',
 } as const;
 

@@ -10,7 +10,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['cli'],
   ['runtime'],
   ['gateway'],
-  ['health', 'demo', 'probe'],
+  ['health', 'demo', 'probe', 'feeds'],
   ['net'],
   ['tls', 'observe'],
   ['config', 'policy'],
@@ -19,7 +19,12 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** What a configuration looks like is a language that every layer speaks: anybody may import these types. */
-const VOCABULARY: readonly string[] = ['config/config.ts', 'config/icap-config.ts', 'config/raw.ts'];
+const VOCABULARY: readonly string[] = [
+  'config/config.ts',
+  'config/feed-config.ts',
+  'config/icap-config.ts',
+  'config/raw.ts',
+];
 
 /** These decide and parse, and leave doing to others: no sockets, no disk, no clock of their own. */
 const PURE: readonly string[] = ['icap', 'balance', 'stunnel', 'policy', 'config'];
