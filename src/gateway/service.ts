@@ -60,7 +60,7 @@ export class Service implements AsyncDisposable {
 
   /** The backends must prove who they are in another way from now on. */
   closeIdleBackends(): void {
-    this.#icap?.connections[Symbol.dispose]();
+    this.#icap?.connections.closeIdle();
   }
 
   #startSweeper(): NodeJS.Timeout {
@@ -173,6 +173,7 @@ export class Service implements AsyncDisposable {
     this.cut();
     await drained;
     clearInterval(this.#sweeper);
+    this.#icap?.connections[Symbol.dispose]();
   }
 
   #acceptFailed(address: Address, error: Error): void {

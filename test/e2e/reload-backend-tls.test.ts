@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { expect, test, vi } from 'vitest';
+import type { ConnectionList } from '../../src/observe/connection-entry.ts';
 import { certificates } from '../_util/certificates.ts';
 import { startTlsRecordingBackend } from '../_util/e2e-backend.ts';
 import { greet } from '../_util/e2e-client.ts';
 import { startGateway } from '../_util/e2e-gateway.ts';
 import { icapService } from '../_util/e2e-icap.ts';
 import { laterEvent, replaceFile } from '../_util/e2e-reload.ts';
+import { connectScriptClient } from '../_util/icap-script-client.ts';
+import { chunk, reqmod } from '../_util/icap-script-message.ts';
 import { startTlsIcapServer } from '../_util/icap-tls-server.ts';
 import { createIcapVisitor } from '../_util/icap-visitor.ts';
 import { createFolder } from '../_util/observe-log.ts';
@@ -79,3 +82,32 @@ test('a CA of backends that cannot be read leaves the one before in force, and i
   await laterEvent(gateway, from, ['certificates-read']);
   expect(gateway.events.filter(({ event }) => event === 'certificates-failed')).toHaveLength(1);
 });
+
+test('a connection that was in use when the CA of backends changed serves nobody after that', async () => {
+  await using folder = await createFolder();
+  await using backend = await startTlsIcapServer(lab.server);
+  const ca = folder.file('backend-ca.pem');
+  replaceFile(ca, readFileSync(lab.ca.cert));
+  const backends = [{ name: 'first', address: `127.0.0.1:${backend.port}`, tls: { ca } }];
+  await using gateway = await startGateway({
+    workers: 1,
+    services: [icapService('icap', backends, { health: { type: 'none' }, outliers: { 'consecutive-failures': 0 } })],
+  });
+  await using client = await connectScriptClient(gateway.port('icap'));
+  const request = reqmod({ lines: ['Allow: 204'], body: 'harmless' }).toString();
+  const last = request.lastIndexOf(chunk('').toString());
+  await client.send(request.slice(0, last));
+  await vi.waitFor(async () => expect(await backendsOf(gateway.adminUrl)).toEqual(['first']));
+  replaceFile(ca, readFileSync(lab.otherCa.cert));
+  await gateway.waitForEvent('certificates-read');
+  await client.send(request.slice(last));
+  expect((await client.answer('REQMOD')).status).toBe(204);
+  expect((await client.ask(request)).status).toBe(502);
+});
+
+/** With whom clients are connected at the moment. */
+async function backendsOf(adminUrl: string): Promise<readonly (string | null)[]> {
+  const response = await fetch(`${adminUrl}/api/v1/connections`);
+  const { connections } = (await response.json()) as ConnectionList;
+  return connections.map(({ backend }) => backend);
+}

@@ -5,6 +5,7 @@ import type { IcapLimits } from '../../icap/limits.ts';
 import type { MessageEvent, MessageReader } from '../../icap/message-reader.ts';
 import type { ResponseHead } from '../../icap/response-head.ts';
 import { createResponseReader } from '../../icap/response-reader.ts';
+import type { BackendIdentity } from '../../net/backend-identity.ts';
 import { WireWriter } from '../../net/wire-writer.ts';
 
 /** How a connection to a backend broke. `closed`: in good order, but too early. */
@@ -28,6 +29,7 @@ export interface ResponseHandlers {
 export class BackendConnection {
   readonly member: AddressedMember;
   readonly writer: WireWriter;
+  readonly identity: BackendIdentity | undefined;
   /** Transactions begun on it. */
   requestCount = 0;
   /** When it became idle, on the clock of `performance.now()`. */
@@ -46,13 +48,16 @@ export class BackendConnection {
   constructor(options: {
     readonly socket: Socket;
     readonly member: AddressedMember;
-    readonly isTls: boolean;
+    /** Who the backend had to be; undefined in clear. */
+    readonly identity: BackendIdentity | undefined;
     readonly limits: IcapLimits;
     /** It broke, or said something, while nobody used it. */
     readonly onIdleLoss: (connection: BackendConnection) => void;
   }) {
-    const { socket, member, isTls, limits, onIdleLoss } = options;
+    const { socket, member, identity, limits, onIdleLoss } = options;
+    const isTls = identity !== undefined;
     this.member = member;
+    this.identity = identity;
     this.writer = new WireWriter(socket, isTls);
     this.#socket = socket;
     this.#onIdleLoss = onIdleLoss;

@@ -30,6 +30,7 @@ export class BackendConnections {
   readonly #limits: IcapLimits;
   /** By slot; the last one was used last, and is taken first. */
   readonly #idle: Map<number, BackendConnection[]> = new Map();
+  #isDisposed = false;
 
   constructor(service: ServiceContext, limits: IcapLimits) {
     this.#service = service;
@@ -69,9 +70,8 @@ export class BackendConnections {
       },
       {
         onConnect: (socket: Socket) => {
-          const isTls = identity !== undefined;
           connection = new BackendConnection({
-            ...{ socket, member, isTls, limits: this.#limits },
+            ...{ socket, member, identity, limits: this.#limits },
             onIdleLoss: (lost) => this.#idleLost(lost),
           });
           handlers.onConnect(connection);
@@ -94,7 +94,7 @@ export class BackendConnections {
       return false;
     }
     const idle = this.#idle.get(slot) ?? [];
-    if (connection.requestCount >= MAX_REQUESTS || idle.length >= MAX_IDLE || pool.stateOf(slot) !== 'up') {
+    if (idle.length >= MAX_IDLE || !this.#isOfUse(connection)) {
       connection.close();
       pool.release(slot, worker);
       return false;
@@ -139,10 +139,24 @@ export class BackendConnections {
     return count;
   }
 
-  [Symbol.dispose](): void {
+  /** Whether another transaction may use it, as things are now. */
+  #isOfUse({ member: { slot, backend }, requestCount, identity }: BackendConnection): boolean {
+    const { pool, identities } = this.#service;
+    const isAsDialled = !this.#isDisposed && identity === identities[backend];
+    return isAsDialled && requestCount < MAX_REQUESTS && pool.stateOf(slot) === 'up';
+  }
+
+  /** Closes what is idle. Those in use go on, and are closed after it where the backend must be somebody else by then. */
+  closeIdle(): void {
     for (const [slot, connections] of this.#idle) {
       for (const connection of connections.splice(0)) this.#closeIdle(slot, connection);
     }
+  }
+
+  /** Closes what is idle, and keeps none any more: nobody would look after it. */
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    this.closeIdle();
   }
 
   #closeIdle(slot: number, connection: BackendConnection | undefined): void {

@@ -132,7 +132,7 @@ async function open(): Promise<Pair> {
   near = new BackendConnection({
     socket,
     member: {} as AddressedMember,
-    isTls: false,
+    identity: undefined,
     limits: DEFAULT_ICAP_LIMITS,
     onIdleLoss: () => {
       idleLosses += 1;
