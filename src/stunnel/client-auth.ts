@@ -9,6 +9,7 @@ const UNVERIFIED =
   'whatever certificate a client shows is accepted unchecked; write verifyPeer = yes or verifyChain = yes to verify it';
 const UNASKED =
   'clients are not asked for a certificate: whoever reaches the port gets through; write verifyPeer = yes or verifyChain = yes to let only known clients in';
+
 /** Writes `tls.client-auth` from the four flags, the trusted files and the subject checks of a service. */
 export function putClientAuth(draft: ServiceDraft, section: Place, put: Put, report: Report): void {
   checkSubjects(draft, section, report);
@@ -62,7 +63,8 @@ function putChosen(draft: ServiceDraft, choice: Place, put: Put, report: Report)
   putList('tls.client-auth.allow.sans', draft.checks, put);
 }
 
-function checkSubjects(draft: ServiceDraft, section: Place, report: Report): void {
+/** A check of names without verification is an error, as in stunnel. */
+export function checkSubjects(draft: ServiceDraft, section: Place, report: Report): void {
   const [first] = draft.checks;
   if (first === undefined || draft.clientAuth.chain || draft.clientAuth.peer) return;
   // A check inherited from before the first section is the fault of the section that does not verify.
@@ -70,15 +72,16 @@ function checkSubjects(draft: ServiceDraft, section: Place, report: Report): voi
   report.error(place, 'checkHost, checkIP and checkEmail need verifyChain = yes or verifyPeer = yes');
 }
 
-function warnUnusedRevocation(draft: ServiceDraft, report: Report): void {
+/** Lists that nobody is looked up in. */
+export function warnUnusedRevocation(draft: ServiceDraft, report: Report): void {
   const [first] = revocationFiles(draft);
   if (first === undefined) return;
-  const message = `${revocationOption(draft)}: no client certificate is verified, so that none is found revoked`;
+  const message = `${revocationOption(draft)}: no certificate is verified, so that none is found revoked`;
   report.warn(first.place, message, 'ICAPGW_CONFIG_UNSAFE');
 }
 
-// stunnel looks a pinned certificate up as well, but finds it acceptable only where its CA is trusted beside it.
-function refuseRevocation(draft: ServiceDraft, report: Report): void {
+/** stunnel looks a pinned certificate up as well, but finds it acceptable only where its CA is trusted beside it. */
+export function refuseRevocation(draft: ServiceDraft, report: Report): void {
   const [first] = revocationFiles(draft);
   if (first === undefined) return;
   const advice = 'take the certificate out of CAfile to revoke it, or write verifyChain = yes and trust its CA';
@@ -94,11 +97,13 @@ function putFiles(draft: ServiceDraft, put: Put): void {
   putList('tls.client-auth.crl', revocationFiles(draft), put);
 }
 
-function trustedFiles(draft: ServiceDraft): Placed<string>[] {
+/** What CAfile and CApath name. */
+export function trustedFiles(draft: ServiceDraft): Placed<string>[] {
   return placedValues(draft, ['ca.file', 'ca.path']);
 }
 
-function revocationFiles(draft: ServiceDraft): Placed<string>[] {
+/** What CRLfile and CRLpath name. */
+export function revocationFiles(draft: ServiceDraft): Placed<string>[] {
   return placedValues(draft, ['crl.file', 'crl.path']);
 }
 

@@ -42,6 +42,8 @@ export interface ServiceDraft {
   /** What was said about TCP keep-alive, by side: `l` or `r`. */
   readonly keepAlive: Map<string, boolean>;
   client: Placed<boolean> | undefined;
+  /** As it was written. */
+  sni: Placed<string> | undefined;
   name: string | undefined;
   level: Placed<LogLevel> | undefined;
   protocol: 'tunnel' | 'icap';
@@ -71,6 +73,7 @@ export function createServiceDraft(): ServiceDraft {
     switchedOn: new Set(['NO_SSLV2', 'NO_SSLV3']),
     switchedOff: new Set(),
     client: undefined,
+    sni: undefined,
     name: undefined,
     level: undefined,
     protocol: 'tunnel',

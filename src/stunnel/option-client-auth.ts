@@ -44,7 +44,7 @@ export const CLIENT_AUTH_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'better',
     values: 'FILE, or nothing',
-    note: 'without verify, verifyChain, verifyPeer or requireCert it makes a verified client certificate necessary; in stunnel it then asks for none and lets anyone in',
+    note: 'without verify, verifyChain, verifyPeer or requireCert it makes a verified client certificate necessary; in stunnel it then asks for none and lets anyone in. In client mode it verifies nobody by itself, as in stunnel, with a warning',
     apply: trustFile('ca.file', 'name the file'),
   }),
   serviceOption({
@@ -60,7 +60,7 @@ export const CLIENT_AUTH_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: '0 to 4',
-    note: '0 accepts anyone, with a warning; 1 verifies what is shown; 2 requires a chain; 3 a chain and a known certificate; 4 a known certificate',
+    note: '0 accepts anyone, with a warning; 1 verifies what is shown, which servers always do; 2 requires a chain; 3 a chain and a known certificate; 4 a known certificate. In client mode about the certificate of the server',
     apply(setting, draft, report) {
       const level = readInteger(setting, 0, LEVELS.length - 1, report);
       if (level === undefined) return;
@@ -73,7 +73,7 @@ export const CLIENT_AUTH_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: 'yes, no',
-    note: 'the chain must lead to a self-signed CA in CAfile or CApath; no is obeyed with a warning',
+    note: 'the chain must lead to a self-signed CA in CAfile or CApath; no is obeyed with a warning. In client mode without checkHost, checkIP or checkEmail any certificate of that CA will do, with a warning',
     apply: flag('chain'),
   }),
   serviceOption({
@@ -81,7 +81,7 @@ export const CLIENT_AUTH_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: 'yes, no',
-    note: "the client's own certificate must be in CAfile or CApath; no is obeyed with a warning",
+    note: "the client's own certificate, in client mode the server's, must be in CAfile or CApath; no is obeyed with a warning",
     apply: flag('peer'),
   }),
   serviceOption({
@@ -115,7 +115,7 @@ export const CLIENT_AUTH_OPTIONS: readonly StunnelOption[] = [
       rating: 'A',
       verdict: 'same',
       values: 'TEXT',
-      note: 'the client certificate must match one of all three lists; needs verifyChain or verifyPeer',
+      note: 'the certificate of the other side must match one of all three lists; needs verifyChain or verifyPeer',
       apply: check(name === 'checkHost' ? 'DNS' : name === 'checkIP' ? 'IP' : 'EMAIL'),
     }),
   ),
@@ -159,14 +159,14 @@ export const CLIENT_AUTH_OPTIONS: readonly StunnelOption[] = [
     name: 'PSKsecrets',
     scope: 'service',
     values: 'FILE',
-    note: 'clients show certificates; pre-shared keys are not taken',
-    instead: 'give the clients certificates and use CAfile with verifyChain = yes',
+    note: 'both sides show certificates; pre-shared keys are not taken',
+    instead: 'give both sides certificates and use CAfile with verifyChain = yes',
   }),
   ignoredOption({
     name: 'PSKidentity',
     scope: 'service',
     values: 'TEXT',
-    note: 'it only matters in client mode',
+    note: 'it only matters with PSKsecrets',
     instead: 'remove the line',
   }),
   refusedOption({

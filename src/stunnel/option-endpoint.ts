@@ -5,20 +5,20 @@ import type { Placed, Setting } from './place.ts';
 import { quote, type Report } from './report.ts';
 import { readWord, readYesNo, reportPlaceholder, store } from './value.ts';
 
-/** Protocols that stunnel negotiates before TLS; none of them is ICAP's. */
-const NEGOTIATED = [
-  'capwin',
-  'capwinctrl',
-  'cifs',
-  'connect',
-  'imap',
-  'ldap',
-  'nntp',
-  'pgsql',
-  'pop3',
-  'smtp',
-  'socks',
-] as const;
+/** Protocols that stunnel negotiates before TLS, with what does without that; none of them is ICAP's. */
+const NEGOTIATED: ReadonlyMap<string, string> = new Map([
+  ['capwin', 'use a port where TLS begins at once'],
+  ['capwinctrl', 'use a port where TLS begins at once'],
+  ['cifs', 'use a port where TLS begins at once'],
+  ['connect', 'name the server itself in connect, and let the network lead there'],
+  ['imap', 'use the port where TLS begins at once, usually 993'],
+  ['ldap', 'use the port where TLS begins at once, usually 636'],
+  ['nntp', 'use the port where TLS begins at once, usually 563'],
+  ['pgsql', 'let client and server use sslnegotiation=direct (PostgreSQL 17)'],
+  ['pop3', 'use the port where TLS begins at once, usually 995'],
+  ['smtp', 'use the port where TLS begins at once, usually 465'],
+  ['socks', 'name the server itself in connect, and let the network lead there'],
+]);
 
 function addEndpoint(list: Placed<string>[], setting: Setting, options: AddressOptions, report: Report): void {
   if (reportPlaceholder(setting, report)) return;
@@ -63,10 +63,9 @@ export const ENDPOINT_OPTIONS: readonly StunnelOption[] = [
   serviceOption({
     name: 'client',
     rating: 'A',
-    verdict: 'refused',
+    verdict: 'same',
     values: 'yes, no',
-    note: 'no is what icapgw does; client mode (clear text in, TLS out) is not available yet',
-    instead: 'keep stunnel for this section',
+    note: 'yes: clear text in, TLS out; whom it talks to is verified as far as verify and its like ask for, and a warning says so where they do not',
     apply(setting, draft, report) {
       const value = readYesNo(setting, report);
       if (value !== undefined) draft.client = { value, place: setting.place };
@@ -77,11 +76,13 @@ export const ENDPOINT_OPTIONS: readonly StunnelOption[] = [
     rating: 'B',
     verdict: 'same',
     values: 'proxy, icap',
-    note: 'proxy sends a PROXY protocol v1 line to the backend; icap is an addition that asks for icap mode; other protocols are refused',
+    note: 'proxy sends a PROXY protocol v1 line to the backend, in server mode only as in stunnel; icap is an addition that asks for icap mode; others, which talk before TLS begins, are refused in both modes',
+    instead: 'use a port where TLS begins at once',
     apply(setting, draft, report) {
-      const negotiated = NEGOTIATED.find((name) => name === setting.value.toLowerCase());
-      if (negotiated !== undefined) {
-        report.refuse(setting.place, `protocol: ${negotiated} is not spoken here; icapgw carries ICAP and proxy`);
+      const negotiated = setting.value.toLowerCase();
+      const instead = NEGOTIATED.get(negotiated);
+      if (instead !== undefined) {
+        report.refuse(setting.place, `protocol: ${negotiated} is not spoken here; ${instead}`);
         return;
       }
       const word = readWord(setting, ['proxy', 'icap'], report);
@@ -121,14 +122,16 @@ export const ENDPOINT_OPTIONS: readonly StunnelOption[] = [
     note: 'a client that fails verification is turned away here, never sent to another backend',
     instead: 'remove the line',
   }),
-  refusedOption({
+  serviceOption({
     name: 'sni',
-    scope: 'service',
     rating: 'B',
-    repeats: true,
-    values: 'SERVICE:PATTERN',
-    note: 'services are not chosen by server name, so that clients would meet the wrong certificate and backend',
+    verdict: 'refused',
+    values: 'SERVICE:PATTERN; with client = yes: NAME, or nothing',
+    note: 'in client mode, the name that is sent to the server (the host of the first connect by default), or none; in server mode it is refused, because services are not chosen by server name',
     instead: 'give this service an accept address of its own',
+    apply(setting, draft) {
+      draft.sni = { value: setting.value, place: setting.place };
+    },
   }),
   refusedOption({
     name: 'transparent',

@@ -41,7 +41,7 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: 'FILE',
-    note: 'PEM with the chain and, without key, the private key, in any order; PKCS#12 files are refused',
+    note: 'PEM with the chain and, without key, the private key, in any order; PKCS#12 files are refused. In client mode it is shown to a server that asks for one, and may be left out',
     apply: pemFile('tls.cert'),
   }),
   serviceOption({
@@ -49,7 +49,7 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: 'FILE',
-    note: 'PEM; for an encrypted key add icapgw.tls.key-passphrase-file = FILE, nobody is asked at a terminal',
+    note: 'PEM; for an encrypted key add icapgw.tls.key-passphrase-file = FILE (in client mode icapgw.backends.0.tls.key-passphrase-file), nobody is asked at a terminal',
     apply: pemFile('tls.key'),
   }),
   serviceOption({
@@ -57,7 +57,7 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: 'SECONDS',
-    note: 'each wait of the TLS handshake and of the PROXY header; 0 is at once, negative is never',
+    note: 'the TLS handshake, with a client or in client mode with the server, and the PROXY header; 0 is at once, negative is never',
     apply: wait('handshake'),
   }),
   serviceOption({
@@ -167,7 +167,7 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
       scope: 'service',
       repeats: name === 'Header',
       values: 'TEXT',
-      note: 'it only matters in client mode',
+      note: 'it only matters with protocol = connect, smtp or socks, which are not spoken',
       instead: 'remove the line',
     }),
   ),

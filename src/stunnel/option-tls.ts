@@ -163,7 +163,7 @@ export const TLS_OPTIONS: readonly StunnelOption[] = [
     rating: 'B',
     verdict: 'same',
     values: 'yes, no',
-    note: 'a client can never renegotiate, as in stunnel with OpenSSL 3',
+    note: 'a client can never renegotiate, as in stunnel with OpenSSL 3; in client mode the server cannot either, since it could show another certificate than the one that was judged',
     apply: (setting, _draft, report) => {
       readYesNo(setting, report);
     },
@@ -173,7 +173,7 @@ export const TLS_OPTIONS: readonly StunnelOption[] = [
     rating: 'B',
     verdict: 'same',
     values: 'yes, no',
-    note: 'no: every connection makes a full handshake',
+    note: 'no: every connection makes a full handshake. A session that is resumed is judged anew, in both modes',
     apply(setting, draft, report) {
       store(draft.values, 'tls.session-tickets', readYesNo(setting, report), setting);
     },

@@ -5,7 +5,7 @@ import { putProcess } from './process-raw.ts';
 import { RawBuilder } from './raw-builder.ts';
 import { quote, Report } from './report.ts';
 import { readSections, type SectionedFile } from './section-reader.ts';
-import { isComplete, putService, type Section } from './service-raw.ts';
+import { isComplete, putService, refuseServerName, type Section } from './service-raw.ts';
 
 /**
  * Whether a text is a stunnel.conf rather than YAML: the first line that can only be one of the two decides. Where none
@@ -56,21 +56,12 @@ function putServices({ sections }: SectionedFile, start: Place, builder: RawBuil
   for (const section of sections) {
     const name = chooseName(section, names, report);
     names.add(name);
-    if (refusesClientMode(section, report)) continue;
+    refuseServerName(section.draft, report);
     if (!isComplete({ ...section, name }, report)) continue;
     putService({ ...section, name }, ['services', count], builder, report);
     count += 1;
   }
   return count;
-}
-
-function refusesClientMode({ draft }: Section, report: Report): boolean {
-  if (draft.client?.value !== true) return false;
-  report.refuse(
-    draft.client.place,
-    'client: client mode (clear text in, TLS out) is not available yet; keep stunnel for this section',
-  );
-  return true;
 }
 
 /** stunnel does not mind services of the same name; metrics and logs do. */

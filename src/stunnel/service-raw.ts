@@ -1,4 +1,5 @@
 import type { RawPath } from '../config/raw.ts';
+import { isClientMode, putBackendTls, putForBackends } from './backend-tls.ts';
 import { putClientAuth } from './client-auth.ts';
 import type { ServiceDraft } from './draft.ts';
 import type { Override } from './override.ts';
@@ -28,6 +29,7 @@ const STUNNEL_DEFAULTS: Readonly<Record<string, unknown>> = {
   'timeouts.idle': '12h',
 };
 
+const TLS_PREFIX = 'tls.';
 const VERSION_OPTIONS = ['sslversion', 'sslversionmin', 'sslversionmax', 'options', 'config'];
 
 /** Writes a section as the service at `at`. */
@@ -40,16 +42,48 @@ export function putService(section: Section, at: RawPath, builder: RawBuilder, r
   put('name', section.name, section.place);
   putList('listen', draft.accept, put);
   put('protocol', draft.protocol, draft.mentioned.get('protocol'));
-  for (const [key, value] of Object.entries(STUNNEL_DEFAULTS)) put(key, value);
-  for (const [key, { value, place }] of draft.values) put(key, value, place);
-  putSwitches(draft, put);
-  putVersions(section, put, report);
-  putClientAuth(draft, section.place, put, report);
-  putBackends(draft, put);
+  if (isClientMode(draft)) putClientMode(section, put, report);
+  else putServerMode(section, put, report);
   putKeepAlive(draft, put);
   // A tunnel may carry anything; only where ICAP is promised may a probe speak it.
-  if (protocolOf(section) === 'tunnel') put('health.type', 'tcp');
+  if (protocolOf(section) === 'tunnel') put('health.type', healthTypeOf(draft));
   for (const override of section.overrides) putOverride(override, at, builder, report);
+}
+
+function putServerMode(section: Section, put: Put, report: Report): void {
+  const { draft } = section;
+  const putTls: Put = (key, value, place) => put(`tls.${key}`, value, place);
+  putValues(draft, put, putTls);
+  const preference = isOn(draft, 'CIPHER_SERVER_PREFERENCE');
+  putTls('server-cipher-preference', preference, draft.mentioned.get('options'));
+  putTickets(draft, putTls);
+  putVersions(section, putTls, report);
+  putClientAuth(draft, section.place, put, report);
+  putBackends(draft, put);
+}
+
+function putClientMode(section: Section, put: Put, report: Report): void {
+  const { draft } = section;
+  put('tls', 'off', draft.client?.place);
+  putBackends(draft, put);
+  const putTls = putForBackends(addressesOf(draft).size, put);
+  putValues(draft, put, putTls);
+  putTickets(draft, putTls);
+  putVersions(section, putTls, report);
+  putBackendTls(draft, section.place, putTls, report);
+}
+
+/** Options that mean exactly one key; those about TLS go where the section speaks it. */
+function putValues(draft: ServiceDraft, put: Put, putTls: Put): void {
+  const putKey: Put = (key, value, place) => {
+    if (key.startsWith(TLS_PREFIX)) putTls(key.slice(TLS_PREFIX.length), value, place);
+    else put(key, value, place);
+  };
+  for (const [key, value] of Object.entries(STUNNEL_DEFAULTS)) putKey(key, value);
+  for (const [key, { value, place }] of draft.values) {
+    const isUseless = key === 'tls.key' && !draft.values.has('tls.cert') && isClientMode(draft);
+    if (!isUseless) putKey(key, value, place);
+  }
 }
 
 /** Writes `icapgw.KEY = VALUE` below `at`, over whatever is there. */
@@ -65,7 +99,7 @@ export function isComplete(section: Section, report: Report): boolean {
   const missing = [
     draft.accept.length === 0 && !overrides(section, ['listen']) ? 'accept' : undefined,
     draft.connect.length === 0 && !overrides(section, ['backends']) ? 'connect' : undefined,
-    !draft.values.has('tls.cert') && !overrides(section, ['tls', 'cert']) ? 'cert' : undefined,
+    !draft.values.has('tls.cert') && !isClientMode(draft) && !overrides(section, ['tls', 'cert']) ? 'cert' : undefined,
   ].filter((option) => option !== undefined);
   const untold = missing.filter((option) => !draft.mentioned.has(option));
   const endpoints = untold.filter((option) => option !== 'cert');
@@ -91,13 +125,25 @@ function overrides(section: Section, key: RawPath): boolean {
   );
 }
 
-function putSwitches(draft: ServiceDraft, put: Put): void {
-  const isOn = (name: string) => draft.switchedOn.has(name) && !draft.switchedOff.has(name);
-  put('tls.server-cipher-preference', isOn('CIPHER_SERVER_PREFERENCE'), draft.mentioned.get('options'));
-  if (isOn('NO_TICKET')) put('tls.session-tickets', false, draft.mentioned.get('options'));
+function isOn({ switchedOn, switchedOff }: ServiceDraft, name: string): boolean {
+  return switchedOn.has(name) && !switchedOff.has(name);
 }
 
-function putVersions(section: Section, put: Put, report: Report): void {
+function putTickets(draft: ServiceDraft, putTls: Put): void {
+  if (isOn(draft, 'NO_TICKET')) putTls('session-tickets', false, draft.mentioned.get('options'));
+}
+
+/** In client mode it is the name that is sent to the server. */
+export function refuseServerName({ sni, client }: ServiceDraft, report: Report): void {
+  if (sni === undefined || client?.value === true) return;
+  report.refuse(
+    sni.place,
+    'sni: services are not chosen by server name, so that clients would meet the wrong certificate and backend; give ' +
+      'this service an accept address of its own',
+  );
+}
+
+function putVersions(section: Section, putTls: Put, report: Report): void {
   const { draft, place } = section;
   const range = readVersionRange(draft);
   const last = VERSION_OPTIONS.map((name) => draft.mentioned.get(name))
@@ -107,12 +153,26 @@ function putVersions(section: Section, put: Put, report: Report): void {
     report.error(last ?? place, range.problem);
     return;
   }
-  put('tls.min-version', range.min, last);
-  put('tls.max-version', range.max, last);
+  putTls('min-version', range.min, last);
+  putTls('max-version', range.max, last);
+}
+
+/** The lines of each address, in the order of the file. */
+function addressesOf({ connect }: ServiceDraft): ReadonlyMap<string, readonly Placed<string>[]> {
+  return Map.groupBy(connect, (endpoint) => endpoint.value);
+}
+
+/**
+ * A server of TLS logs every connection that says nothing, and often belongs to somebody else: it is asked only where
+ * there is another one to turn to, and then for a whole handshake.
+ */
+function healthTypeOf(draft: ServiceDraft): string {
+  if (!isClientMode(draft)) return 'tcp';
+  return addressesOf(draft).size > 1 ? 'tls' : 'none';
 }
 
 function putBackends(draft: ServiceDraft, put: Put): void {
-  const backends = Map.groupBy(draft.connect, (endpoint) => endpoint.value);
+  const backends = addressesOf(draft);
   if (backends.size === 0) return;
   put('backends', [], draft.connect[0]?.place);
   for (const [index, [address, lines]] of [...backends].entries()) {
