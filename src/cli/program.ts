@@ -9,6 +9,7 @@ import { addGenCertCommand } from './gen-cert.ts';
 import type { CliIo } from './io.ts';
 import { addProbeCommand } from './probe.ts';
 import { addRunCommand } from './run.ts';
+import { addStunnelCommand } from './stunnel.ts';
 import { verifyConfig } from './verify.ts';
 import { readVersion } from './version.ts';
 
@@ -30,6 +31,7 @@ export function createEmptyProgram(io: CliIo): Command {
     .showHelpAfterError('(icapgw --help shows how)')
     .showSuggestionAfterError()
     .exitOverride()
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
@@ -40,6 +42,7 @@ export function createEmptyProgram(io: CliIo): Command {
 export function createProgram(io: CliIo): Command {
   const program = createEmptyProgram(io);
   addRunCommand(program, io);
+  addStunnelCommand(program, io);
   addCheckCommand(program, io, async (config, lineOf, name) => (await verifyConfig(config, lineOf, name)).problems);
   addConvertCommand(program, io);
   addFirewallCommand(program, io);

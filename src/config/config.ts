@@ -22,8 +22,10 @@ export type BackendAddress = Address | { readonly kind: 'srv'; readonly name: st
 export interface LogConfig {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** `-` is standard error. */
+  /** `-` is standard error, `off` nowhere. */
   readonly file: string;
+  /** Whether the log goes to standard error beside its file. */
+  readonly stderr: boolean;
   /** Whether opening truncates (stunnel's `log = overwrite`). */
   readonly overwrite: boolean;
   /** `off`, `-` (standard output) or a path. */

@@ -79,12 +79,17 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents
   };
   readonly starting: { readonly version: string; readonly node: string; readonly openssl: string };
   readonly 'config-loaded': { readonly file: string; readonly format: 'yaml' | 'stunnel' };
+  /** Before another configuration is read, and when it was found fit to be taken over. */
+  readonly 'config-reading': { readonly file: string };
+  readonly 'config-accepted': { readonly file: string };
   readonly 'config-problem': {
     readonly file: string;
     readonly line: number;
     readonly severity: 'error' | 'warning';
     readonly code: string;
     readonly text: string;
+    /** The line as it stands in the file. */
+    readonly written?: string | undefined;
   };
   /** `address` is the one really bound, also where the configuration says port 0. */
   readonly listening: { readonly service: string; readonly address: string };
@@ -153,7 +158,12 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents
   /** Another configuration is in force. */
   readonly reloaded: { readonly file: string; readonly services: number; readonly ms: number };
   /** The configuration before stays in force. */
-  readonly 'reload-failed': { readonly file: string; readonly detail: string };
+  readonly 'reload-failed': {
+    readonly file: string;
+    readonly detail: string;
+    /** Whether the file itself is in order. */
+    readonly usable: boolean;
+  };
   /** What the new configuration says there takes effect with the next start only. */
   readonly 'restart-needed': { readonly keys: readonly string[] };
   readonly 'log-reopened': { readonly file: string };

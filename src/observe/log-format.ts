@@ -40,6 +40,8 @@ export interface FormatOptions {
   readonly format: LogFormat;
   /** Whether the text format may colour its levels. */
   readonly color: boolean;
+  /** What stunnel's format calls the process itself, as opposed to a connection. */
+  readonly processName?: 'ui' | 'main';
 }
 
 /** Whether one occurrence of an event is severe enough for a log in one of our own formats. */
@@ -50,7 +52,7 @@ export function passesLevel(record: LogRecord, level: LogLevel): boolean {
 
 /** The lines of one event, without line ends; none where the level asks for less. */
 export function formatRecord(record: LogRecord, options: FormatOptions): readonly string[] {
-  if (options.format === 'stunnel') return formatStunnel(record, STUNNEL_LEVELS[options.level]);
+  if (options.format === 'stunnel') return formatStunnel(record, options);
   if (!passesLevel(record, options.level)) return [];
   const level = levelOf(record.event, record.fields);
   return [options.format === 'json' ? formatJson(record, level) : formatText(record, level, options.color)];
@@ -79,9 +81,10 @@ function formatText({ event, timeMs, fields }: LogRecord, level: LogLevel, color
   return `${new Date(timeMs).toISOString()} ${label} ${cut(text, MAX_LINE_LENGTH)}`;
 }
 
-function formatStunnel({ event, timeMs, fields }: LogRecord, threshold: number): readonly string[] {
+function formatStunnel({ event, timeMs, fields }: LogRecord, options: FormatOptions): readonly string[] {
+  const threshold = STUNNEL_LEVELS[options.level];
   const time = localTime(new Date(timeMs));
-  const id = 'connection' in fields ? fields.connection : 'ui';
+  const id = 'connection' in fields ? fields.connection : (options.processName ?? 'ui');
   return stunnelLines(event, fields)
     .filter(({ level }) => level <= threshold)
     .map(({ level, text }) => `${time} LOG${level}[${id}]: ${cut(text, MAX_STUNNEL_LENGTH).replace(UNSAFE, '.')}`);

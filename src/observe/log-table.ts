@@ -72,11 +72,13 @@ const EVENTS: EventTable = {
     text: ({ file, format }) => `configuration loaded from ${file} (${format})`,
     told: ['file', 'format'],
   },
+  'config-reading': { level: 'debug', text: ({ file }) => `reading the configuration from ${file}`, told: ['file'] },
+  'config-accepted': { level: 'debug', text: ({ file }) => `${file} can be taken over`, told: ['file'] },
   'config-problem': {
     level: 'error',
     levelOf: ({ severity }) => severity,
     text: ({ file, line, text, code }) => `${line > 0 ? `${file}:${line}` : file}: ${text} [${code}]`,
-    told: ['file', 'line', 'severity', 'text', 'code'],
+    told: ['file', 'line', 'severity', 'text', 'code', 'written'],
   },
   listening: { level: 'notice', text: ({ address }) => `listening on ${address}`, told: ['address'] },
   'plain-service': {
@@ -202,7 +204,7 @@ const EVENTS: EventTable = {
   'reload-failed': {
     level: 'error',
     text: ({ file, detail }) => `${file} not reloaded: ${detail}`,
-    told: ['file', 'detail'],
+    told: ['file', 'detail', 'usable'],
   },
   'restart-needed': {
     level: 'warning',

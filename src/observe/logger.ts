@@ -6,9 +6,11 @@ import { definitionOf, LOG_EVENT_NAMES } from './log-table.ts';
 import { RateLimit } from './rate-limit.ts';
 import { isRemembered, RecentEvents } from './recent-events.ts';
 
-export interface LoggerOptions extends FormatOptions, Pick<LogConfig, 'file' | 'overwrite'> {
+export interface LoggerOptions extends FormatOptions, Pick<LogConfig, 'file' | 'overwrite' | 'stderr'> {
   /** For what the log itself cannot say: its file is in trouble. Never called when the log is standard error. */
   readonly complain: (text: string) => void;
+  /** Whether the process leaves its terminal once it is ready, after which stunnel's format gives its lines another name. */
+  readonly background?: boolean | undefined;
 }
 
 const MAX_PENDING_BYTES = 1024 * 1024;
@@ -17,19 +19,27 @@ const SUPPRESSED_REPORT_MS = 1000;
 
 /** Opens the log. Throws `ICAPGW_LOG_FILE` where its file cannot be opened. */
 export async function openLogger(options: LoggerOptions): Promise<Logger> {
-  // The sink may be in trouble before there is a logger to hear of it: both are wired up here.
+  const { file, stderr, overwrite, complain } = options;
+  // A sink may be in trouble before there is a logger to hear of it: both are wired up here.
   let logger: Logger | undefined;
-  const sink = await openLineSink({
-    target: options.file === '-' ? 2 : options.file,
-    overwrite: options.overwrite,
-    maxPendingBytes: MAX_PENDING_BYTES,
-    onTrouble: (detail) => {
-      if (options.file === '-') return;
-      options.complain(`icapgw: the log file ${options.file} cannot be written, lines are being lost: ${detail}\n`);
-    },
-    onRecovered: (lostCount) => logger?.reportLost(lostCount),
-  });
-  logger = new Logger(sink, options);
+  const open = (target: string | 2): Promise<LineSink> =>
+    openLineSink({
+      target,
+      overwrite,
+      maxPendingBytes: MAX_PENDING_BYTES,
+      onTrouble: (detail) => {
+        if (target === 2) return;
+        complain(`icapgw: the log file ${target} cannot be written, lines are being lost: ${detail}\n`);
+      },
+      onRecovered: (lostCount) => logger?.reportLost(lostCount, target === 2 ? '-' : target),
+    });
+  const targets: readonly (string | 2)[] = [
+    ...(file === '-' || stderr ? ([2] as const) : []),
+    ...(file === '-' || file === 'off' ? [] : [file]),
+  ];
+  const sinks: LineSink[] = [];
+  for (const target of targets) sinks.push(await open(target));
+  logger = new Logger(sinks, options);
   return logger;
 }
 
@@ -39,23 +49,25 @@ export class Logger {
   readonly enabled: EnabledEvents;
   /** For the status page. */
   readonly recent: RecentEvents = new RecentEvents();
-  readonly #sink: LineSink;
+  readonly #sinks: readonly LineSink[];
   readonly #options: LoggerOptions;
   readonly #limit = new RateLimit(SIMILAR_PER_SECOND);
   #limitTimer: NodeJS.Timeout | undefined;
   #lostBefore = 0;
+  #format: FormatOptions;
 
-  constructor(sink: LineSink, options: LoggerOptions) {
+  constructor(sinks: readonly LineSink[], options: LoggerOptions) {
     const written = enabledEvents(options.level, options.format);
     const entries = LOG_EVENT_NAMES.map((event) => [event, written[event] || isRemembered(event)]);
     this.enabled = Object.fromEntries(entries) as EnabledEvents;
-    this.#sink = sink;
+    this.#sinks = sinks;
     this.#options = options;
+    this.#format = options;
   }
 
   /** Lines that could not be written, or did not even come here, since the start. */
   get lostCount(): number {
-    return this.#sink.lostCount + this.#lostBefore;
+    return this.#sinks.reduce((sum, { lostCount }) => sum + lostCount, this.#lostBefore);
   }
 
   log<E extends LogEventName>(event: E, fields: LogEvents[E]): void {
@@ -67,31 +79,34 @@ export class Logger {
     if (!this.enabled[record.event]) return;
     this.recent.add(record);
     if (this.#isSuppressed(record)) return;
-    for (const line of formatRecord(record, this.#options)) this.#sink.write(line);
+    if (record.event === 'ready' && this.#options.background) this.#format = { ...this.#options, processName: 'main' };
+    for (const line of formatRecord(record, this.#format)) for (const sink of this.#sinks) sink.write(line);
   }
 
   /** Counts records that were lost on their way here, and says so. */
   lostBefore(count: number): void {
     this.#lostBefore += count;
-    this.reportLost(count);
+    this.reportLost(count, this.#options.file);
   }
 
   /** Says that lines are missing at this place. */
-  reportLost(count: number): void {
-    if (count > 0) this.log('log-lines-lost', { count, file: this.#options.file });
+  reportLost(count: number, file: string): void {
+    if (count > 0) this.log('log-lines-lost', { count, file });
   }
 
   /** Opens the file again, for log rotation. Standard error is left alone. */
   async reopen(): Promise<void> {
-    if (this.#options.file === '-') return;
-    await this.#sink.reopen();
-    this.log('log-reopened', { file: this.#options.file });
+    const { file, format } = this.#options;
+    // stunnel says so also where there is no file.
+    if (format !== 'stunnel' && (file === '-' || file === 'off')) return;
+    await Promise.all(this.#sinks.map((sink) => sink.reopen()));
+    this.log('log-reopened', { file });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#limitTimer);
     this.#reportSuppressed(Number.POSITIVE_INFINITY);
-    await this.#sink[Symbol.asyncDispose]();
+    await Promise.all(this.#sinks.map((sink) => sink[Symbol.asyncDispose]()));
   }
 
   /** Clients that are refused over and over must not fill the disk. stunnel's format promises every line. */

@@ -3,6 +3,7 @@ import type { BackendResult, CloseReason, HandshakeFailure } from './labels.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
 import { definitionOf, levelOf } from './log-table.ts';
 import { REJECTION_TEXTS } from './reason-text.ts';
+import { stunnelBanner } from './stunnel-banner.ts';
 
 /** syslog's numbers, as stunnel prints them in `LOG5`. */
 export type StunnelLevel = 0 | 3 | 4 | 5 | 6 | 7;
@@ -80,14 +81,28 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   },
   starting: {
     level: 5,
-    lines: ({ version, node, openssl }) => [
-      line(5, `icapgw ${version} on Node.js ${node}`),
-      line(5, `Compiled/running with OpenSSL ${openssl}`),
-    ],
+    lines: (versions) => stunnelBanner(versions).map((text) => line(5, text)),
   },
   'config-loaded': {
     level: 5,
     lines: ({ file }) => [line(5, `Reading configuration from file ${file}`), line(5, 'Configuration successful')],
+  },
+  'config-reading': { level: 5, lines: ({ file }) => [line(5, `Reading configuration from file ${file}`)] },
+  'config-accepted': { level: 5, lines: () => [line(5, 'Configuration successful')] },
+  'config-problem': {
+    level: 3,
+    lines: ({ file, line: number, severity, text, code, written }) => {
+      const place = number === 0 ? file : `${file}:${number}`;
+      const said = written === undefined ? text : `"${written}": ${text}`;
+      return [line(severity === 'error' ? 3 : 4, `${place}: ${said} [${code}]`)];
+    },
+  },
+  'reload-failed': {
+    level: 3,
+    lines: ({ detail, usable }) => [
+      line(3, usable ? detail : 'Configuration failed'),
+      line(3, 'Failed to reload the configuration file'),
+    ],
   },
   listening: {
     level: 6,

@@ -18,7 +18,7 @@ interface Output {
 export async function verifyFiles(config: Config, lineOf: (path: RawPath) => number): Promise<Problem[]> {
   const { log, pidFile, admin } = config;
   const outputs: readonly Output[] = [
-    { path: ['log', 'file'], file: log.file === '-' ? undefined : log.file },
+    { path: ['log', 'file'], file: log.file === '-' || log.file === 'off' ? undefined : log.file },
     { path: ['log', 'access'], file: log.access === '-' || log.access === 'off' ? undefined : log.access },
     { path: ['pid-file'], file: pidFile },
   ];

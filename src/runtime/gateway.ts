@@ -9,6 +9,7 @@ import type { ReloadResult } from '../observe/reload-result.ts';
 import type { GatewayState, StatusSnapshot } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
+import type { StunnelHost } from '../stunnel/host.ts';
 import { AdminSide } from './admin-side.ts';
 import { Crew } from './crew.ts';
 import { GatewayMetrics } from './gateway-metrics.ts';
@@ -30,6 +31,8 @@ export interface GatewayOptions extends EventSinks {
   readonly version: string;
   /** The token of the admin endpoint, already read. */
   readonly adminToken: string | undefined;
+  /** As whom a stunnel.conf is read when it is loaded again. */
+  readonly host: StunnelHost;
 }
 
 /** How long the workers may take to cut what is left. */
@@ -83,6 +86,7 @@ export class Gateway implements AsyncDisposable {
     this.#reloader = new Reloader({
       config,
       cwd: process.cwd(),
+      host: options.host,
       log,
       isEnding: () => this.#state === 'draining',
       apply: (next, material) => this.reload(next, material),

@@ -1,8 +1,9 @@
 import type { Config } from '../config/config.ts';
-import { loadConfig, mergeProblems } from '../config/load.ts';
+import { lineOfProblem, loadConfig, mergeProblems } from '../config/load.ts';
 import { messageOf, type Problem, RuntimeError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadResult } from '../observe/reload-result.ts';
+import type { StunnelHost } from '../stunnel/host.ts';
 import { type LoadedService, loadMaterial } from './material.ts';
 
 export interface ReloaderOptions {
@@ -10,6 +11,8 @@ export interface ReloaderOptions {
   readonly config: Config;
   /** Where relative names in the file are looked for. */
   readonly cwd: string;
+  /** As whom a stunnel.conf is read. */
+  readonly host: StunnelHost;
   readonly log: Logger;
   /** Takes a checked configuration over. Throws where an address cannot be had, with nothing changed. */
   readonly apply: (config: Config, material: readonly LoadedService[]) => Promise<void>;
@@ -61,33 +64,36 @@ export class Reloader {
   }
 
   async #attempt(): Promise<ReloadResult> {
-    const { log, apply, onResult, cwd, isEnding } = this.#options;
+    const { log, apply, onResult, cwd, host, isEnding } = this.#options;
     const { file } = this.#config;
     if (isEnding()) {
       const detail = 'the gateway is draining';
-      log.log('reload-failed', { file, detail });
+      log.log('reload-failed', { file, detail, usable: true });
       onResult(false);
       return { ok: false, problems: [detail] };
     }
     const startedMs = performance.now();
-    const { config, problems, lineOf } = loadConfig(file, cwd);
+    log.log('config-reading', { file });
+    const { config, problems, lineOf, texts } = loadConfig(file, cwd, { host });
     const loaded = config === undefined ? undefined : loadMaterial(config, lineOf);
     const all = mergeProblems(problems, loaded?.problems ?? []);
     if (config === undefined || loaded === undefined || all.some(({ severity }) => severity === 'error')) {
-      this.#tellProblems(all);
-      log.log('reload-failed', { file, detail: 'the configuration cannot be used; the one before stays in force' });
+      this.#tellProblems(all, texts);
+      const detail = 'the configuration cannot be used; the one before stays in force';
+      log.log('reload-failed', { file, detail, usable: false });
       onResult(false);
       return { ok: false, problems: all.filter(({ severity }) => severity === 'error').map(textOf) };
     }
+    log.log('config-accepted', { file });
     try {
       await apply(config, loaded.services);
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
-      log.log('reload-failed', { file, detail: messageOf(error) });
+      log.log('reload-failed', { file, detail: messageOf(error), usable: true });
       onResult(false);
       return { ok: false, problems: [error.message] };
     }
-    this.#tellProblems(all);
+    this.#tellProblems(all, texts);
     const fixed = FIXED.filter(([, of]) => JSON.stringify(of(config)) !== JSON.stringify(of(this.#options.config)));
     if (fixed.length > 0) log.log('restart-needed', { keys: fixed.map(([key]) => key) });
     this.#config = config;
@@ -96,9 +102,12 @@ export class Reloader {
     return { ok: true };
   }
 
-  #tellProblems(problems: readonly Problem[]): void {
-    for (const { file, line, severity, code, message } of problems) {
-      this.#options.log.log('config-problem', { file, line, severity, code, text: message });
+  #tellProblems(problems: readonly Problem[], texts: ReadonlyMap<string, string>): void {
+    for (const problem of problems) {
+      const { file, line, severity, code, message } = problem;
+      // As stunnel tells it; elsewhere the place is enough.
+      const written = this.#options.host === 'stunnel' ? lineOfProblem(problem, texts) : undefined;
+      this.#options.log.log('config-problem', { file, line, severity, code, text: message, written });
     }
   }
 }

@@ -6,7 +6,10 @@ import { fileLimit, neededFiles } from './file-limit.ts';
 import type { Generation } from './generation.ts';
 import type { LoadedService } from './material.ts';
 
-/** Tells where services accept that did not before, and which of the new ones speak in clear. */
+/**
+ * Tells where services accept that did not before, and which of the new ones speak in clear. In stunnel's format all are
+ * told: stunnel binds anew with each configuration, and scripts read the port from there.
+ */
 export function tellListening(
   before: Generation | undefined,
   current: Generation,
@@ -14,7 +17,8 @@ export function tellListening(
   log: Logger,
 ): void {
   for (const [index, { name }] of current.config.services.entries()) {
-    const known = new Set(before?.addressesOf(name).map(formatAddress));
+    const told = current.config.log.format === 'stunnel' ? undefined : before;
+    const known = new Set(told?.addressesOf(name).map(formatAddress));
     for (const address of (current.addresses[index] ?? []).map(formatAddress)) {
       if (!known.has(address)) log.log('listening', { service: name, address });
     }

@@ -4,6 +4,7 @@ import type { Problem } from '../errors.ts';
 import { type AccessLog, openAccessLog } from '../observe/access-log.ts';
 import { type Logger, openLogger } from '../observe/logger.ts';
 import type { SpanExporter } from '../observe/span-exporter.ts';
+import type { StunnelHost } from '../stunnel/host.ts';
 import type { ConfigWatch } from './config-watch.ts';
 import { Gateway } from './gateway.ts';
 import type { LoadedService } from './material.ts';
@@ -24,6 +25,10 @@ export interface RunOptions {
   readonly watch?: ConfigWatch | undefined;
   /** Called when the gateway accepts connections. */
   readonly onReady?: (gateway: Gateway) => void;
+  /** As whom a stunnel.conf is read when it is loaded again. */
+  readonly host?: StunnelHost | undefined;
+  /** Whether it leaves its terminal once it is ready. */
+  readonly background?: boolean | undefined;
 }
 
 /**
@@ -31,7 +36,7 @@ export interface RunOptions {
  * orderly end, whatever had to be cut: the log says how much that was.
  */
 export async function run(options: RunOptions): Promise<void> {
-  const { config, color, complain } = options;
+  const { config, color, complain, background } = options;
   const stop = Promise.withResolvers<NodeJS.Signals>();
   const force = new AbortController();
   let stopCount = 0;
@@ -57,7 +62,7 @@ export async function run(options: RunOptions): Promise<void> {
     onStatistics: () => gateway?.logStatistics(),
   });
   await createLogFiles(config, logFilesOf(config));
-  await using log = await openLogger({ ...config.log, color: color && config.log.file === '-', complain });
+  await using log = await openLogger({ ...config.log, color: color && config.log.file === '-', complain, background });
   await using access = await openAccess(config, log);
   await using spans = await openTraces(config, options.version, log);
   reopened.push(() => reopenLogs(log, access));
@@ -72,6 +77,7 @@ export async function run(options: RunOptions): Promise<void> {
     access,
     spans,
     adminToken,
+    host: options.host ?? 'run',
   });
   await using running = gateway;
   manager.ready(running);

@@ -1,7 +1,7 @@
 /** What the operating system's signals ask for. */
 export interface SignalHandlers {
-  /** SIGTERM or SIGINT: the first one drains, another one ends at once. */
-  readonly onStop: (signal: 'SIGTERM' | 'SIGINT') => void;
+  /** SIGTERM, SIGINT or SIGQUIT: the first one drains, another one ends at once. */
+  readonly onStop: (signal: 'SIGTERM' | 'SIGINT' | 'SIGQUIT') => void;
   /** SIGHUP. */
   readonly onReload: () => void;
   /** SIGUSR1. */
@@ -15,6 +15,7 @@ export function handleSignals({ onStop, onReload, onReopen, onStatistics }: Sign
   const listeners: readonly (readonly [NodeJS.Signals, () => void])[] = [
     ['SIGTERM', () => onStop('SIGTERM')],
     ['SIGINT', () => onStop('SIGINT')],
+    ['SIGQUIT', () => onStop('SIGQUIT')],
     ['SIGHUP', onReload],
     ['SIGUSR1', onReopen],
     ['SIGUSR2', onStatistics],

@@ -1,4 +1,5 @@
 import type { LogLevel, TlsVersion } from '../config/config.ts';
+import type { Foreground } from './host.ts';
 import type { Place, Placed } from './place.ts';
 
 /** A plain value of the raw configuration. */
@@ -8,7 +9,8 @@ export type RawScalar = string | number | boolean;
 export interface ProcessDraft {
   /** Dotted raw key to value: `log.file`, `pid-file`. */
   readonly values: Map<string, Placed<RawScalar>>;
-  foreground: Placed<'yes' | 'quiet' | 'no'> | undefined;
+  foreground: Placed<Foreground> | undefined;
+  syslog: Placed<boolean> | undefined;
 }
 
 /** stunnel's four flags of client authentication; every line about it overwrites some of them. */
@@ -56,7 +58,7 @@ export interface ServiceDraft {
 
 /** The process before anything is said. */
 export function createProcessDraft(): ProcessDraft {
-  return { values: new Map(), foreground: undefined };
+  return { values: new Map(), foreground: undefined, syslog: undefined };
 }
 
 /** A service before anything is said, with stunnel's defaults. */

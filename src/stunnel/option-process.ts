@@ -1,4 +1,4 @@
-import { explain, processOption, type StunnelOption } from './option.ts';
+import { processOption, type StunnelOption } from './option.ts';
 import { ignoredOption, refusedOption } from './option-foreign.ts';
 import { readText, readWord, readYesNo, store } from './value.ts';
 
@@ -8,7 +8,7 @@ export const FOREGROUND: Pick<StunnelOption, 'note' | 'instead'> = {
   instead: 'let the service manager put it in the background and keep its log (systemd: Type=notify)',
 };
 
-const SYSLOG = {
+export const SYSLOG: Pick<StunnelOption, 'note' | 'instead'> = {
   note: 'icapgw does not speak to syslog; it logs to standard error, which systemd passes to the journal',
   instead: 'write syslog = no, and output = FILE for a log file',
 };
@@ -80,8 +80,9 @@ export const PROCESS_OPTIONS: readonly StunnelOption[] = [
     verdict: 'warned',
     values: 'yes, no',
     ...SYSLOG,
-    apply(setting, _draft, report) {
-      if (readYesNo(setting, report) === true) report.warn(setting.place, `syslog: ${explain(SYSLOG)}`);
+    apply(setting, draft, report) {
+      const value = readYesNo(setting, report);
+      if (value !== undefined) draft.syslog = { value, place: setting.place };
     },
   }),
   processOption({

@@ -1,6 +1,7 @@
 import type { LogLevel } from '../config/config.ts';
+import type { StunnelHost } from './host.ts';
 import { explain } from './option.ts';
-import { FOREGROUND } from './option-process.ts';
+import { FOREGROUND, SYSLOG } from './option-process.ts';
 import type { Place, Placed } from './place.ts';
 import type { RawBuilder } from './raw-builder.ts';
 import type { Report } from './report.ts';
@@ -11,14 +12,14 @@ import { putOverride } from './service-raw.ts';
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'notice', 'warning', 'error'];
 
 /** Writes what a configuration says about the process: everything outside `services`. */
-export function putProcess(file: SectionedFile, builder: RawBuilder, report: Report): void {
+export function putProcess(file: SectionedFile, host: StunnelHost, builder: RawBuilder, report: Report): void {
   const level = readLogLevel(file, report);
   const put = (key: string, value: unknown, place?: Place) => {
     builder.set(key.split('.'), value, place?.rootLine ?? 0);
   };
   put('log.level', level.value, level.place);
   for (const [key, { value, place }] of file.process.values) put(key, value, place);
-  tellForeground(file, report);
+  if (host === 'run') tellHost(file, report);
   for (const override of file.overrides) {
     if (override.value.path[0] !== 'services') putOverride(override, [], builder, report);
     else report.error(override.place, 'icapgw.services: the services of this file are its sections; write [name]');
@@ -39,8 +40,9 @@ function readLogLevel(file: SectionedFile, report: Report): { value: LogLevel; p
 }
 
 // With a log file, `yes` would copy the log to standard error; without one, `quiet` would keep it from there.
-function tellForeground({ process }: SectionedFile, report: Report): void {
-  const { foreground } = process;
+function tellHost({ process }: SectionedFile, report: Report): void {
+  const { foreground, syslog } = process;
+  if (syslog?.value === true) report.warn(syslog.place, `syslog: ${explain(SYSLOG)}`);
   if (foreground === undefined) return;
   const differs = foreground.value === 'no' || (foreground.value === 'yes') === process.values.has('log.file');
   if (differs) report.warn(foreground.place, `foreground: ${explain(FOREGROUND)}`);

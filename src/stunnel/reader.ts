@@ -1,5 +1,7 @@
 import type { RawResult } from '../config/raw.ts';
+import type { Foreground, StunnelHost } from './host.ts';
 import { readStatements, type StunnelSources } from './include.ts';
+import { putLaunch } from './launch-raw.ts';
 import type { Place } from './place.ts';
 import { putProcess } from './process-raw.ts';
 import { RawBuilder } from './raw-builder.ts';
@@ -12,13 +14,27 @@ import { isComplete, putService, refuseServerName, type Section } from './servic
  * does, it is YAML.
  */
 export function looksLikeStunnel(text: string): boolean {
+  return formatOf(text) === 'stunnel';
+}
+
+/** Whether a text is YAML for certain, by the same line. */
+export function looksLikeYaml(text: string): boolean {
+  return formatOf(text) === 'yaml';
+}
+
+function formatOf(text: string): 'stunnel' | 'yaml' | undefined {
   const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
   for (const match of body.matchAll(/^[^\S\n]*(\S[^\n]*)$/gm)) {
     const line = (match[1] ?? '').trimEnd();
-    if (/^\[.*\]$/.test(line) || /^[A-Za-z][\w.-]*\s*=/.test(line) || line.startsWith(';')) return true;
-    if (/^(?:---|%YAML|["']?[A-Za-z][\w-]*["']?\s*:(?:\s|$))/.test(line)) return false;
+    if (/^\[.*\]$/.test(line) || /^[A-Za-z][\w.-]*\s*=/.test(line) || line.startsWith(';')) return 'stunnel';
+    if (/^(?:---|%YAML|["']?[A-Za-z][\w-]*["']?\s*:(?:\s|$))/.test(line)) return 'yaml';
   }
-  return false;
+  return undefined;
+}
+
+/** What a stunnel.conf says, with what the YAML format has no key for. */
+export interface StunnelResult extends RawResult {
+  readonly foreground: Foreground;
 }
 
 /**
@@ -26,12 +42,18 @@ export function looksLikeStunnel(text: string): boolean {
  * a problem with file and line. A service without endpoints or certificate is reported and left out; without any
  * service there is no document. Lines of included files are told as the line of the `include` by `lineOf`.
  */
-export function readStunnel(text: string, file: string, sources: StunnelSources): RawResult {
+export function readStunnel(
+  text: string,
+  file: string,
+  sources: StunnelSources,
+  host: StunnelHost = 'run',
+): StunnelResult {
   const report = new Report();
   const sectioned = readSections(readStatements(text, file, sources, report), report);
   const start: Place = { file, line: 0, order: 0, rootLine: 0 };
   const builder = new RawBuilder();
-  putProcess(sectioned, builder, report);
+  if (host === 'stunnel') putLaunch(sectioned, builder, report);
+  putProcess(sectioned, host, builder, report);
   const serviceCount = putServices(sectioned, start, builder, report);
   return {
     document:
@@ -39,6 +61,7 @@ export function readStunnel(text: string, file: string, sources: StunnelSources)
         ? undefined
         : { file, format: 'stunnel', value: builder.value, lineOf: (path) => builder.lineOf(path) },
     problems: report.problems,
+    foreground: sectioned.process.foreground?.value ?? 'no',
   };
 }
 

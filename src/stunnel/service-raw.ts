@@ -18,7 +18,7 @@ export interface Section {
 }
 
 /** What stunnel does when nothing is said and icapgw's own defaults differ. */
-const STUNNEL_DEFAULTS: Readonly<Record<string, unknown>> = {
+export const STUNNEL_DEFAULTS: Readonly<Record<string, unknown>> = {
   'tls.ciphers': 'HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK',
   'tls.ciphersuites': 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256',
   'tls.security-level': 2,

@@ -39,6 +39,7 @@ export async function createLog(options: Partial<LoggerOptions> = {}): Promise<T
     format: 'json',
     file: folder.file('log'),
     overwrite: false,
+    stderr: false,
     color: false,
     complain: (text) => complaints.push(text),
     ...options,

@@ -130,8 +130,9 @@ describe('stunnel lines', () => {
       ...linesOf('terminated'),
       ...linesOf('terminated', { signal: 'SIGINT' }),
     ]).toEqual([
-      'LOG5[ui]: icapgw 1.0.0 on Node.js v26.10.0',
+      expect.stringMatching(/^LOG5\[ui\]: stunnel 5\.68 on \S+ platform \(icapgw 1\.0\.0 on Node\.js v26\.10\.0\)$/),
       'LOG5[ui]: Compiled/running with OpenSSL 3.5.1',
+      'LOG5[ui]: Threading:WORKER Sockets:EPOLL,IPv6 TLS:SNI',
       'LOG5[ui]: Reading configuration from file /etc/icapgw/icapgw.yaml',
       'LOG5[ui]: Configuration successful',
       'LOG6[ui]: Service [mcas] bound to 127.0.0.1:11344',
@@ -157,7 +158,9 @@ describe('stunnel lines', () => {
   });
 
   test.each(
-    LOG_EVENT_NAMES.filter((event) => !['listening', 'ready', 'handshake-failed', 'handshake-done'].includes(event)),
+    LOG_EVENT_NAMES.filter(
+      (event) => !['listening', 'ready', 'reload-failed', 'handshake-failed', 'handshake-done'].includes(event),
+    ),
   )('%s has none of the words scripts wait for elsewhere', (event) => {
     expect(linesOf(event).join('\n')).not.toMatch(
       /bound to|Accepting new connections|Configuration failed|peer did not return|bad certificate|verify failed|unsupported protocol|Connection lost|Something went wrong|INTERNAL ERROR/,

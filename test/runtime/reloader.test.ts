@@ -18,7 +18,7 @@ async function startReloader(folder: ConfigFolder, apply: (config: Config) => Pr
   if (config === undefined) throw new Error('the first configuration must be usable');
   const results: boolean[] = [];
   const reloader = new Reloader({
-    ...{ config, cwd: folder.path, log: told.log, apply, isEnding: () => false },
+    ...{ config, cwd: folder.path, host: 'run', log: told.log, apply, isEnding: () => false },
     onResult: (isSuccess) => results.push(isSuccess),
   });
   return { reloader, told, results };
@@ -35,7 +35,11 @@ describe('a reload', () => {
     writeFileSync(join(folder.path, FILE), serviceText().replace('11344', '11345'));
     expect(await reloader.reload()).toEqual({ ok: true });
     expect([applied, results]).toEqual([['11345'], [true]]);
-    expect(await told.events()).toMatchObject([{ event: 'reloaded', services: 1 }]);
+    expect(await told.events()).toMatchObject([
+      { event: 'config-reading' },
+      { event: 'config-accepted' },
+      { event: 'reloaded', services: 1 },
+    ]);
   });
 
   test('of a file with mistakes hands on nothing, and names every one with its line', async () => {
@@ -50,7 +54,12 @@ describe('a reload', () => {
     });
     expect(results).toEqual([false]);
     const events = await told.events();
-    expect(events.map(({ event }) => event)).toEqual(['config-problem', 'config-problem', 'reload-failed']);
+    expect(events.map(({ event }) => event)).toEqual([
+      'config-reading',
+      'config-problem',
+      'config-problem',
+      'reload-failed',
+    ]);
   });
 
   test('of a file that is gone says so', async () => {

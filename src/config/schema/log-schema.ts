@@ -8,7 +8,8 @@ import { key, type Mapping, mapping, optional, reshaped } from '../mapping.ts';
 export const LOG: Mapping<LogConfig> = mapping<LogConfig>({
   level: key('level', choice('debug', 'info', 'notice', 'warning', 'error'), 'info'),
   format: key('format', choice('text', 'json', 'stunnel'), 'text'),
-  file: key('file', file('-'), '-'),
+  file: key('file', file('-', 'off'), '-'),
+  stderr: key('stderr', FLAG, false),
   overwrite: key('overwrite', FLAG, false),
   access: key('access', file('off', '-'), 'off'),
   accessFormat: key('access-format', choice('json', 'squid'), 'json'),
