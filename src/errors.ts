@@ -11,7 +11,7 @@ const MESSAGES = {
   ICAPGW_STUNNEL_DIFFERS: 'this stunnel option does not mean here exactly what it means there',
   ICAPGW_TLS_MATERIAL: 'a certificate, key or list cannot be used',
   ICAPGW_LISTEN: 'the address cannot be listened on',
-  ICAPGW_WORKER: 'a worker thread could not start',
+  ICAPGW_WORKER: 'a worker thread failed',
   ICAPGW_PRIVILEGES: 'the user or group cannot be changed',
   ICAPGW_LOG_FILE: 'the log file cannot be opened',
   ICAPGW_FILE_WRITE: 'a file cannot be written',

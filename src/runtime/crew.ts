@@ -19,6 +19,8 @@ export interface CrewOptions {
 
 /** From TypeScript while developing, from JavaScript once built. */
 const ENTRY: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+/** One that has not taken another configuration by then hangs. Less than what `ctl reload` waits for. */
+const RELOAD_PATIENCE_MS = 20_000;
 /** How long threads may take to end. A system call that hangs can hold one for ever. */
 const END_PATIENCE_MS = 3000;
 const REPLACE_DELAY_MS = 100;
@@ -35,11 +37,14 @@ export class Crew implements AsyncDisposable {
   #addresses: readonly (readonly Address[])[] = [];
   /** The only worker that listens on unix sockets. */
   #unixWorker = 0;
+  /** Why those end that are ended from here. */
+  readonly #reasons: WeakMap<Worker, string> = new WeakMap();
   /** Replacements that do not listen yet. */
   readonly #joining: Set<Promise<unknown>> = new Set();
   /** Until it is over nobody is born: it would be with the configuration before. */
   #reloading: Promise<unknown> | undefined;
   #isEnding = false;
+  #hasEnded = false;
   #hasStarted = false;
   /** Why the last worker that ended did. */
   #lastWords = '';
@@ -67,7 +72,8 @@ export class Crew implements AsyncDisposable {
 
   /**
    * Lets all workers take over another configuration. Returns the addresses really bound. Throws `ICAPGW_LISTEN` where
-   * one cannot be had: then the first worker, which is asked alone, has changed nothing, and the others know of nothing.
+   * one cannot be had, `ICAPGW_WORKER` where nobody could be asked: then the first worker, which is asked alone, has
+   * changed nothing or has ended, and the others know of nothing.
    */
   async reload(
     next: GenerationSnapshot,
@@ -88,7 +94,8 @@ export class Crew implements AsyncDisposable {
   ): Promise<readonly (readonly Address[])[]> {
     if (this.#joining.size > 0) await Promise.all(this.#joining);
     const reusePort = this.#options.size > 1;
-    const first = this.#workers.find((worker) => worker !== undefined);
+    // While one has the unix sockets, nobody else can listen there.
+    const first = this.#workers[this.#unixWorker] ?? this.#workers.find((worker) => worker !== undefined);
     if (first === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
     const bound = await this.#reloadOne(first, { type: 'reload', next, addresses, reusePort });
     this.#addresses = bound;
@@ -97,16 +104,36 @@ export class Crew implements AsyncDisposable {
     const others = this.#workers.filter((worker) => worker !== undefined).filter((worker) => worker !== first);
     const message: ToWorker = { type: 'reload', next, addresses: withoutUnix(bound), reusePort };
     // One that does not follow the first ends: who replaces it is born after this, with the new configuration.
-    await Promise.all(others.map((worker) => this.#reloadOne(worker, message).catch(() => worker.terminate())));
+    await Promise.all(
+      others.map((worker) =>
+        this.#reloadOne(worker, message).catch((error) => {
+          this.#end(worker, `it did not follow the others to another configuration: ${messageOf(error)}`);
+        }),
+      ),
+    );
+    if (this.#hasEnded) throw new RuntimeError('ICAPGW_WORKER', { detail: 'the gateway has ended' });
     return bound;
   }
 
   async #reloadOne(worker: Worker, message: ToWorker): Promise<readonly (readonly Address[])[]> {
     const reply = answerOf(worker, 'reloaded', 'reload-failed');
+    const patience = setTimeout(() => {
+      this.#end(worker, `it did not answer to a reload within ${RELOAD_PATIENCE_MS / 1000} s`);
+    }, RELOAD_PATIENCE_MS);
     worker.postMessage(message);
     const answer = await reply;
+    clearTimeout(patience);
     if (answer?.type === 'reloaded') return answer.addresses;
-    throw new RuntimeError('ICAPGW_LISTEN', { detail: answer?.detail ?? 'a worker ended while it reloaded' });
+    if (answer !== undefined) throw new RuntimeError('ICAPGW_LISTEN', { detail: answer.detail });
+    const detail = this.#reasons.get(worker) ?? `one ended while it reloaded: ${this.#lastWords}`;
+    throw new RuntimeError('ICAPGW_WORKER', { detail });
+  }
+
+  /** Ends a worker that is of no use. Another one takes its place. */
+  #end(worker: Worker, reason: string): void {
+    if (!this.#reasons.has(worker)) this.#reasons.set(worker, reason);
+    // One that hangs in the kernel ends later, or never: its place is taken when it does.
+    worker.terminate().catch(() => {});
   }
 
   tell(message: ToWorker): void {
@@ -132,6 +159,7 @@ export class Crew implements AsyncDisposable {
   /** Ends all threads. Their sockets close with them. One that does not end is left to the end of the process. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
+    this.#hasEnded = true;
     for (const timer of this.#timers) clearTimeout(timer);
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const patience = setTimeout(resolve, END_PATIENCE_MS);
@@ -161,7 +189,7 @@ export class Crew implements AsyncDisposable {
     const startedMs = performance.now();
     worker.once('exit', () => {
       if (performance.now() - startedMs > STABLE_MS) this.#delaysMs[index] = REPLACE_DELAY_MS;
-      this.#died(index, detail);
+      this.#died(index, this.#reasons.get(worker) ?? detail);
     });
     this.#workers[index] = worker;
     return worker;

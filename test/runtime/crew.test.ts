@@ -182,6 +182,65 @@ describe('another configuration', () => {
     expect(threads.started[2]?.received).toMatchObject([{ type: 'listen', addresses: [[address(4715)]] }]);
   });
 
+  test('is tried by the one that has the unix sockets, whoever that is: nobody else could listen there', async () => {
+    const { crew, replaced } = createCrew();
+    await using _crew = crew;
+    await crew.start([[unix]]);
+    threads.started[0]?.emit('exit', 1);
+    const first = crew.reload(next, [[unix]]);
+    answer(1, { type: 'reloaded', addresses: [[unix]] });
+    await first;
+    await vi.advanceTimersByTimeAsync(200);
+    expect(replaced).toEqual([0]);
+    const second = crew.reload(next, [[unix]]);
+    answer(1, { type: 'reloaded', addresses: [[unix]] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked(2)).toEqual([expect.objectContaining({ addresses: [[]] })]);
+    answer(2, { type: 'reloaded', addresses: [[]] });
+    await second;
+    expect(asked(1)).toHaveLength(2);
+  });
+
+  test('is not waited for without end: a worker that does not answer is replaced', async () => {
+    const { crew, deaths, replaced } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const failed = expect(crew.reload(next, [[]])).rejects.toThrow(/did not answer/);
+    await vi.advanceTimersByTimeAsync(20_000);
+    await failed;
+    await vi.advanceTimersByTimeAsync(100);
+    expect([deaths.length, replaced]).toEqual([1, [0]]);
+    const reloaded = crew.reload(next, [[]]);
+    answer(2, { type: 'reloaded', addresses: [[address(4716)]] });
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(await reloaded).toEqual([[address(4716)]]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(deaths[1]).toMatch(/^1: it did not answer/);
+    expect(replaced).toEqual([0, 1]);
+  });
+
+  test('that another worker cannot follow ends that one, and says why', async () => {
+    const { crew, deaths } = createCrew();
+    await using _crew = crew;
+    await crew.start([[]]);
+    const reloaded = crew.reload(next, [[]]);
+    answer(0, { type: 'reloaded', addresses: [[]] });
+    await vi.advanceTimersByTimeAsync(0);
+    answer(1, { type: 'reload-failed', detail: 'no more descriptors' });
+    await reloaded;
+    expect(deaths).toEqual([expect.stringMatching(/^1: it did not follow.*no more descriptors/)]);
+  });
+
+  test('is not taken any more when the crew has ended meanwhile', async () => {
+    const { crew } = createCrew();
+    await crew.start([[]]);
+    const reloaded = expect(crew.reload(next, [[]])).rejects.toThrow();
+    answer(0, { type: 'reloaded', addresses: [[]] });
+    await vi.advanceTimersByTimeAsync(0);
+    await crew[Symbol.asyncDispose]();
+    await reloaded;
+  });
+
   test('that the first worker cannot take is not shown to the others', async () => {
     const { crew } = createCrew();
     await using _crew = crew;
@@ -224,7 +283,7 @@ describe('another configuration', () => {
     await crew.start([[]]);
     const reloaded = crew.reload(next, [[address(0)]]);
     threads.started[1]?.emit('exit', 1);
-    await vi.advanceTimersByTimeAsync(60_000);
+    await vi.advanceTimersByTimeAsync(19_000);
     expect(replaced).toEqual([]);
     answer(0, { type: 'reloaded', addresses: [[address(4714)]] });
     await reloaded;
