@@ -170,12 +170,13 @@ export class Gateway implements AsyncDisposable {
     const wanted = wantedAddresses(before, config);
     await assertNewAreFree(before, config);
     const next = this.#createGeneration(config, material, before);
-    await next.start();
+    this.#generations.prepare(next);
     try {
+      await next.start();
       if (this.#state === 'draining') throw new RuntimeError('ICAPGW_LISTEN', { detail: 'the gateway is draining' });
       next.addresses = await this.#crew.reload(next.snapshot(), wanted);
     } catch (error) {
-      next[Symbol.dispose]();
+      this.#generations.abandon();
       throw error;
     }
     next.takeWishes();

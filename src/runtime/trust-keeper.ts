@@ -101,15 +101,20 @@ export class TrustKeeper implements Disposable {
 
   /**
    * Another configuration is in force. Of the services it has not, sessions may be left: what their clients are trusted
-   * by is followed until this is disposed of.
+   * by is followed for as long as `follow` says so.
    */
   retire(next: Config): void {
     for (const timer of this.#timers) clearInterval(timer);
     const kept = new Set(next.services.map(({ name }) => name));
-    for (const [index, { name }] of this.#options.config.services.entries()) {
-      if (kept.has(name)) this.#unwatch(index);
-    }
+    this.follow((service) => !kept.has(service));
     this.#isRetired = true;
+  }
+
+  /** Looks no more at the files of services that are not wanted. */
+  follow(isWanted: (service: string) => boolean): void {
+    for (const [index, { name }] of this.#options.config.services.entries()) {
+      if (!isWanted(name)) this.#unwatch(index);
+    }
   }
 
   [Symbol.dispose](): void {

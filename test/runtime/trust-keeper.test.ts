@@ -101,7 +101,8 @@ describe('after a reload', () => {
     expect(before.told).toMatchObject([{ type: 'material', generation: 7, service: 2 }]);
     // Nothing but that: neither ticket keys nor expiries are its business any more.
     expect(vi.getTimerCount()).toBe(1);
-    before.keeper[Symbol.dispose]();
+    before.keeper.follow(() => false);
+    expect(before.keeper.isFollowing).toBe(false);
     expect(vi.getTimerCount()).toBe(0);
   });
 
