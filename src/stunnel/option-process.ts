@@ -94,7 +94,10 @@ export const PROCESS_OPTIONS: readonly StunnelOption[] = [
     instead: 'run Node.js itself in FIPS mode where that is required, and write fips = no',
     apply(setting, _draft, report) {
       if (readYesNo(setting, report) !== true) return;
-      report.refuse(setting.place, 'fips: icapgw cannot vouch for a validated module; run Node.js itself in FIPS mode');
+      report.refuse(
+        setting.place,
+        'fips: FIPS provider not available: icapgw cannot vouch for one; run Node.js itself in FIPS mode',
+      );
     },
   }),
   refusedOption({

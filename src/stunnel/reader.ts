@@ -54,7 +54,7 @@ export function readStunnel(
   const builder = new RawBuilder();
   if (host === 'stunnel') putLaunch(sectioned, builder, report);
   putProcess(sectioned, host, builder, report);
-  const serviceCount = putServices(sectioned, start, builder, report);
+  const serviceCount = putServices(sectioned, host, start, builder, report);
   return {
     document:
       serviceCount === 0
@@ -65,7 +65,13 @@ export function readStunnel(
   };
 }
 
-function putServices({ sections }: SectionedFile, start: Place, builder: RawBuilder, report: Report): number {
+function putServices(
+  { sections }: SectionedFile,
+  host: StunnelHost,
+  start: Place,
+  builder: RawBuilder,
+  report: Report,
+): number {
   if (sections.length === 0 && !report.hasErrors) {
     report.error(
       start,
@@ -81,7 +87,7 @@ function putServices({ sections }: SectionedFile, start: Place, builder: RawBuil
     names.add(name);
     refuseServerName(section.draft, report);
     if (!isComplete({ ...section, name }, report)) continue;
-    putService({ ...section, name }, ['services', count], builder, report);
+    putService({ ...section, name }, host, ['services', count], builder, report);
     count += 1;
   }
   return count;

@@ -2,11 +2,12 @@ import type { RawPath } from '../config/raw.ts';
 import { isClientMode, putBackendTls, putForBackends } from './backend-tls.ts';
 import { putClientAuth } from './client-auth.ts';
 import type { ServiceDraft } from './draft.ts';
+import type { StunnelHost } from './host.ts';
 import type { Override } from './override.ts';
 import type { Place, Placed } from './place.ts';
 import { type Put, putList } from './put.ts';
 import type { RawBuilder } from './raw-builder.ts';
-import { quote, type Report } from './report.ts';
+import type { Report } from './report.ts';
 import { readVersionRange } from './tls-version.ts';
 
 /** One section, read to its end. */
@@ -33,7 +34,13 @@ const TLS_PREFIX = 'tls.';
 const VERSION_OPTIONS = ['sslversion', 'sslversionmin', 'sslversionmax', 'options', 'config'];
 
 /** Writes a section as the service at `at`. */
-export function putService(section: Section, at: RawPath, builder: RawBuilder, report: Report): void {
+export function putService(
+  section: Section,
+  host: StunnelHost,
+  at: RawPath,
+  builder: RawBuilder,
+  report: Report,
+): void {
   const { draft } = section;
   const put: Put = (key, value, place) => {
     builder.set([...at, ...key.split('.')], value, place?.rootLine ?? 0);
@@ -46,7 +53,7 @@ export function putService(section: Section, at: RawPath, builder: RawBuilder, r
   else putServerMode(section, put, report);
   putKeepAlive(draft, put);
   // A tunnel may carry anything; only where ICAP is promised may a probe speak it.
-  if (protocolOf(section) === 'tunnel') put('health.type', healthTypeOf(draft));
+  if (protocolOf(section) === 'tunnel') put('health.type', healthTypeOf(draft, host));
   for (const override of section.overrides) putOverride(override, at, builder, report);
 }
 
@@ -106,13 +113,13 @@ export function isComplete(section: Section, report: Report): boolean {
   if (endpoints.length > 0) {
     report.error(
       place,
-      `service ${quote(name)}: no ${endpoints.join(' and no ')}; a section needs both accept and connect`,
+      `Service [${name}]: Each service must define two endpoints: there is no ${endpoints.join(' and no ')}`,
     );
   }
   if (untold.includes('cert')) {
     report.error(
       place,
-      `service ${quote(name)}: no cert; name a PEM file with the certificate (icapgw gen-cert makes one)`,
+      `Service [${name}]: TLS server needs a certificate: name a PEM file with cert (icapgw gen-cert makes one)`,
     );
   }
   return missing.length === 0;
@@ -164,9 +171,11 @@ function addressesOf({ connect }: ServiceDraft): ReadonlyMap<string, readonly Pl
 
 /**
  * A server of TLS logs every connection that says nothing, and often belongs to somebody else: it is asked only where
- * there is another one to turn to, and then for a whole handshake.
+ * there is another one to turn to, and then for a whole handshake. In the place of stunnel no backend meets a connection
+ * that no client caused: what fails for clients is all that is known then.
  */
-function healthTypeOf(draft: ServiceDraft): string {
+function healthTypeOf(draft: ServiceDraft, host: StunnelHost): string {
+  if (host === 'stunnel') return 'none';
   if (!isClientMode(draft)) return 'tcp';
   return addressesOf(draft).size > 1 ? 'tls' : 'none';
 }

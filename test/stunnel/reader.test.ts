@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { RawDocument, RawResult } from '../../src/config/raw.ts';
+import type { StunnelHost } from '../../src/stunnel/host.ts';
 import { MAX_TEXT_BYTES, type StunnelSources } from '../../src/stunnel/include.ts';
 import { MAX_LINE_BYTES } from '../../src/stunnel/line-reader.ts';
 import { looksLikeStunnel, readStunnel } from '../../src/stunnel/reader.ts';
@@ -208,6 +209,24 @@ describe('icapgw. keys', () => {
     const result = read(`${SECTION}icapgw.constructor.name = x\nicapgw.toString = y\n`);
     expect(firstService(result)['constructor']).toEqual({ name: 'x' });
     expect(Object.prototype.toString.call({})).toBe('[object Object]');
+  });
+});
+
+describe('backends are asked how they are', () => {
+  const healthOf = (text: string, host?: StunnelHost): unknown =>
+    firstService(readStunnel(text, 'stunnel.conf', memory({}), host))['health'];
+
+  test('by a connection each few seconds', () => {
+    expect(healthOf(SECTION)).toEqual({ type: 'tcp' });
+  });
+
+  test('not in the place of stunnel, where they never met a connection that no client caused', () => {
+    expect(healthOf(SECTION, 'stunnel')).toEqual({ type: 'none' });
+    expect(healthOf(`${SECTION}connect = 1345\n`, 'stunnel')).toEqual({ type: 'none' });
+  });
+
+  test('there too, where the file says so', () => {
+    expect(healthOf(`${SECTION}icapgw.health.type = tcp\n`, 'stunnel')).toEqual({ type: 'tcp' });
   });
 });
 
