@@ -1,45 +1,15 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { analyze, DEPLOY, install, makeFolder } from '../_util/deploy-systemd.ts';
 
-const DEPLOY = join(import.meta.dirname, '../../deploy');
 const UNITS = ['icapgw.service', 'icapgw@.service'];
 /** Of 100: an exposure of 1.5. */
 const MOST_EXPOSED = '15';
 const SYSTEMD_VERSION = Number(/\d+/.exec(execFileSync('systemd-analyze', ['--version'], { encoding: 'utf8' }))?.[0]);
 /** The first that knows Type=notify-reload. */
 const NOTIFY_RELOAD = 253;
-
-interface Folder extends Disposable {
-  readonly path: string;
-}
-
-function makeFolder(): Folder {
-  const path = mkdtempSync(join(tmpdir(), 'icapgw-units-'));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
-
-/** A unit as it would be installed, with its drop-ins, and with a program to start, which verifying insists on. */
-function install(folder: string, unit: string, dropIns: readonly string[]): string {
-  const program = join(folder, 'icapgw');
-  writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 });
-  const place = (from: string, to: string): void => {
-    const text = readFileSync(join(DEPLOY, 'systemd', from), 'utf8');
-    writeFileSync(to, text.replaceAll('=icapgw ', `=${program} `));
-  };
-  const file = join(folder, unit);
-  place(unit, file);
-  mkdirSync(`${file}.d`);
-  for (const name of dropIns) place(`drop-ins/${name}`, join(`${file}.d`, name));
-  return file;
-}
-
-function analyze(...args: readonly string[]): { readonly status: number | null; readonly said: string } {
-  const { status, stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
-  return { status, said: `${stdout}${stderr}` };
-}
 
 describe.each(UNITS)('%s', (unit) => {
   test('has nothing that systemd does not understand', () => {
