@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { UpstreamError } from '../errors.ts';
 import type { AddressedMember } from '../health/membership.ts';
-import { dial } from '../net/dialer.ts';
+import { type BackendRefusal, dial } from '../net/dialer.ts';
 import { serializeProxyV1 } from '../net/proxy-protocol/proxy-v1.ts';
 import { serializeProxyV2 } from '../net/proxy-protocol/proxy-v2.ts';
 import type { BackendResult } from '../observe/labels.ts';
@@ -10,11 +10,21 @@ import type { Peer } from './peer.ts';
 
 export type BackendFailure = Exclude<BackendResult, 'connected'>;
 
+/** Why a member could not be connected. */
+export interface FailedSearch {
+  readonly reason: BackendFailure;
+  readonly detail: string;
+  /** What was wrong with TLS, where that was it. */
+  readonly refusal: BackendRefusal | undefined;
+  /** Whether another one is tried. */
+  readonly next: boolean;
+}
+
 export interface BackendSearchHandlers {
   /** The member stays acquired: the caller releases its slot. */
   readonly onConnect: (socket: Socket, member: AddressedMember) => void;
-  /** Told for each member that failed; `next`: whether another one is tried. */
-  readonly onFailure: (member: AddressedMember, reason: BackendFailure, detail: string, next: boolean) => void;
+  /** Told for each member that failed. */
+  readonly onFailure: (member: AddressedMember, failed: FailedSearch) => void;
   /** Nobody is left to try. */
   readonly onNobody: () => void;
   /** Bytes read into the shared buffer; false pauses. */
@@ -107,7 +117,7 @@ export class BackendSearch {
       },
       {
         onConnect: (socket) => this.#connected(socket, member),
-        onFail: (error) => this.#failed(error, member),
+        onFail: (error, refusal) => this.#failed(error, refusal, member),
       },
     );
   }
@@ -120,14 +130,14 @@ export class BackendSearch {
     this.#handlers.onConnect(socket, member);
   }
 
-  #failed(error: UpstreamError, member: AddressedMember): void {
+  #failed(error: UpstreamError, refusal: BackendRefusal | undefined, member: AddressedMember): void {
     const { pool, counters, index, worker, config, onFailures } = this.#service;
     const reason = failureOf(error);
     counters.backendAttempt(index, member.backend, reason);
     pool.release(member.slot, worker);
     if (reason === 'local') {
       this.#held = undefined;
-      this.#handlers.onFailure(member, reason, error.message, false);
+      this.#handlers.onFailure(member, { reason, detail: error.message, refusal, next: false });
       this.#handlers.onNobody();
       return;
     }
@@ -136,7 +146,7 @@ export class BackendSearch {
     const { consecutiveFailures } = config.outliers;
     if (consecutiveFailures > 0 && streak >= consecutiveFailures) onFailures(member.slot);
     const next = this.#pick();
-    this.#handlers.onFailure(member, reason, error.message, next !== undefined);
+    this.#handlers.onFailure(member, { reason, detail: error.message, refusal, next: next !== undefined });
     if (next === undefined) this.#handlers.onNobody();
     else this.#dial(next);
   }

@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { tlsSideOf } from '../config/tls-side.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import { Relay, type RelayEnd } from '../net/relay.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
-import type { CloseReason } from '../observe/labels.ts';
-import { type BackendFailure, BackendSearch } from './backend-search.ts';
+import type { CloseReason, HandshakeFailure } from '../observe/labels.ts';
+import { BackendSearch, type FailedSearch } from './backend-search.ts';
 import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
 import type { CutReason, Session, SessionOptions } from './session.ts';
@@ -19,6 +21,8 @@ export class TunnelSession implements Session {
   #search: BackendSearch | undefined;
   #member: AddressedMember | undefined;
   #relay: Relay | undefined;
+  /** What was wrong with TLS to the last backend that was tried. */
+  #refusal: HandshakeFailure | undefined;
   #bytesInTold = 0;
   #bytesOutTold = 0;
   #activeMs = 0;
@@ -88,7 +92,7 @@ export class TunnelSession implements Session {
     });
     this.#search = new BackendSearch(this.#service, peer, {
       onConnect: (backend, member) => this.#connected(relay, backend, member),
-      onFailure: (member, reason, detail, next) => this.#backendFailed(member, reason, detail, next),
+      onFailure: (member, failed) => this.#backendFailed(member, failed),
       onNobody: () => this.#nobody(),
       // A socket in clear may keep what it is given to write, so each of its chunks needs memory of its own.
       onData: copiesWrites ? (chunk) => relay.fromBackend(chunk) : undefined,
@@ -98,6 +102,7 @@ export class TunnelSession implements Session {
 
   #connected(relay: Relay, socket: Socket, member: AddressedMember): void {
     const { events, identities } = this.#service;
+    const identity = identities[member.backend];
     this.client.socket.off('close', this.#clientGone);
     this.#search = undefined;
     this.#member = member;
@@ -106,19 +111,23 @@ export class TunnelSession implements Session {
     if (events.isEnabled('backend-connected')) {
       const local = `${socket.localAddress ?? 'unix'}:${socket.localPort ?? 0}`;
       const { backendName: backend, addressText: address } = member;
-      events.log('backend-connected', { ...this.client.names(), backend, address, local });
+      const tls = socket instanceof TLSSocket ? identity?.describe(socket) : undefined;
+      events.log('backend-connected', { ...this.client.names(), backend, address, local, ...tls });
     }
-    const hasOwnReader = !this.client.copiesWrites || identities[member.backend] !== undefined;
+    const hasOwnReader = !this.client.copiesWrites || identity !== undefined;
     relay.start(socket, hasOwnReader ? 'events' : 'callback');
   }
 
-  #backendFailed(member: AddressedMember, reason: BackendFailure, detail: string, next: boolean): void {
+  #backendFailed(member: AddressedMember, { reason, detail, refusal, next }: FailedSearch): void {
     const { backendName: backend, addressText: address } = member;
-    this.#service.events.log('backend-failed', { ...this.client.names(), backend, address, reason, detail, next });
+    this.#refusal = refusal?.reason;
+    const tls = refusal && { tls: refusal.reason, tlsDetail: refusal.detail, subject: refusal.subject };
+    const failure = { backend, address, reason, detail, next, ...tls };
+    this.#service.events.log('backend-failed', { ...this.client.names(), ...failure });
   }
 
   #nobody(): void {
-    this.#service.events.log('no-backend', this.client.names());
+    this.#service.events.log('no-backend', { ...this.client.names(), tls: this.#refusal });
     this.#close('no-backend');
   }
 
@@ -139,13 +148,26 @@ export class TunnelSession implements Session {
     if (this.#member !== undefined) pool.release(this.#member.slot, worker);
     counters.connectionClosed(index, reason);
     if (this.#relay !== undefined) this.#tellBytes(this.#relay);
+    const tls = this.#relay?.tlsFailure === undefined ? this.#refusalOf(reason) : this.#tellBrokenTls();
     if (events.isEnabled('connection-closed')) {
       const { bytesIn = 0, bytesOut = 0 } = this.#relay ?? {};
       const backend = this.#member?.backendName;
       const { ms } = this.client;
-      events.log('connection-closed', { ...this.client.names(), backend, reason, bytesIn, bytesOut, ms });
+      const side = tlsSideOf(this.#service.config);
+      events.log('connection-closed', { ...this.client.names(), backend, reason, bytesIn, bytesOut, ms, side, tls });
     }
     this.#over(reason);
+  }
+
+  #refusalOf(reason: CloseReason): HandshakeFailure | undefined {
+    return reason === 'no-backend' ? this.#refusal : undefined;
+  }
+
+  #tellBrokenTls(): HandshakeFailure {
+    const { backendName: backend = '', addressText: address = '' } = this.#member ?? {};
+    const detail = this.#relay?.tlsFailure ?? '';
+    this.#service.events.log('backend-tls-broken', { ...this.client.names(), backend, address, detail });
+    return 'protocol';
   }
 
   #over(reason: CloseReason): void {

@@ -141,7 +141,7 @@ class Attempt {
   #refuse(refusal: BackendRefusal, cause?: Error): void {
     if (this.#isOver) return;
     this.#handshake?.forgetSession();
-    this.#fail('ICAPGW_UPSTREAM_HANDSHAKE', cause?.message ?? refusal.detail, { cause, refusal });
+    this.#fail('ICAPGW_UPSTREAM_HANDSHAKE', refusal.detail, { cause, refusal });
   }
 
   #fail(

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { problemOfError } from '../tls/handshake-failure.ts';
 import { readIntoUserBuffer } from './user-buffer.ts';
 
 /** Why a relay ended. `client` and `backend`: who finished first, both ends clean. */
@@ -45,6 +46,8 @@ export class Relay {
   bytesIn = 0;
   /** To the client. */
   bytesOut = 0;
+  /** What was wrong with TLS to the backend, where that ended it. */
+  tlsFailure: string | undefined;
   readonly #options: RelayOptions;
   readonly #client: Socket;
   #backend: Socket | undefined;
@@ -75,7 +78,7 @@ export class Relay {
     if (readsBackend === 'events') backend.on('data', this.#backendEvent);
     backend.on('drain', () => client.resume());
     backend.on('end', this.#backendEnd);
-    backend.on('error', () => this.#broken('backend-reset'));
+    backend.on('error', this.#backendError);
     backend.on('close', () => this.#closed(backend));
     // A side may have gone between the last step of setting up and now: its events are over then.
     if (client.destroyed) this.#lostBeforeStart(client, 'client-reset');
@@ -189,6 +192,12 @@ export class Relay {
     this.#backend?.destroySoon();
   }
 
+  /** What TLS refuses may be an attacker's, and must not look like the backend's own end to a client in clear. */
+  readonly #backendError = (error: Error): void => {
+    this.tlsFailure = tlsErrorOf(error);
+    this.#broken('backend-reset');
+  };
+
   #broken(end: 'client-reset' | 'backend-reset'): void {
     this.#end ??= end;
     if (end === 'client-reset') {
@@ -199,12 +208,17 @@ export class Relay {
     // this. Without a close_notify the client can still tell that the answer may be cut.
     const client = this.#client;
     if (client.writableLength === 0) {
-      client.destroy();
+      this.#endClient();
       return;
     }
     // `drain` comes only after a write that was told to wait; this one is done when all before it are.
-    client.write(NOTHING, () => client.destroy());
+    client.write(NOTHING, () => this.#endClient());
     this.#watchProgress();
+  }
+
+  #endClient(): void {
+    if (this.tlsFailure === undefined) this.#client.destroy();
+    else this.#options.cutClient();
   }
 
   #closed(socket: Socket): void {
@@ -229,4 +243,10 @@ export class Relay {
     this.#open.delete(lost);
     this.#broken(end);
   }
+}
+
+/** In OpenSSL's words; undefined for what only is about the connection. */
+function tlsErrorOf(error: Error): string | undefined {
+  const code = 'code' in error ? String(error.code) : '';
+  return /^ERR_(?:SSL|OSSL)/.test(code) || code === 'EPROTO' ? problemOfError(error).detail : undefined;
 }

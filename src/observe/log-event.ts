@@ -52,6 +52,14 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents
     readonly backend: string;
     readonly address: string;
     readonly local: string;
+    /** Of TLS with the backend, where there is TLS. */
+    readonly version?: string | undefined;
+    readonly cipher?: string | undefined;
+    readonly resumed?: boolean | undefined;
+    /** Of its certificate, where that was shown and verified. */
+    readonly subject?: string | undefined;
+    /** The name it was sent. */
+    readonly serverName?: string | undefined;
   };
   readonly 'backend-failed': {
     readonly service: string;
@@ -62,9 +70,29 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents
     readonly detail: string;
     /** Whether another backend is tried. */
     readonly next: boolean;
+    /** What was wrong with TLS, where that was it. */
+    readonly tls?: HandshakeFailure | undefined;
+    /** The same in the words of OpenSSL. */
+    readonly tlsDetail?: string | undefined;
+    /** Of the certificate that was shown. */
+    readonly subject?: string | undefined;
+  };
+  /** TLS with a backend broke after its handshake: a backend that asks for a certificate may say only then that ours will not do. */
+  readonly 'backend-tls-broken': {
+    readonly service: string;
+    readonly connection: number;
+    readonly backend: string;
+    readonly address: string;
+    readonly detail: string;
   };
   /** Followed by `connection-closed`. */
-  readonly 'no-backend': { readonly service: string; readonly connection: number; readonly client: string };
+  readonly 'no-backend': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    /** What was wrong with TLS to the last one that was tried. */
+    readonly tls?: HandshakeFailure | undefined;
+  };
   readonly 'connection-closed': {
     readonly service: string;
     readonly connection: number;
@@ -76,6 +104,10 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents
     /** To the client. */
     readonly bytesOut: number;
     readonly ms: number;
+    /** `backend` where clients speak in clear and backends TLS. */
+    readonly side?: 'backend' | undefined;
+    /** How TLS with the backend failed, before or after its handshake. */
+    readonly tls?: HandshakeFailure | undefined;
   };
   readonly starting: { readonly version: string; readonly node: string; readonly openssl: string };
   readonly 'config-loaded': { readonly file: string; readonly format: 'yaml' | 'stunnel' };

@@ -38,14 +38,24 @@ const EVENTS: EventTable = {
   },
   'backend-connected': {
     level: 'debug',
-    text: ({ backend, address }) => `connected to backend ${backend} at ${address}`,
-    told: ['backend', 'address'],
+    text: ({ backend, address, version, cipher, resumed }) => {
+      const tls =
+        version === undefined ? '' : `, ${resumed === true ? 'resumed ' : ''}TLS session (${version}, ${cipher})`;
+      return `connected to backend ${backend} at ${address}${tls}`;
+    },
+    told: ['backend', 'address', 'version', 'cipher', 'resumed'],
   },
   'backend-failed': {
     level: 'warning',
     text: ({ backend, address, detail, next }) =>
       `backend ${backend} at ${address} cannot be connected: ${detail}${next ? '; trying the next' : ''}`,
-    told: ['backend', 'address', 'detail', 'next'],
+    told: ['backend', 'address', 'detail', 'next', 'tlsDetail'],
+    limited: true,
+  },
+  'backend-tls-broken': {
+    level: 'warning',
+    text: ({ backend, address, detail }) => `backend ${backend} at ${address} broke off TLS: ${detail}`,
+    told: ['backend', 'address', 'detail'],
     limited: true,
   },
   'no-backend': {
@@ -58,7 +68,7 @@ const EVENTS: EventTable = {
     level: 'info',
     text: ({ client, reason, bytesIn, bytesOut, ms }) =>
       `connection from ${client} closed (${reason}) after ${ms} ms, ${bytesIn} bytes in, ${bytesOut} bytes out`,
-    told: ['client', 'reason', 'bytesIn', 'bytesOut', 'ms'],
+    told: ['client', 'reason', 'bytesIn', 'bytesOut', 'ms', 'side'],
   },
   ...ICAP_EVENTS,
   ...ADMIN_EVENTS,

@@ -1,17 +1,11 @@
 import type { LogLevel } from '../config/config.ts';
-import type { BackendResult, CloseReason, HandshakeFailure } from './labels.ts';
+import type { BackendResult, CloseReason } from './labels.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
 import { definitionOf, levelOf } from './log-table.ts';
 import { REJECTION_TEXTS } from './reason-text.ts';
 import { stunnelBanner } from './stunnel-banner.ts';
-
-/** syslog's numbers, as stunnel prints them in `LOG5`. */
-export type StunnelLevel = 0 | 3 | 4 | 5 | 6 | 7;
-
-export interface StunnelLine {
-  readonly level: StunnelLevel;
-  readonly text: string;
-}
+import { byteCounts, line, type StunnelLevel, type StunnelLine } from './stunnel-line.ts';
+import { backendTlsLines, handshakeLines } from './stunnel-tls-lines.ts';
 
 interface StunnelDefinition<F> {
   /** The most severe level among its lines. */
@@ -52,32 +46,37 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   'handshake-failed': {
     level: 3,
     lines: ({ reason, detail, subject }) => [
-      ...handshakeLines(reason, detail, subject ?? 'unknown'),
+      ...handshakeLines('SSL_accept', reason, detail, subject),
       line(5, `Connection ${reason === 'timeout' ? 'reset' : 'reset/closed'}: ${byteCounts(0, 0)}`),
     ],
   },
   'backend-connected': {
     level: 5,
-    lines: ({ service, address, local }) => [
-      line(5, `s_connect: connected ${address}`),
-      line(5, `Service [${service}] connected remote server from ${local}`),
+    lines: (fields) => [
+      line(5, `s_connect: connected ${fields.address}`),
+      line(5, `Service [${fields.service}] connected remote server from ${fields.local}`),
+      ...backendTlsLines(fields),
     ],
   },
   'backend-failed': {
     level: 3,
-    lines: ({ address, reason, detail }) => [
-      reason === 'timeout'
-        ? line(3, `s_connect: s_poll_wait ${address}: TIMEOUTconnect exceeded`)
-        : line(3, `s_connect: connect ${address}: ${CONNECT_ERRORS[reason] ?? detail}`),
-    ],
+    lines: ({ address, reason, detail, tls, tlsDetail = detail, subject }) => {
+      if (tls !== undefined) {
+        return [line(5, `s_connect: connected ${address}`), ...handshakeLines('SSL_connect', tls, tlsDetail, subject)];
+      }
+      return reason === 'timeout'
+        ? [line(3, `s_connect: s_poll_wait ${address}: TIMEOUTconnect exceeded`)]
+        : [line(3, `s_connect: connect ${address}: ${CONNECT_ERRORS[reason] ?? detail}`)];
+    },
   },
-  'no-backend': { level: 3, lines: () => [line(3, 'No more addresses to connect')] },
+  'backend-tls-broken': { level: 3, lines: ({ detail }) => [line(3, `SSL_read: ${detail}`)] },
+  'no-backend': {
+    level: 3,
+    lines: ({ tls }) => (tls === undefined ? [line(3, 'No more addresses to connect')] : []),
+  },
   'connection-closed': {
     level: 5,
-    lines: ({ reason, bytesIn, bytesOut }) => [
-      ...(CLOSE_LINES[reason] ?? []),
-      line(5, `Connection ${RESET_REASONS.has(reason) ? 'reset' : 'closed'}: ${byteCounts(bytesOut, bytesIn)}`),
-    ],
+    lines: (fields) => [...endLines(fields), line(5, `Connection ${endOf(fields)}: ${countsOf(fields)}`)],
   },
   starting: {
     level: 5,
@@ -130,12 +129,30 @@ const CONNECT_ERRORS: Readonly<Partial<Record<BackendResult, string>>> = {
 };
 
 const CLOSE_LINES: Readonly<Partial<Record<CloseReason, readonly StunnelLine[]>>> = {
-  'client-reset': [line(6, 'TLS fd: Connection reset by peer (104)')],
-  'backend-reset': [line(6, 'socket fd: Connection reset by peer (104)')],
   'idle-timeout': [line(6, 'transfer: s_poll_wait: TIMEOUTidle exceeded: sending reset')],
   // stunnel says this at level 3, on connections where nothing went wrong. Its users asked for less.
   'close-timeout': [line(6, 'transfer: s_poll_wait: TIMEOUTclose exceeded: closing')],
 };
+
+type ClosedFields = LogEvents['connection-closed'];
+
+function endLines({ reason, side, tls }: ClosedFields): readonly StunnelLine[] {
+  if (reason !== 'client-reset' && reason !== 'backend-reset') return CLOSE_LINES[reason] ?? [];
+  // An error of TLS was told by its own line.
+  if (tls !== undefined) return [];
+  const isTls = (reason === 'backend-reset') === (side === 'backend');
+  return [line(6, `${isTls ? 'TLS' : 'socket'} fd: Connection reset by peer (104)`)];
+}
+
+/** stunnel names the client's part last where TLS with the backend failed. */
+function endOf({ reason, tls }: ClosedFields): string {
+  if (tls !== undefined && tls !== 'timeout' && tls !== 'reset') return 'closed/reset';
+  return RESET_REASONS.has(reason) ? 'reset' : 'closed';
+}
+
+function countsOf({ bytesIn, bytesOut, side }: Pick<ClosedFields, 'bytesIn' | 'bytesOut' | 'side'>): string {
+  return side === 'backend' ? byteCounts(bytesIn, bytesOut) : byteCounts(bytesOut, bytesIn);
+}
 
 /** After a reset by one side stunnel still closes the other in order, and says so. */
 const RESET_REASONS: ReadonlySet<CloseReason> = new Set<CloseReason>([
@@ -145,47 +162,6 @@ const RESET_REASONS: ReadonlySet<CloseReason> = new Set<CloseReason>([
   'policy',
   'request-timeout',
 ]);
-
-const VERIFY_ERRORS: Readonly<Partial<Record<HandshakeFailure, string>>> = {
-  'unknown-ca': 'CERT: Pre-verification error: unable to get local issuer certificate',
-  'self-signed': 'CERT: Pre-verification error: self-signed certificate',
-  expired: 'CERT: Pre-verification error: certificate has expired',
-  'not-yet-valid': 'CERT: Pre-verification error: certificate is not yet valid',
-  revoked: 'CERT: Pre-verification error: certificate revoked',
-  'no-crl': 'CERT: Pre-verification error: unable to get certificate CRL',
-  'crl-expired': 'CERT: Pre-verification error: CRL has expired',
-  'wrong-purpose': 'CERT: Pre-verification error: unsuitable certificate purpose',
-  'not-pinned': 'CERT: Certificate not found in local repository',
-  'not-allowed': 'CERT: Subject checks failed',
-};
-
-const ACCEPT_ERRORS: Readonly<Partial<Record<HandshakeFailure, string>>> = {
-  'no-certificate': 'SSL_accept: error:0A0000C7:SSL routines::peer did not return a certificate',
-  'plain-text': 'SSL_accept: error:0A00010B:SSL routines::wrong version number',
-  version: 'SSL_accept: error:0A000102:SSL routines::unsupported protocol',
-  cipher: 'SSL_accept: error:0A0000C1:SSL routines::no shared cipher',
-  closed: 'SSL_accept: error:0A000126:SSL routines::unexpected eof while reading',
-  reset: 'SSL_accept: Connection reset by peer (104)',
-};
-
-function handshakeLines(reason: HandshakeFailure, detail: string, subject: string): readonly StunnelLine[] {
-  if (reason === 'timeout') return [line(6, 'ssl_start: s_poll_wait: TIMEOUTbusy exceeded: sending reset')];
-  const verifyError = reason === 'bad-certificate' ? `CERT: Pre-verification error: ${detail}` : VERIFY_ERRORS[reason];
-  if (verifyError === undefined) return [line(3, ACCEPT_ERRORS[reason] ?? `SSL_accept: ${detail}`)];
-  return [
-    line(4, verifyError),
-    line(4, `Rejected by CERT at depth=0: ${subject}`),
-    line(3, 'SSL_accept: error:0A000086:SSL routines::certificate verify failed'),
-  ];
-}
-
-function byteCounts(toTls: number, toSocket: number): string {
-  return `${toTls} byte(s) sent to TLS, ${toSocket} byte(s) sent to socket`;
-}
-
-function line(level: StunnelLevel, text: string): StunnelLine {
-  return { level, text };
-}
 
 /** The most severe level an event can have in stunnel's format. */
 export function stunnelLevelOf(event: LogEventName): StunnelLevel {

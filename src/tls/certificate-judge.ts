@@ -45,7 +45,10 @@ export class CertificateJudge {
   /** The allow list alone. */
   judgeName(certificate: X509Certificate): HandshakeProblem | undefined {
     if (this.#allow === undefined || this.#allow.admits(certificate)) return undefined;
-    return { reason: 'not-allowed', detail: 'the certificate is valid but matches no entry of the allow list' };
+    return {
+      reason: 'not-allowed',
+      detail: 'the certificate is valid but matches no entry of allow (stunnel: checkHost, checkIP, checkEmail)',
+    };
   }
 
   #judgeTrust(verifyCode: string | undefined, certificate: X509Certificate): HandshakeProblem | undefined {

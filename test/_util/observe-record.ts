@@ -31,6 +31,12 @@ export const SAMPLE_EVENTS: LogEvents = {
     detail: 'connect ECONNREFUSED 10.0.0.5:1344',
     next: true,
   },
+  'backend-tls-broken': {
+    ...BACKEND,
+    connection: 7,
+    address: '10.0.0.5:1344',
+    detail: 'tlsv13 alert certificate required (ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED)',
+  },
   'no-backend': CLIENT,
   'connection-closed': { ...CLIENT, backend: 'dlp-1', reason: 'client', bytesIn: 5, bytesOut: 10, ms: 12 },
   'icap-request-refused': {

@@ -119,6 +119,79 @@ describe('stunnel lines', () => {
     ]);
   });
 
+  test('tell TLS with a backend', () => {
+    const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', resumed: false } as const;
+    expect([
+      ...linesOf('backend-connected', { ...tls, subject: 'O=Test, CN=dlp', serverName: 'dlp.example' }),
+      ...linesOf('connection-closed', { side: 'backend' }),
+    ]).toEqual([
+      'LOG5[7]: s_connect: connected 10.0.0.5:1344',
+      'LOG5[7]: Service [mcas] connected remote server from 10.0.0.1:33012',
+      'LOG6[7]: SNI: sending servername: dlp.example',
+      'LOG5[7]: Certificate accepted at depth=0: O=Test, CN=dlp',
+      'LOG6[7]: TLS connected: new session negotiated',
+      'LOG6[7]: TLSv1.3 ciphersuite: TLS_AES_256_GCM_SHA384',
+      'LOG5[7]: Connection closed: 5 byte(s) sent to TLS, 10 byte(s) sent to socket',
+    ]);
+    expect(linesOf('backend-connected', { ...tls, resumed: true }).slice(2)).toEqual([
+      'LOG6[7]: TLS connected: previous session reused',
+      'LOG6[7]: TLSv1.3 ciphersuite: TLS_AES_256_GCM_SHA384',
+    ]);
+    expect(linesOf('backend-connected', tls)[2]).toBe('LOG6[7]: Certificate verification disabled');
+  });
+
+  test('tell TLS with a backend that did not come about', () => {
+    const failed = { reason: 'tls', next: false, subject: 'CN=dlp', tlsDetail: 'certificate has expired' } as const;
+    expect([
+      ...linesOf('backend-failed', { ...failed, tls: 'expired' }),
+      ...linesOf('no-backend', { tls: 'expired' }),
+      ...linesOf('connection-closed', {
+        reason: 'no-backend',
+        side: 'backend',
+        tls: 'expired',
+        bytesIn: 0,
+        bytesOut: 0,
+      }),
+    ]).toEqual([
+      'LOG5[7]: s_connect: connected 10.0.0.5:1344',
+      'LOG4[7]: CERT: Pre-verification error: certificate has expired',
+      'LOG4[7]: Rejected by CERT at depth=0: CN=dlp',
+      'LOG3[7]: SSL_connect: error:0A000086:SSL routines::certificate verify failed',
+      'LOG5[7]: Connection closed/reset: 0 byte(s) sent to TLS, 0 byte(s) sent to socket',
+    ]);
+  });
+
+  test.each([
+    ['timeout', 'LOG6[7]: ssl_start: s_poll_wait: TIMEOUTbusy exceeded: sending reset', 'reset'],
+    ['closed', 'LOG3[7]: SSL_connect: error:0A000126:SSL routines::unexpected eof while reading', 'closed/reset'],
+    ['reset', 'LOG3[7]: SSL_connect: Connection reset by peer (104)', 'reset'],
+    ['client-alert', 'LOG3[7]: SSL_connect: ssl/tls alert handshake failure', 'closed/reset'],
+  ] as const)('tell a handshake with a backend that ended by %s', (tls, line, word) => {
+    const tlsDetail = 'ssl/tls alert handshake failure';
+    expect(linesOf('backend-failed', { reason: 'tls', tls, tlsDetail })[1]).toBe(line);
+    const closed = linesOf('connection-closed', { reason: 'no-backend', side: 'backend', tls });
+    expect(closed).toEqual([`LOG5[7]: Connection ${word}: 5 byte(s) sent to TLS, 10 byte(s) sent to socket`]);
+  });
+
+  test('tell a backend that broke off TLS', () => {
+    expect([
+      ...linesOf('backend-tls-broken'),
+      ...linesOf('connection-closed', { reason: 'backend-reset', side: 'backend', tls: 'protocol' }),
+    ]).toEqual([
+      'LOG3[7]: SSL_read: tlsv13 alert certificate required (ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED)',
+      'LOG5[7]: Connection closed/reset: 5 byte(s) sent to TLS, 10 byte(s) sent to socket',
+    ]);
+  });
+
+  test('tell resets by the side that TLS is on', () => {
+    expect(linesOf('connection-closed', { reason: 'backend-reset', side: 'backend' })[0]).toBe(
+      'LOG6[7]: TLS fd: Connection reset by peer (104)',
+    );
+    expect(linesOf('connection-closed', { reason: 'client-reset', side: 'backend' })[0]).toBe(
+      'LOG6[7]: socket fd: Connection reset by peer (104)',
+    );
+  });
+
   test('tell start and end of the process', () => {
     expect([
       ...linesOf('starting'),
