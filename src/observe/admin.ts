@@ -4,7 +4,7 @@ import { messageOf, RuntimeError } from '../errors.ts';
 import { type ApiRoute, findApiRoute, type Query } from './admin-api.ts';
 import { readJsonBody } from './admin-body.ts';
 import { AdminGuard } from './admin-guard.ts';
-import { limitConnections } from './admin-places.ts';
+import { AdminPlaces } from './admin-places.ts';
 import { type Reply, refusal, send, TEXT } from './admin-reply.ts';
 import { bindAdmin } from './admin-socket.ts';
 import type { Logger } from './logger.ts';
@@ -62,7 +62,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer | u
       connectionsCheckingInterval: HEADERS_TIMEOUT_MS,
     },
     (request, response) => {
-      answer(request, options, guard)
+      answer(request, options, guard, places)
         .catch((error: unknown) => {
           log.log('admin-request-failed', { path: pathOf(request), detail: messageOf(error) });
           return refusal(500, 'the answer could not be made; the log says why');
@@ -73,7 +73,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer | u
         );
     },
   );
-  limitConnections(server, MAX_CONNECTIONS);
+  const places = new AdminPlaces(server, MAX_CONNECTIONS);
   server.setTimeout(IDLE_TIMEOUT_MS);
   try {
     const address = await bindAdmin(server, listen);
@@ -97,7 +97,12 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer | u
   }
 }
 
-async function answer(request: IncomingMessage, options: AdminOptions, guard: AdminGuard): Promise<Reply> {
+async function answer(
+  request: IncomingMessage,
+  options: AdminOptions,
+  guard: AdminGuard,
+  places: AdminPlaces,
+): Promise<Reply> {
   const { sources, log } = options;
   const path = pathOf(request);
   const client = request.socket.remoteAddress ?? 'unix';
@@ -120,9 +125,10 @@ async function answer(request: IncomingMessage, options: AdminOptions, guard: Ad
     log.log('admin-request-refused', { client, path, reason: 'origin' });
     return refusal(403, 'the request comes from a page of another site');
   }
-  if (route.method === 'GET') return await route.ask(sources);
+  const { socket } = request;
+  if (route.method === 'GET') return await places.work(socket, () => route.ask(sources));
   const body = await readJsonBody(request);
-  return body.ok ? await route.act(sources.control, body.value) : body.reply;
+  return body.ok ? await places.work(socket, () => route.act(sources.control, body.value)) : body.reply;
 }
 
 function findRoute(path: string): ApiRoute | undefined {

@@ -137,6 +137,26 @@ describe('the admin endpoint', () => {
     expect(await ask(admin.address, '/livez')).toMatchObject({ status: 200 });
   });
 
+  test('lets in who asks where all others do not say all of what they want', async () => {
+    await using admin = await start();
+    const port = Number(/\d+$/.exec(admin.address)?.[0]);
+    const sockets: Socket[] = [];
+    try {
+      for (let index = 0; index < 64; index += 1) {
+        const socket = connect({ host: '127.0.0.1', port });
+        sockets.push(socket);
+        socket.on('error', () => {});
+        await once(socket, 'connect');
+        socket.write(`POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{`);
+      }
+      for (let turn = 0; turn < 10; turn += 1) {
+        expect(await ask(admin.address, '/livez')).toMatchObject({ status: 200 });
+      }
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
+  });
+
   test('says nothing of a wish whose sender left in the middle of it', async () => {
     await using admin = await start();
     const port = Number(/\d+$/.exec(admin.address)?.[0]);
