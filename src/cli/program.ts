@@ -9,7 +9,7 @@ import { addGenCertCommand } from './gen-cert.ts';
 import type { CliIo } from './io.ts';
 import { addProbeCommand } from './probe.ts';
 import { addRunCommand } from './run.ts';
-import { addStunnelCommand } from './stunnel.ts';
+import { addStunnelCommand, runStunnelCommand, STUNNEL_COMMAND } from './stunnel.ts';
 import { verifyConfig } from './verify.ts';
 import { readVersion } from './version.ts';
 
@@ -31,7 +31,6 @@ export function createEmptyProgram(io: CliIo): Command {
     .showHelpAfterError('(icapgw --help shows how)')
     .showSuggestionAfterError()
     .exitOverride()
-    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
@@ -42,7 +41,7 @@ export function createEmptyProgram(io: CliIo): Command {
 export function createProgram(io: CliIo): Command {
   const program = createEmptyProgram(io);
   addRunCommand(program, io);
-  addStunnelCommand(program, io);
+  addStunnelCommand(program);
   addCheckCommand(program, io, async (config, lineOf, name) => (await verifyConfig(config, lineOf, name)).problems);
   addConvertCommand(program, io);
   addFirewallCommand(program, io);
@@ -56,7 +55,9 @@ export function createProgram(io: CliIo): Command {
 /** Parses and runs one command line. Every failure ends as text on standard error and an exit code. */
 export async function runProgram(program: Command, args: readonly string[], io: CliIo): Promise<void> {
   try {
-    await program.parseAsync(args, { from: 'user' });
+    // Its arguments are stunnel's: nothing of ours may be found among them.
+    if (args[0] === STUNNEL_COMMAND) await runStunnelCommand(args.slice(1), io);
+    else await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
       io.exit(error.exitCode === 0 ? 0 : 2);

@@ -1,18 +1,19 @@
 import type { Command } from 'commander';
 import type { CliIo } from './io.ts';
 
-/** Adds `stunnel`, whose arguments are those of stunnel and none of ours. */
-export function addStunnelCommand(program: Command, io: CliIo): void {
+/** What stands before stunnel's own arguments. */
+export const STUNNEL_COMMAND = 'stunnel';
+
+/** Puts `stunnel` on the list of commands. Its arguments are none of ours: `runStunnelCommand` reads them. */
+export function addStunnelCommand(program: Command): void {
   program
-    .command('stunnel')
+    .command(STUNNEL_COMMAND)
     .summary("run in the place of stunnel, with stunnel's own command line")
-    .usage('[FILE | -fd N | -help | -version | -sockets | -options]')
-    .argument('[args...]')
-    .helpOption(false)
-    .allowUnknownOption()
-    .passThroughOptions()
-    .action(async (args: readonly string[]) => {
-      const { launchStunnel } = await import('./stunnel/launch.ts');
-      await launchStunnel(args, io);
-    });
+    .usage('[FILE | -fd N | -help | -version | -sockets | -options]');
+}
+
+/** Runs one command line of stunnel. */
+export async function runStunnelCommand(args: readonly string[], io: CliIo): Promise<void> {
+  const { launchStunnel } = await import('./stunnel/launch.ts');
+  await launchStunnel(args, io);
 }
