@@ -5,6 +5,7 @@ import { TlsMaterialError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CertificateExpiry } from '../observe/metrics.ts';
 import { type BackendMaterial, backendFilesOf, loadBackendMaterial } from '../tls/backend-material.ts';
+import { findRefusedBackendSetting, findRefusedSetting, type RefusedSetting } from '../tls/context-check.ts';
 import { loadServiceMaterial } from '../tls/service-material.ts';
 import type { TicketSecret } from '../tls/ticket-keys.ts';
 import { reportExpiries } from './expiry-report.ts';
@@ -154,7 +155,7 @@ export class TrustKeeper implements Disposable {
     return this.#take(
       { service },
       current.material,
-      () => loadServiceMaterial(tls),
+      { load: () => loadServiceMaterial(tls), findRefused: (material) => findRefusedSetting(tls, material) },
       (material) => {
         const { generation, tell } = this.#options;
         this.#material[index] = { ...current, material };
@@ -171,7 +172,7 @@ export class TrustKeeper implements Disposable {
     return this.#take(
       { service, backend: name },
       backendMaterial[backend],
-      () => loadBackendMaterial(tls),
+      { load: () => loadBackendMaterial(tls), findRefused: findRefusedBackendSetting },
       (material) => {
         this.#material[index] = { ...current, backendMaterial: backendMaterial.with(backend, material) };
         this.#options.onBackend(index, backend, material);
@@ -179,26 +180,45 @@ export class TrustKeeper implements Disposable {
     );
   }
 
-  #take<M>(owner: FileOwner, current: M | undefined, load: () => M, use: (material: M) => void): boolean {
+  #take<M>(
+    owner: FileOwner,
+    current: M | undefined,
+    { load, findRefused }: MaterialSource<M>,
+    use: (material: M) => void,
+  ): boolean {
     const { log } = this.#options;
     const key = JSON.stringify(owner);
     try {
       const material = load();
+      const isNew = !isDeepStrictEqual(material, current);
+      // Each worker would die of it, and who replaces it too.
+      const refused = isNew ? findRefused(material) : undefined;
+      if (refused !== undefined) return this.#failed(owner, key, refused.message);
       this.#failures.delete(key);
-      if (isDeepStrictEqual(material, current)) return true;
+      if (!isNew) return true;
       use(material);
       log.log('certificates-read', owner);
       return true;
     } catch (error) {
       if (!(error instanceof TlsMaterialError)) throw error;
-      // It is tried again and again; the same trouble is told once.
-      if (this.#failures.get(key) !== error.message) {
-        this.#failures.set(key, error.message);
-        log.log('certificates-failed', { ...owner, detail: error.message });
-      }
-      return false;
+      return this.#failed(owner, key, error.message);
     }
   }
+
+  #failed(owner: FileOwner, key: string, detail: string): false {
+    // It is tried again and again; the same trouble is told once.
+    if (this.#failures.get(key) !== detail) {
+      this.#failures.set(key, detail);
+      this.#options.log.log('certificates-failed', { ...owner, detail });
+    }
+    return false;
+  }
+}
+
+/** How material is had from the disk, and whether OpenSSL takes it by the settings of its service or backend. */
+interface MaterialSource<M> {
+  readonly load: () => M;
+  readonly findRefused: (material: M) => RefusedSetting | undefined;
 }
 
 /** Whose files they are. */

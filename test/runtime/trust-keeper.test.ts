@@ -5,7 +5,7 @@ import type { ToWorker } from '../../src/runtime/snapshot.ts';
 import { type TicketHandover, TrustKeeper } from '../../src/runtime/trust-keeper.ts';
 import { certificates } from '../_util/certificates.ts';
 import { readConfig } from '../_util/config-text.ts';
-import { crlWith, replaceFile } from '../_util/e2e-reload.ts';
+import { createSwappedIdentity, crlWith, replaceFile } from '../_util/e2e-reload.ts';
 import { createFolder, createLog } from '../_util/observe-log.ts';
 
 const lab = certificates();
@@ -39,6 +39,7 @@ async function keep(config: Config, generation: number, tickets: TicketHandover 
   return {
     keeper,
     told,
+    events: () => file.events(),
     async [Symbol.asyncDispose]() {
       keeper[Symbol.dispose]();
       await file[Symbol.asyncDispose]();
@@ -72,6 +73,33 @@ describe('ticket keys', () => {
     expect(epochs.lastIndexOf(1)).toBe(22);
     expect(epochs.at(-1)).toBe(2);
   });
+});
+
+test('a certificate that OpenSSL does not take by the ciphers of its service is not told to the workers', async () => {
+  await using folder = await createFolder();
+  const files = createSwappedIdentity(folder.path, lab.server);
+  const { config } = readConfig(
+    JSON.stringify({
+      services: [
+        {
+          ...{ name: 'strict', listen: ':0', protocol: 'tunnel', backends: [{ address: '127.0.0.1:1344' }] },
+          tls: { cert: files.cert, key: files.key, ciphers: 'DEFAULT:@SECLEVEL=3' },
+        },
+      ],
+    }),
+  );
+  if (config === undefined) throw new TypeError('it is usable');
+  await using kept = await keep(config, 1, undefined);
+  kept.keeper.start();
+  files.swap(lab.rsaServer);
+  vi.advanceTimersByTime(2000);
+  expect(kept.told).toEqual([]);
+  expect(await kept.events()).toEqual([
+    expect.objectContaining({ event: 'certificates-failed', detail: expect.stringContaining('too small') }),
+  ]);
+  files.swap(lab.otherServer);
+  vi.advanceTimersByTime(2000);
+  expect(kept.told).toMatchObject([{ type: 'material' }]);
 });
 
 describe('after a reload', () => {
