@@ -42,7 +42,7 @@ export function addCheckCommand(program: Command, io: CliIo, verifyMaterial: Ver
 
 async function findProblems(file: string, cwd: string, verifyMaterial: VerifyMaterial): Promise<readonly Problem[]> {
   const { loadConfig, mergeProblems } = await import('../config/load.ts');
-  const { config, problems, lineOf } = loadConfig(file, cwd, { streams: true });
+  const { config, problems, lineOf } = loadConfig(file, cwd, { streams: true, role: 'any' });
   return config === undefined ? problems : mergeProblems(problems, await verifyMaterial(config, lineOf, file));
 }
 

@@ -1,4 +1,5 @@
 import type { Problem } from '../errors.ts';
+import type { FeedsConfig } from './feed-config.ts';
 import type { IcapConfig } from './icap-config.ts';
 
 export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error';
@@ -232,6 +233,7 @@ export interface TracingConfig {
 
 export interface BlockListConfig {
   readonly file: string | undefined;
+  /** CIDRs that a feed never blocks. */
   readonly allow: readonly string[];
 }
 
@@ -250,6 +252,8 @@ export interface Config {
   readonly resolver: ResolverConfig;
   readonly tracing: TracingConfig;
   readonly services: readonly ServiceConfig[];
+  /** Undefined: no threat feed. */
+  readonly feeds: FeedsConfig | undefined;
   readonly blockList: BlockListConfig;
   /** stunnel's `pid`: written after the listeners are up, removed at a clean end. */
   readonly pidFile: string | undefined;

@@ -8,7 +8,7 @@ import { type Remarks, readRemarks } from '../stunnel/remark.ts';
 import type { ConfigResult } from './config.ts';
 import type { RawPath, RawResult } from './raw.ts';
 import { listTextFiles, readTextFile } from './text-file.ts';
-import { validate } from './validate.ts';
+import { type ConfigRole, validate } from './validate.ts';
 import { MAX_CONFIG_BYTES, readYaml } from './yaml.ts';
 
 /** What loading gives, and where its values stand, for problems that show themselves later: in a certificate, say. */
@@ -26,6 +26,8 @@ export interface FileAccess {
   readonly streams?: boolean;
   /** As whom a stunnel.conf is read. A host that is `stunnel` takes for one whatever is not clearly YAML. */
   readonly host?: StunnelHost;
+  /** What the configuration is for; left out: the gateway. */
+  readonly role?: ConfigRole;
 }
 
 /**
@@ -35,7 +37,7 @@ export interface FileAccess {
 export function loadConfig(file: string, cwd: string = process.cwd(), access: FileAccess = {}): LoadedConfig {
   const { document, problems, texts, foreground } = loadDocument(file, cwd, access);
   if (document === undefined) return { config: undefined, problems, lineOf: () => 0, texts, foreground };
-  const result = validate(document, { cores: availableParallelism(), cwd });
+  const result = validate(document, { cores: availableParallelism(), cwd, role: access.role ?? 'gateway' });
   const hasErrors = problems.some((problem) => problem.severity === 'error');
   return {
     config: hasErrors ? undefined : result.config,

@@ -122,6 +122,15 @@ export function section<T>(name: string, kind: Kind<T>, standIn: T): Key<T> {
   };
 }
 
+/** A mapping that says something by being there: with nothing below it, it is one with every default. */
+export function given<T>(name: string, kind: Mapping<T>): Key<T | undefined> {
+  return {
+    ...optional(name, kind),
+    take: (raw, place) =>
+      Object.hasOwn(raw, name) ? readOr(kind.fallback, raw[name] ?? {}, kind, place.at(name)) : undefined,
+  };
+}
+
 /** A group of properties whose keys stand at the level of the mapping it is part of. */
 export function inline<T>(group: Mapping<T>): Key<T> {
   return { descriptions: group.keys, fallback: group.fallback, take: group.take, give: group.give };

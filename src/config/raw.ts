@@ -13,6 +13,8 @@ export interface RawDocument {
   readonly value: unknown;
   /** The 1-based line of a value, or of its nearest ancestor that has one; 0 where nothing is known. */
   lineOf(path: RawPath): number;
+  /** A single value as it stands in the text, without quotes; undefined where that is not known. */
+  writtenAt?(path: RawPath): string | undefined;
 }
 
 /** What a reader gives: the document (undefined when its syntax is beyond use) and everything it has to say. */

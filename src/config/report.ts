@@ -122,6 +122,11 @@ export class Place {
     return values.map((value, position) => [value, this.at(indexes[position] ?? position)]);
   }
 
+  /** What stands here in the text, where YAML reads it as something else; undefined where that is not known. */
+  get written(): string | undefined {
+    return this.#report.document.writtenAt?.(this.path);
+  }
+
   get line(): number {
     return this.#report.document.lineOf(this.path);
   }

@@ -79,6 +79,7 @@ class YamlReader {
         format: 'yaml' as const,
         value,
         lineOf: (path: RawPath) => index.lineOf(path),
+        writtenAt: (path: RawPath) => index.writtenAt(path),
       };
       return { document, problems };
     } catch (error) {
@@ -176,6 +177,16 @@ class LineIndex {
       } else break;
     }
     return this.#lines.linePos(offset).line;
+  }
+
+  writtenAt(path: RawPath): string | undefined {
+    const node = path.reduce<unknown>((parent, key) => {
+      const target = isAlias(parent) ? parent.resolve(this.#root) : parent;
+      if (isMap(target)) return this.#pairsOf(target).get(String(key))?.value;
+      return isSeq(target) && typeof key === 'number' ? target.items[key] : undefined;
+    }, this.#root.contents);
+    const value = isAlias(node) ? node.resolve(this.#root) : node;
+    return isScalar(value) ? value.source : undefined;
   }
 
   #pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {

@@ -49,8 +49,8 @@ block-list: { file: a }
       '15 error: services[0].healt: is not a known key; did you mean health?',
       '17 error: services[0].backends[0].address: the port is missing: write 10.0.0.5:1344',
       '19 error: services[0].backends[1].wieght: is not a known key; did you mean weight?',
-      '20 error: feeds: threat feeds are not available in this version yet; remove the key',
-      '21 error: block-list: is not available in this version yet; remove the key',
+      '20 warning: feeds.guardduty: is missing: nothing ever comes in; add it, or a queue of type rabbitmq',
+      '21 error: block-list.file: is not available in this version yet; remove the key',
     ]);
   });
 

@@ -3,6 +3,7 @@ import type { Address, ServiceConfig } from '../config.ts';
 import type { Place } from '../report.ts';
 import type { Settings } from '../schema/root-schema.ts';
 import { show } from '../show.ts';
+import { feedPlace } from './feed-rule.ts';
 
 /** One thing that will listen, and where it is written. */
 interface Listener {
@@ -29,6 +30,12 @@ export function checkListeners(settings: Settings, root: Place): void {
     }
     // A default address that is taken is given up at start, so only one that was asked for can conflict.
     if (admin.explicit) listeners.push({ owner: 'the admin endpoint', address: admin.listen, ipv6Only: false, place });
+  }
+  const guardDuty = settings.feeds?.guardDuty;
+  if (guardDuty !== undefined) {
+    const { host, port } = guardDuty;
+    const place = feedPlace(root, 'guardduty.port');
+    listeners.push({ owner: 'the threat feed', address: { kind: 'tcp', host, port }, ipv6Only: false, place });
   }
   checkConflicts(listeners);
 }

@@ -1,6 +1,7 @@
 import type { Place } from '../report.ts';
 import type { Settings } from '../schema/root-schema.ts';
 import { show } from '../show.ts';
+import { checkFeeds } from './feed-rule.ts';
 import { checkTracing } from './header-rule.ts';
 import { checkListeners } from './listen-rule.ts';
 import { checkPrivileges } from './privileges-rule.ts';
@@ -12,13 +13,14 @@ import { checkBackendTls, checkServiceTls } from './tls-rule.ts';
  * only a stand-in then.
  */
 export function checkSettings(settings: Settings, root: Place): void {
-  if (root.at('block-list').given) {
-    root.at('block-list').error('is not available in this version yet; remove the key');
+  if (root.at('block-list', 'file').given) {
+    root.at('block-list', 'file').error('is not available in this version yet; remove the key');
   }
   checkServiceNames(settings, root);
   checkListeners(settings, root);
   checkPrivileges(settings, root);
   checkTracing(settings, root);
+  checkFeeds(settings, root);
   for (const [service, place] of root.at('services').pair(settings.services)) {
     checkService(service, place);
     if (service.tls !== undefined) checkServiceTls(service.tls, place.at('tls'));

@@ -1,9 +1,10 @@
 import { list } from '../collection.ts';
-import type { BlockListConfig, Config, ResolverConfig } from '../config.ts';
-import { file, INVALID, type Kind, NAME, scalar } from '../kind.ts';
-import { key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
+import type { BlockListConfig, Config, ResolverConfig, ServiceConfig } from '../config.ts';
+import { file, INVALID, type Kind, scalar } from '../kind.ts';
+import { given, type Key, type Keys, key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
 import { NAME_SERVER } from '../name-server.ts';
 import { duration, SECOND_MS } from '../quantity.ts';
+import { FEEDS, NETWORKS } from './feed-schema.ts';
 import { ADMIN, LOG } from './log-schema.ts';
 import { SERVICE } from './service-schema.ts';
 import { TRACING } from './tracing-schema.ts';
@@ -14,7 +15,6 @@ export interface Settings extends Omit<Config, 'file' | 'format' | 'workers'> {
 }
 
 const MAX_SERVICES = 256;
-const MAX_BLOCK_LIST_EXCEPTIONS = 10_000;
 const MAX_NAME_SERVERS = 8;
 
 const MAX_WORKERS = 256;
@@ -46,16 +46,15 @@ const ACCOUNT: Kind<string> = scalar({
 
 const BLOCK_LIST: Mapping<BlockListConfig> = mapping<BlockListConfig>({
   file: optional('file', file()),
-  allow: key('allow', list(NAME, { minimum: 0, maximum: MAX_BLOCK_LIST_EXCEPTIONS }), []),
+  allow: key('allow', NETWORKS, []),
 });
 
 const RESOLVER: Mapping<ResolverConfig> = mapping<ResolverConfig>({
   servers: key('servers', list(NAME_SERVER, { minimum: 0, maximum: MAX_NAME_SERVERS }), []),
 });
 
-/** The whole document. */
-export const ROOT: Mapping<Settings> = mapping<Settings>(
-  {
+function rootKeys(services: Key<readonly ServiceConfig[]>): Keys<Settings> {
+  return {
     log: section('log', LOG, LOG.fallback),
     admin: section('admin', ADMIN, ADMIN.fallback),
     workers: key('workers', WORKERS, 'auto'),
@@ -66,13 +65,18 @@ export const ROOT: Mapping<Settings> = mapping<Settings>(
     pidFile: optional('pid-file', file()),
     setuid: optional('setuid', ACCOUNT),
     setgid: optional('setgid', ACCOUNT),
-    services: required(
-      'services',
-      list(SERVICE, { minimum: 1, maximum: MAX_SERVICES }),
-      [],
-      'list at least one service',
-    ),
+    services,
+    feeds: given('feeds', FEEDS),
     blockList: section('block-list', BLOCK_LIST, BLOCK_LIST.fallback),
-  },
-  { feeds: 'threat feeds are not available in this version yet; remove the key' },
+  };
+}
+
+/** The whole document. */
+export const ROOT: Mapping<Settings> = mapping<Settings>(
+  rootKeys(required('services', list(SERVICE, { minimum: 1, maximum: MAX_SERVICES }), [], 'list at least one service')),
+);
+
+/** The whole document of a process that runs the threat feed alone: what it says of services is checked, and not run. */
+export const CONNECTOR_ROOT: Mapping<Settings> = mapping<Settings>(
+  rootKeys(key('services', list(SERVICE, { minimum: 0, maximum: MAX_SERVICES }), [])),
 );
