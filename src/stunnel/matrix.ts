@@ -40,6 +40,19 @@ export function renderMatrix(): string {
   ].join('\n');
 }
 
+/** The options that are not as in stunnel, for people who move: those of one fate in one row, the hardest first. */
+export function renderDifferences(): string {
+  const tables = (['refused', 'warned', 'better'] as const).map((verdict) => {
+    const options = STUNNEL_OPTIONS.filter((option) => option.verdict === verdict);
+    const groups = Map.groupBy(options, explain);
+    const rows = [...groups].map(([text, group]) => [group.map(({ name }) => `\`${name}\``).join(', '), text]);
+    const sorted = rows.toSorted(([a = ''], [b = '']) => a.localeCompare(b, 'en'));
+    const title = `${verdict[0]?.toUpperCase()}${verdict.slice(1)}: ${VERDICTS[verdict]}.`;
+    return `${title}\n\n${renderTable(['option', 'in icapgw'], sorted)}`;
+  });
+  return `${tables.join('\n\n')}\n`;
+}
+
 function describeRow(option: StunnelOption): string[] {
   const names = [option.name, ...option.aliases].map((name) => `\`${name}\``).join(', ');
   const where = option.scope === 'global' ? 'before the first section' : 'anywhere';

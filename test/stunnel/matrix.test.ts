@@ -1,9 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { renderMatrix } from '../../src/stunnel/matrix.ts';
+import { renderDifferences, renderMatrix } from '../../src/stunnel/matrix.ts';
 import { findOption, nearestOption, STUNNEL_OPTIONS } from '../../src/stunnel/option-table.ts';
 
+const GUIDE = join(import.meta.dirname, '../../docs/stunnel-migration.md');
+const DIFFERENCES_START = '<!-- options: written by the program -->';
+const DIFFERENCES_END = '<!-- /options -->';
 const MATRIX = join(import.meta.dirname, '../../stunnel-compat/README.md');
 
 test('the compatibility matrix in stunnel-compat is the one of the option table', () => {
@@ -11,6 +14,17 @@ test('the compatibility matrix in stunnel-compat is the one of the option table'
   expect(readFileSync(MATRIX, 'utf8'), 'rewrite it with UPDATE_GOLDEN=1 npx vitest run test/stunnel').toBe(
     renderMatrix(),
   );
+});
+
+test('the guide for the move tells of every option that is not as in stunnel', () => {
+  const [before, after = ''] = readFileSync(GUIDE, 'utf8').split(DIFFERENCES_START);
+  const [given = '', rest = ''] = after.split(DIFFERENCES_END);
+  const wanted = `\n\n${renderDifferences()}\n`;
+  if (process.env['UPDATE_GOLDEN'] === '1') {
+    writeFileSync(GUIDE, [before, DIFFERENCES_START, wanted, DIFFERENCES_END, rest].join(''));
+    return;
+  }
+  expect(given, 'rewrite it with UPDATE_GOLDEN=1 npx vitest run test/stunnel').toBe(wanted);
 });
 
 describe('the option table', () => {
