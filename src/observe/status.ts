@@ -91,6 +91,8 @@ export interface StatusSnapshot {
 
 export interface Readiness {
   readonly state: GatewayState;
+  /** Whether a worker takes connections. */
+  readonly isListening: boolean;
   /** Names of services without a usable backend. */
   readonly servicesDown: readonly string[];
 }

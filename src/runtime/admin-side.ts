@@ -61,7 +61,7 @@ export class AdminSide implements AsyncDisposable {
       ...{ listen, explicit, token, log },
       sources: {
         status: () => this.status(),
-        readiness: () => readiness(running()),
+        readiness: () => readiness({ ...running(), isListening: crew.isListening }),
         metricsText,
         control: createControl({ running, crew, blocks: this.#blocks, log, reload }),
       },

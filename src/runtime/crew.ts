@@ -39,6 +39,8 @@ export class Crew implements AsyncDisposable {
   #unixWorker = 0;
   /** Why those end that are ended from here. */
   readonly #reasons: WeakMap<Worker, string> = new WeakMap();
+  /** Indexes of those that listen. */
+  readonly #listening: Set<number> = new Set();
   /** Replacements that do not listen yet. */
   readonly #joining: Set<Promise<unknown>> = new Set();
   /** Until it is over nobody is born: it would be with the configuration before. */
@@ -136,6 +138,11 @@ export class Crew implements AsyncDisposable {
     worker.terminate().catch(() => {});
   }
 
+  /** Whether anybody takes connections. */
+  get isListening(): boolean {
+    return this.#listening.size > 0;
+  }
+
   tell(message: ToWorker): void {
     for (const worker of this.#workers) worker?.postMessage(message);
   }
@@ -197,6 +204,7 @@ export class Crew implements AsyncDisposable {
 
   #died(index: number, detail: string): void {
     this.#workers[index] = undefined;
+    this.#listening.delete(index);
     this.#lastWords = detail;
     // Before all have started there is nothing to replace: the start fails.
     if (this.#isEnding || !this.#hasStarted) return;
@@ -236,7 +244,10 @@ export class Crew implements AsyncDisposable {
     const reply = answerOf(worker, 'listening', 'listen-failed');
     worker.postMessage({ type: 'listen', addresses, reusePort: this.#options.size > 1 } satisfies ToWorker);
     const answer = await reply;
-    if (answer?.type === 'listening') return answer.addresses;
+    if (answer?.type === 'listening') {
+      this.#listening.add(this.#workers.indexOf(worker));
+      return answer.addresses;
+    }
     if (answer === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
     // What the worker caught says already what it is about.
     throw new RuntimeError('ICAPGW_LISTEN', { detail: answer.detail });

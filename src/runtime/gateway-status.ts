@@ -32,6 +32,8 @@ export interface RunningGateway {
   readonly material: readonly LoadedService[];
 }
 
+type ReadinessSources = Pick<RunningGateway, 'state' | 'config' | 'pools'> & Pick<Readiness, 'isListening'>;
+
 /** What the status is made of. */
 export interface StatusSources extends RunningGateway {
   readonly history: StatusHistory;
@@ -57,9 +59,13 @@ export function snapshotStatus(sources: StatusSources): StatusSnapshot {
 }
 
 /** Which services have nobody to send clients to. */
-export function readiness({ state, config, pools }: Pick<RunningGateway, 'state' | 'config' | 'pools'>): Readiness {
+export function readiness({ state, isListening, config, pools }: ReadinessSources): Readiness {
   const isDown = (index: number): boolean => !pools[index]?.status().some((member) => member.state === 'up');
-  return { state, servicesDown: config.services.filter((_, index) => isDown(index)).map(({ name }) => name) };
+  return {
+    state,
+    isListening,
+    servicesDown: config.services.filter((_, index) => isDown(index)).map(({ name }) => name),
+  };
 }
 
 function certificateStatuses({ config, material }: StatusSources): CertificateStatus[] {

@@ -179,7 +179,7 @@ export function createControl(told: string[] = [], change: Partial<Control> = {}
 }
 
 export function createSources(change: Partial<AdminSources & { ready: Readiness }> = {}): AdminSources {
-  const { ready = { state: 'ready', servicesDown: [] } } = change;
+  const { ready = { state: 'ready', isListening: true, servicesDown: [] } } = change;
   return {
     status: () => SNAPSHOT,
     readiness: () => ready,

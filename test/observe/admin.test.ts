@@ -50,9 +50,13 @@ describe('the admin endpoint', () => {
   });
 
   test.each([
-    [{ state: 'starting', servicesDown: [] }, 'not ready: starting\n'],
-    [{ state: 'draining', servicesDown: [] }, 'not ready: draining\n'],
-    [{ state: 'ready', servicesDown: ['mcas', 'other'] }, 'not ready: no usable backend for mcas, other\n'],
+    [{ state: 'starting', isListening: false, servicesDown: [] }, 'not ready: starting\n'],
+    [{ state: 'draining', isListening: true, servicesDown: [] }, 'not ready: draining\n'],
+    [{ state: 'ready', isListening: false, servicesDown: [] }, 'not ready: no worker accepts connections\n'],
+    [
+      { state: 'ready', isListening: true, servicesDown: ['mcas', 'other'] },
+      'not ready: no usable backend for mcas, other\n',
+    ],
   ] as const)('is not ready with %o', async (ready, body) => {
     await using admin = await start({ sources: createSources({ ready }) });
     expect(await ask(admin.address, '/readyz')).toMatchObject({ status: 503, body });

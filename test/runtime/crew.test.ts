@@ -104,6 +104,19 @@ describe('a worker that dies', () => {
     expect(deaths).toHaveLength(2);
   });
 
+  test('is missed while it was the last one that listened', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    expect(crew.isListening).toBe(false);
+    await crew.start([[]]);
+    threads.started[0]?.emit('exit', 1);
+    expect(crew.isListening).toBe(true);
+    threads.started[1]?.emit('exit', 1);
+    expect(crew.isListening).toBe(false);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(crew.isListening).toBe(true);
+  });
+
   test('just before a drain is not replaced any more', async () => {
     const { crew } = createCrew();
     await using _crew = crew;
