@@ -9,16 +9,13 @@ const LEVELS: readonly LogLevel[] = ['error', 'error', 'error', 'error', 'warnin
 const LEVEL_NAMES = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'];
 const FACILITY = /^(?:auth|authpriv|cron|daemon|ftp|kern|lpr|mail|news|syslog|user|uucp|local[0-7])$/;
 
-/** PEM is what the key material is read from; stunnel knows these by their names. */
-function pemFile(key: string): ApplyOption<ServiceDraft> {
+/** Files are what key material is read from; stunnel knows the others by their names. */
+function keyFile(key: string): ApplyOption<ServiceDraft> {
   return (setting, draft, report) => {
-    const path = readText(setting, 'name a PEM file', report);
+    const path = readText(setting, 'name a file in PEM or PKCS#12', report);
     if (path === undefined) return;
-    if (/\.(?:p12|pfx)$/i.test(path)) {
-      const command = 'openssl pkcs12 -in FILE.p12 -out FILE.pem -nodes';
-      report.refuse(setting.place, `${setting.name}: PKCS#12 is not read; make a PEM file of it: ${command}`);
-    } else if (/^(?:pkcs11|engine|file|org\.[\w.]+):/i.test(path)) {
-      report.refuse(setting.place, `${setting.name}: keys behind a URI are not read; name a PEM file`);
+    if (/^(?:pkcs11|engine|file|org\.[\w.]+):/i.test(path)) {
+      report.refuse(setting.place, `${setting.name}: keys behind a URI are not read; name a file in PEM or PKCS#12`);
     } else {
       store(draft.values, key, path, setting);
     }
@@ -41,8 +38,8 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: 'FILE',
-    note: 'PEM with the chain and, without key, the private key, in any order; PKCS#12 files are refused. In client mode it is shown to a server that asks for one, and may be left out',
-    apply: pemFile('tls.cert'),
+    note: 'PEM with the chain and, without key, the private key, in any order; or PKCS#12, with icapgw.tls.key-passphrase-file = FILE for its passphrase. In client mode it is shown to a server that asks for one, and may be left out',
+    apply: keyFile('tls.cert'),
   }),
   serviceOption({
     name: 'key',
@@ -50,7 +47,7 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
     verdict: 'same',
     values: 'FILE',
     note: 'PEM; for an encrypted key add icapgw.tls.key-passphrase-file = FILE (in client mode icapgw.backends.0.tls.key-passphrase-file), nobody is asked at a terminal',
-    apply: pemFile('tls.key'),
+    apply: keyFile('tls.key'),
   }),
   serviceOption({
     name: 'TIMEOUTbusy',

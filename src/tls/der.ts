@@ -75,3 +75,11 @@ export function outerElement(bytes: Uint8Array): Tlv {
   if (outer === undefined) throw new RangeError('no DER element');
   return outer;
 }
+
+/** Whether the bytes begin as a PKCS#12 file does. RFC 7292 4: version 3 and a ContentInfo; a PKCS#8 key is 0 or 1. */
+export function isPkcs12(bytes: Uint8Array): boolean {
+  const outer = readTlv(bytes, 0);
+  if (outer?.tag !== TAG.sequence) return false;
+  const [first, second] = childrenOf(bytes, outer);
+  return first?.tag === TAG.integer && bytes[first.valueStart] === 3 && second?.tag === TAG.sequence;
+}

@@ -9,11 +9,11 @@ import {
   validityWarnings,
 } from './certificate.ts';
 import { isWorldAccessible, materialError } from './file.ts';
-import { loadPem } from './pem.ts';
+import { loadKeyStore } from './pkcs12.ts';
 import { privateKeysOf } from './private-key.ts';
 
 export interface KeyPairOptions {
-  /** PEM: certificates, and the key unless `keyFile` names another file; any order, duplicates allowed. */
+  /** PEM or PKCS#12: certificates, and the key unless `keyFile` names another file; any order, duplicates allowed. */
   readonly certFile: string;
   readonly keyFile: string | undefined;
   readonly passphraseFile: string | undefined;
@@ -48,9 +48,9 @@ const REFUSALS: Readonly<Record<string, string>> = {
 export function loadKeyPair(options: KeyPairOptions): KeyPair {
   const { certFile } = options;
   const keyFile = options.keyFile ?? certFile;
-  const certBlocks = loadPem(certFile);
+  const certBlocks = loadKeyStore(certFile, options.passphraseFile);
   const certificates = certificatesOf(certFile, certBlocks);
-  const keys = privateKeysOf(keyFile === certFile ? certBlocks : loadPem(keyFile), {
+  const keys = privateKeysOf(keyFile === certFile ? certBlocks : loadKeyStore(keyFile, options.passphraseFile), {
     file: keyFile,
     passphraseFile: options.passphraseFile,
     isCertFile: options.keyFile === undefined,

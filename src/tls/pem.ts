@@ -1,4 +1,4 @@
-import { childrenOf, readTlv, TAG } from './der.ts';
+import { childrenOf, isPkcs12, readTlv, TAG } from './der.ts';
 import { MAX_PEM_BYTES, materialError, readMaterialFile } from './file.ts';
 
 const MAX_BLOCKS = 1000;
@@ -76,16 +76,15 @@ function countLines(text: string, from: number, to: number): number {
 
 function describeNoPem(file: string, bytes: Buffer): string {
   if (bytes.toString('latin1').trim() === '') return 'is empty';
+  const output = `${file.replace(/\.[^./\\]*$/, '')}.pem`;
+  if (isPkcs12(bytes)) {
+    return `is PKCS#12 (.p12, .pfx) where PEM is needed: openssl pkcs12 -in "${file}" -nodes -out "${output}" converts it`;
+  }
   const outer = readTlv(bytes, 0);
   if (outer?.tag !== TAG.sequence) return 'holds no PEM block (a line that begins with -----BEGIN)';
-  const [first, second] = childrenOf(bytes, outer);
-  const output = `${file.replace(/\.[^./\\]*$/, '')}.pem`;
+  const [first] = childrenOf(bytes, outer);
   if (first?.tag !== TAG.integer) {
     return `is DER where PEM is needed: openssl x509 -inform DER -in "${file}" -out "${output}" converts a certificate`;
-  }
-  // RFC 7292 4: PFX is version 3 and a ContentInfo; a PKCS#8 key is version 0 or 1.
-  if (bytes[first.valueStart] === 3 && second?.tag === TAG.sequence) {
-    return `is PKCS#12 (.p12, .pfx) where PEM is needed: openssl pkcs12 -in "${file}" -nodes -out "${output}" converts it`;
   }
   return `is DER where PEM is needed: openssl pkey -inform DER -in "${file}" -out "${output}" converts a key`;
 }

@@ -41,9 +41,14 @@ function readPassphrase(keys: readonly PemBlock[], { file, passphraseFile }: Pri
     const way = 'name the file that holds its passphrase with key-passphrase-file, or store the key without one';
     throw materialError(file, `the private key is encrypted: ${way} (openssl pkey -in "${file}" -out NEW.pem)`);
   }
+  return loadPassphrase(passphraseFile);
+}
+
+/** The first line of a file, which must not be empty. */
+export function loadPassphrase(file: string): string {
   // A passphrase file made by an editor or by echo ends in a line end that is not part of it.
-  const [line = ''] = readMaterialFile(passphraseFile, MAX_PASSPHRASE_BYTES).toString('utf8').split(/\r?\n/, 1);
-  if (line === '') throw materialError(passphraseFile, 'the first line must be the passphrase of the private key');
+  const [line = ''] = readMaterialFile(file, MAX_PASSPHRASE_BYTES).toString('utf8').split(/\r?\n/, 1);
+  if (line === '') throw materialError(file, 'the first line must be the passphrase of the private key');
   return line;
 }
 
