@@ -15,11 +15,11 @@ export function makeFolder(): Folder {
 }
 
 /** A unit as it would be installed, with its drop-ins, and with a program to start, which verifying insists on. */
-export function install(folder: string, unit: string, dropIns: readonly string[]): string {
+export function install(folder: string, unit: string, dropIns: readonly string[], from = 'systemd'): string {
   const program = join(folder, 'icapgw');
   writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 });
-  const place = (from: string, to: string): void => {
-    const text = readFileSync(join(DEPLOY, 'systemd', from), 'utf8');
+  const place = (name: string, to: string): void => {
+    const text = readFileSync(join(DEPLOY, from, name), 'utf8');
     writeFileSync(to, text.replaceAll('=icapgw ', `=${program} `));
   };
   const file = join(folder, unit);
