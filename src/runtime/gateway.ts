@@ -218,12 +218,13 @@ export class Gateway implements AsyncDisposable {
     this.current.addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
     tellListening(undefined, this.current, this.current.trust.material, log);
     tellFileLimit(config, log);
+    // From then on somebody may ask for a reload, which starts the trust of another generation.
+    this.current.trust.start();
     await this.#admin.start(config.admin, this.#options.adminToken);
     await this.#giveAdminSocket(config);
     dropPrivileges(config);
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
-    this.current.trust.start();
     const ms = Math.round(performance.now() - startedMs);
     log.log('ready', { services: config.services.length, workers: config.workers, ms });
   }

@@ -41,10 +41,15 @@ export async function run(options: RunOptions): Promise<void> {
   const force = new AbortController();
   let stopCount = 0;
   let gateway: Gateway | undefined;
+  let isReloadDue = false;
   const reopened: (() => void)[] = [];
   const reload = (): void => {
     const running = gateway;
-    if (running === undefined) return;
+    if (running === undefined) {
+      // What it starts with was read before somebody asked for what is there now.
+      isReloadDue = true;
+      return;
+    }
     // Its trouble is in the log; a mistake in this program ends it.
     manager.whileReloading(() => running.requestReload()).catch(crash);
   };
@@ -84,6 +89,7 @@ export async function run(options: RunOptions): Promise<void> {
   using watch = options.watch;
   watch?.start(reload);
   options.onReady?.(running);
+  if (isReloadDue) reload();
   const signal = await stop.promise;
   log.log('terminated', { signal });
   // As it is in force now: it may have been loaded anew.

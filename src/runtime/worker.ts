@@ -115,19 +115,21 @@ class WorkerRuntime {
     const known = new Map(this.#contexts.map(({ config }, index) => [config.name, this.#services[index]]));
     const services = contexts.map((context) => known.get(context.config.name) ?? new Service(context));
     const kept = this.#services.map((service) => service.addresses);
+    const bound: (readonly Address[])[] = [];
     try {
-      const bound: (readonly Address[])[] = [];
       for (const [index, service] of services.entries()) {
         bound.push(await this.#listenAt(service, addresses[index] ?? [], reusePort));
       }
-      await this.#takeOver(next, contexts, services, bound);
-      this.#tell({ type: 'reloaded', addresses: bound });
     } catch (error) {
       await Promise.all(this.#services.map((service, index) => service.listenOnly(kept[index] ?? [])));
       const fresh = services.filter((service) => !this.#services.includes(service));
       await Promise.all(fresh.map((service) => service[Symbol.asyncDispose]()));
       this.#tell({ type: 'reload-failed', detail: messageOf(error) });
+      return;
     }
+    // What fails from here on is a mistake in this program, with half of it taken: nothing could be put back.
+    await this.#takeOver(next, contexts, services, bound);
+    this.#tell({ type: 'reloaded', addresses: bound });
   }
 
   /** Returns the addresses really bound. What a service of ours accepts at already goes over to it later. */

@@ -5,7 +5,7 @@ import { vi } from 'vitest';
 import { createCrl } from '../../src/tls/generate.ts';
 import type { LabIdentity } from './certificate-lab.ts';
 import { certificates } from './certificates.ts';
-import type { LoggedLine, RunningGateway } from './e2e-gateway.ts';
+import type { LoggedLine, RunningGateway, SpawnedGateway } from './e2e-gateway.ts';
 
 /** What one reload came to. */
 export interface Reloaded {
@@ -18,7 +18,7 @@ const PATIENCE_MS = 20_000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Replaces the configuration of a running gateway. An object is completed as `startGateway` completes it. */
-export function rewriteConfig({ file }: RunningGateway, config: string | object): void {
+export function rewriteConfig({ file }: SpawnedGateway, config: string | object): void {
   replaceFile(file, typeof config === 'string' ? config : JSON.stringify(completed(config)));
 }
 
@@ -34,7 +34,7 @@ export async function reloadWith(gateway: RunningGateway, config: string | objec
 
 /** The first event of these names that is logged after so many others. */
 export async function laterEvent(
-  gateway: RunningGateway,
+  gateway: SpawnedGateway,
   from: number,
   names: readonly LoggedLine['event'][],
 ): Promise<LoggedLine> {

@@ -1,9 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { type RunningGateway, startGateway } from '../_util/e2e-gateway.ts';
+import { type RunningGateway, spawnGateway, startGateway } from '../_util/e2e-gateway.ts';
 import { laterEvent, rewriteConfig } from '../_util/e2e-reload.ts';
-import { dialTunnel, startTunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
+import { ask, dialTunnel, startTunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
 
 /** A name server that never answers: a reload that asks it waits for a while. */
 interface SilentNameServer extends AsyncDisposable {
@@ -47,6 +47,25 @@ test('what an operator wishes of a backend while a reload is under way is in for
   const status = (await (await fetch(`${gateway.adminUrl}/api/v1/status`)).json()) as Status;
   expect(status.services[0]?.backends.find(({ name }) => name === 'first')?.state).toBe('drain');
 });
+
+test('a reload that is asked for while the gateway starts is made up for', async () => {
+  await using server = await startTunnelBackend();
+  await using names = await startSilentNameServer();
+  const unknown = { name: 'unknown', address: 'nobody.example:1344' };
+  const resolver = { resolver: { servers: [names.address] } };
+  await using gateway = spawnGateway(tunnelConfig([unknown], {}, resolver));
+  await names.asked;
+  expect(gateway.events.filter(({ event }) => event === 'ready')).toEqual([]);
+  rewriteConfig(gateway, tunnelConfig([{ name: 'first', address: server.address }]));
+  gateway.signal('SIGHUP');
+  await gateway.waitForEvent('ready');
+  expect(await laterEvent(gateway, 0, ['reloaded', 'reload-failed'])).toMatchObject({ event: 'reloaded' });
+  expect(await ask(portOf(await gateway.waitForEvent('listening')))).toBe('ping');
+});
+
+function portOf({ address }: { readonly address: string }): number {
+  return Number(/\d+$/.exec(address)?.[0]);
+}
 
 interface Status {
   readonly services: readonly { readonly backends: readonly { readonly name: string; readonly state: string }[] }[];
