@@ -10,6 +10,14 @@ import type { Peer } from './peer.ts';
 
 export type BackendFailure = Exclude<BackendResult, 'connected'>;
 
+/** A connection to a member. */
+export interface ConnectedBackend {
+  readonly member: AddressedMember;
+  readonly socket: Socket;
+  /** What is below its TLS, else itself. */
+  readonly raw: Socket;
+}
+
 /** Why a member could not be connected. */
 export interface FailedSearch {
   readonly reason: BackendFailure;
@@ -22,7 +30,7 @@ export interface FailedSearch {
 
 export interface BackendSearchHandlers {
   /** The member stays acquired: the caller releases its slot. */
-  readonly onConnect: (socket: Socket, member: AddressedMember) => void;
+  readonly onConnect: (connected: ConnectedBackend) => void;
   /** Told for each member that failed. */
   readonly onFailure: (member: AddressedMember, failed: FailedSearch) => void;
   /** Nobody is left to try. */
@@ -116,18 +124,18 @@ export class BackendSearch {
             : { buffer: SHARED_BUFFER, callback: (count) => onData(SHARED_BUFFER.subarray(0, count)) },
       },
       {
-        onConnect: (socket) => this.#connected(socket, member),
+        onConnect: (socket, raw) => this.#connected({ member, socket, raw }),
         onFail: (error, refusal) => this.#failed(error, refusal, member),
       },
     );
   }
 
-  #connected(socket: Socket, member: AddressedMember): void {
+  #connected(connected: ConnectedBackend): void {
     const { pool, counters, index } = this.#service;
     this.#held = undefined;
-    pool.recordSuccess(member.slot);
-    counters.backendAttempt(index, member.backend, 'connected');
-    this.#handlers.onConnect(socket, member);
+    pool.recordSuccess(connected.member.slot);
+    counters.backendAttempt(index, connected.member.backend, 'connected');
+    this.#handlers.onConnect(connected);
   }
 
   #failed(error: UpstreamError, refusal: BackendRefusal | undefined, member: AddressedMember): void {

@@ -1,11 +1,10 @@
-import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { tlsSideOf } from '../config/tls-side.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import { Relay, type RelayEnd } from '../net/relay.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CloseReason, HandshakeFailure } from '../observe/labels.ts';
-import { BackendSearch, type FailedSearch } from './backend-search.ts';
+import { BackendSearch, type ConnectedBackend, type FailedSearch } from './backend-search.ts';
 import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
 import type { CutReason, Session, SessionOptions } from './session.ts';
@@ -21,6 +20,7 @@ export class TunnelSession implements Session {
   #search: BackendSearch | undefined;
   #member: AddressedMember | undefined;
   #relay: Relay | undefined;
+  #connection: ConnectedBackend | undefined;
   /** What was wrong with TLS to the last backend that was tried. */
   #refusal: HandshakeFailure | undefined;
   #bytesInTold = 0;
@@ -88,10 +88,11 @@ export class TunnelSession implements Session {
       clientCopies: copiesWrites,
       closeMs: this.#service.config.timeouts.closeMs,
       cutClient: () => this.client.cut(),
+      cutBackend: () => this.#cutBackend(),
       onEnd: (end: RelayEnd) => this.#closed(end),
     });
     this.#search = new BackendSearch(this.#service, peer, {
-      onConnect: (backend, member) => this.#connected(relay, backend, member),
+      onConnect: (connected) => this.#connected(relay, connected),
       onFailure: (member, failed) => this.#backendFailed(member, failed),
       onNobody: () => this.#nobody(),
       // A socket in clear may keep what it is given to write, so each of its chunks needs memory of its own.
@@ -100,12 +101,14 @@ export class TunnelSession implements Session {
     this.#search.start();
   }
 
-  #connected(relay: Relay, socket: Socket, member: AddressedMember): void {
+  #connected(relay: Relay, connected: ConnectedBackend): void {
+    const { socket, member } = connected;
     const { events, identities } = this.#service;
     const identity = identities[member.backend];
     this.client.socket.off('close', this.#clientGone);
     this.#search = undefined;
     this.#member = member;
+    this.#connection = connected;
     this.#relay = relay;
     this.#activeMs = performance.now();
     if (events.isEnabled('backend-connected')) {
@@ -116,6 +119,17 @@ export class TunnelSession implements Session {
     }
     const hasOwnReader = !this.client.copiesWrites || identity !== undefined;
     relay.start(socket, hasOwnReader ? 'events' : 'callback');
+  }
+
+  /** With RST, so that the backend cannot take what it got for all there was. */
+  #cutBackend(): void {
+    if (this.#connection === undefined) return;
+    const { socket, raw, member } = this.#connection;
+    // As for the client: a reset while a FIN is on the way would leave the socket open for ever.
+    const isFinishing = socket.writableEnded && !socket.writableFinished;
+    const { reset } = this.#service.config.sockets;
+    if (reset && !isFinishing && member.address.kind === 'tcp') raw.resetAndDestroy();
+    socket.destroy();
   }
 
   #backendFailed(member: AddressedMember, { reason, detail, refusal, next }: FailedSearch): void {

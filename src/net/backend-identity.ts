@@ -63,7 +63,7 @@ export class BackendIdentity {
       checkServerIdentity: () => undefined,
       ...(known !== undefined && { session: known.session }),
     });
-    return new BackendHandshake({ socket, place, serverName, known, auth: this.#auth, sessions: this.#sessions });
+    return new BackendHandshake({ socket, raw, place, serverName, known, auth: this.#auth, sessions: this.#sessions });
   }
 
   /** What to tell of a connection that was made by this identity. */
@@ -85,6 +85,7 @@ type AcceptedEvidence = BackendEvidence & Pick<RememberedSession, 'startedMs'>;
 
 interface HandshakeParts {
   readonly socket: TLSSocket;
+  readonly raw: Socket;
   readonly place: string;
   readonly serverName: string;
   /** What was offered. */
@@ -96,6 +97,8 @@ interface HandshakeParts {
 /** One TLS handshake with a backend, from its beginning to the verdict. */
 export class BackendHandshake {
   readonly socket: TLSSocket;
+  /** What it is over. */
+  readonly raw: Socket;
   readonly #parts: HandshakeParts;
   /** Came before the verdict, as TLS 1.2 has it. */
   #session: Buffer | undefined;
@@ -104,6 +107,7 @@ export class BackendHandshake {
 
   constructor(parts: HandshakeParts) {
     this.socket = parts.socket;
+    this.raw = parts.raw;
     this.#parts = parts;
     if (parts.sessions !== undefined) this.socket.on('session', this.#onSession);
   }

@@ -26,8 +26,8 @@ export interface DialOptions {
 }
 
 export interface DialHandlers {
-  /** The socket's owner is the caller; it has no listeners left. */
-  readonly onConnect: (socket: Socket) => void;
+  /** The socket's owner is the caller; it has no listeners left. `raw`: what is below its TLS, else itself. */
+  readonly onConnect: (socket: Socket, raw: Socket) => void;
   /** Told once; nothing is left open. `refusal`: what was wrong with TLS, where that was it. */
   readonly onFail: (error: UpstreamError, refusal?: BackendRefusal) => void;
 }
@@ -100,7 +100,7 @@ class Attempt {
     const raw = this.#socket as Socket;
     if (preamble !== undefined) raw.write(preamble);
     if (identity === undefined) {
-      this.#succeed(raw);
+      this.#succeed(raw, raw);
       return;
     }
     this.#handshake = identity.begin(raw, this.#options);
@@ -115,7 +115,7 @@ class Attempt {
   readonly #onSecure = (): void => {
     const handshake = this.#handshake as BackendHandshake;
     const problem = handshake.judge();
-    if (problem === undefined) this.#succeed(handshake.socket);
+    if (problem === undefined) this.#succeed(handshake.socket, handshake.raw);
     else this.#refuse({ ...problem, subject: handshake.subject });
   };
 
@@ -129,13 +129,13 @@ class Attempt {
     else this.#refuse({ ...problemOfError(cause), subject: undefined }, cause);
   };
 
-  #succeed(socket: Socket): void {
+  #succeed(socket: Socket, raw: Socket): void {
     this.#finish();
     socket.off('error', this.#onError);
     socket.off('connect', this.#onConnect);
     socket.off('secureConnect', this.#onSecure);
     socket.off('close', this.#onClose);
-    this.#handlers.onConnect(socket);
+    this.#handlers.onConnect(socket, raw);
   }
 
   #refuse(refusal: BackendRefusal, cause?: Error): void {

@@ -27,6 +27,8 @@ export interface RelayOptions {
   readonly closeMs: number;
   /** Cuts the client's connection, with RST where the configuration wants that. */
   readonly cutClient: () => void;
+  /** The same for the backend's. */
+  readonly cutBackend: () => void;
   /** Called once, when both sockets are gone. */
   readonly onEnd: (end: RelayEnd) => void;
 }
@@ -101,7 +103,7 @@ export class Relay {
   cut(end: RelayEnd): void {
     this.#end = end;
     this.#options.cutClient();
-    this.#backend?.destroy();
+    this.#options.cutBackend();
   }
 
   readonly #backendEvent = (chunk: Buffer): void => {

@@ -56,6 +56,7 @@ export async function startRelayRig({ tls, closeMs = 60_000 }: RelayRigOptions, 
     clientCopies: tls,
     closeMs,
     cutClient: () => clientSide.destroy(),
+    cutBackend: () => backendSide.destroy(),
     onEnd: (end) => {
       endCount += 1;
       ended.resolve(end);
