@@ -37,6 +37,7 @@ export interface CertificateLab {
   readonly intermediateCa: LabIdentity;
   /** Signed by `intermediateCa`; `cert` and `combined` hold only the leaf, `chain` the leaf and the intermediate. */
   readonly viaIntermediateClient: LabIdentity & { readonly chain: string };
+  readonly viaIntermediateServer: LabIdentity & { readonly chain: string };
   readonly otherCa: LabIdentity;
   readonly otherClient: LabIdentity;
   readonly selfSignedClient: LabIdentity;
@@ -120,6 +121,10 @@ export async function createCertificateLab(dir: string): Promise<CertificateLab>
   const revokedServer = await make({ name: 'revoked-server', role: 'server', issuer: ca });
   const revokedClient = await make({ name: 'revoked-client', role: 'client', issuer: ca });
   const viaIntermediate = await make({ name: 'via-intermediate', role: 'client', issuer: intermediateCa });
+  const withChain = (name: string, { paths, issuer }: Made): LabIdentity & { readonly chain: string } => ({
+    ...paths,
+    chain: write(name, issuer.certificatePem + intermediateCa.issuer.certificatePem),
+  });
   const encryptedKey = server.issuer.privateKey
     .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: PASSPHRASE })
     .toString();
@@ -148,13 +153,11 @@ export async function createCertificateLab(dir: string): Promise<CertificateLab>
     secondClient: await makePaths({ name: 'second-client', role: 'client', issuer: ca }),
     expiredClient: await makePaths({ name: 'expired-client', role: 'client', issuer: ca, expired: true }),
     serverOnlyClient: await makePaths({ name: 'server-only', role: 'server', issuer: ca }),
-    viaIntermediateClient: {
-      ...viaIntermediate.paths,
-      chain: write(
-        'via-intermediate-chain.pem',
-        viaIntermediate.issuer.certificatePem + intermediateCa.issuer.certificatePem,
-      ),
-    },
+    viaIntermediateClient: withChain('via-intermediate-chain.pem', viaIntermediate),
+    viaIntermediateServer: withChain(
+      'via-intermediate-server-chain.pem',
+      await make({ name: 'via-intermediate-server', role: 'server', issuer: intermediateCa }),
+    ),
     otherClient: await makePaths({ name: 'other-client', role: 'client', issuer: otherCa }),
     selfSignedClient: await makePaths({ name: 'self-signed-client', role: 'client', issuer: undefined }),
     encryptedServer: {

@@ -23,6 +23,14 @@ export function configText(
   return `${[...globals, ...sections].join('\n')}\n`;
 }
 
+/** The same for sections that take clear text in and speak TLS to their servers. */
+export function clientConfigText(services: Readonly<Record<string, readonly string[]>>): string {
+  const sections = Object.entries(services).map(([name, lines]) =>
+    [`[${name}]`, 'accept = 127.0.0.1:0', ...lines].join('\n'),
+  );
+  return `${['client = yes', ...sections].join('\n')}\n`;
+}
+
 export async function startBoth(text: string): Promise<Programs> {
   const stunnel = await startStunnel(text);
   const icapgw = await startGatewayAsStunnel(text).catch(async (error: unknown) => {

@@ -3,7 +3,8 @@ import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Both, configText, type Programs, playBoth, same, startBoth } from '../_util/differential.ts';
 import { type BackendVisit, type RecordingBackend, startRecordingBackend } from '../_util/differential-backend.ts';
-import { WireClient, type WireEnd } from '../_util/differential-client.ts';
+import { WireClient } from '../_util/differential-client.ts';
+import type { WireEnd } from '../_util/watched-socket.ts';
 
 interface Scene {
   readonly lines?: readonly string[];

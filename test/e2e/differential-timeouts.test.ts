@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startBlackHole } from '../_util/black-hole.ts';
 import { configText, type Programs, playBoth, same, startBoth } from '../_util/differential.ts';
 import { echo, type RecordingBackend, startRecordingBackend } from '../_util/differential-backend.ts';
-import { WireClient, type WireEnd } from '../_util/differential-client.ts';
+import { WireClient } from '../_util/differential-client.ts';
+import type { WireEnd } from '../_util/watched-socket.ts';
 
 let backend: RecordingBackend;
 let hole: { readonly port: number } & AsyncDisposable;
