@@ -266,9 +266,11 @@ describe('a client whose trust is withdrawn', () => {
     await vi.waitFor(async () =>
       expect(await gateway.metric('icapgw_connections_active', { service: 'tunnel' })).toBe(1),
     );
-    const from = gateway.events.length;
     replaceFile(list, crlWith(lab.revokedClient));
-    await laterEvent(gateway, from, ['certificates-read']);
+    // Each service looks for itself.
+    await gateway.waitForEvent('certificates-read', ({ service }) => service === 'tunnel');
+    // Who answers has dealt with all it was told before.
+    await (await fetch(`${gateway.adminUrl}/api/v1/connections`)).text();
     const socket = connectTls({ socket: raw, rejectUnauthorized: false, ...identityOf(lab.revokedClient) });
     expect((await greet(socket)).output).toBe('');
     await vi.waitFor(async () =>

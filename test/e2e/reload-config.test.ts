@@ -9,6 +9,7 @@ import { icapService } from '../_util/e2e-icap.ts';
 import { laterEvent, reloadWith } from '../_util/e2e-reload.ts';
 import { dialTunnel, receive, startTunnelBackend, type TunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
 import { createIcapVisitor } from '../_util/icap-visitor.ts';
+import { createFolder } from '../_util/observe-log.ts';
 
 const RELOADS = 'icapgw_config_reloads_total';
 
@@ -160,6 +161,21 @@ describe('listeners', () => {
     expect(isTaken, JSON.stringify(events)).toBe(true);
     expect(await isServed(gateway.port('new'))).toBe(true);
     expect(await gateway.metric('icapgw_connections_total', { service: 'new' })).toBe(1);
+  });
+
+  test('that are unix sockets go over to a service of another name, again and again', async () => {
+    await using folder = await createFolder();
+    await using backend = await startRecordingBackend();
+    const path = folder.file('gateway.sock');
+    const config = (name: string): object => ({
+      workers: 2,
+      services: [plain(name, backend.port, { listen: `unix:${path}` })],
+    });
+    await using gateway = await startGateway(config('first'));
+    for (const name of ['second', 'third', 'first']) {
+      expect((await reloadWith(gateway, config(name))).isTaken).toBe(true);
+      expect((await greet(connect({ path }))).isServed).toBe(true);
+    }
   });
 
   test('serve another protocol from the reload on', async () => {
