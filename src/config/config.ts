@@ -203,6 +203,8 @@ export interface SocketConfig {
 export interface ServiceConfig {
   readonly name: string;
   readonly listen: readonly Address[];
+  /** Whether the service needs every address, or goes on with those that can be had. */
+  readonly listenRequire: 'all' | 'any';
   readonly protocol: Protocol;
   readonly tls: ServiceTlsConfig | undefined;
   readonly allowFrom: readonly string[];

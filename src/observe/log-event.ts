@@ -125,6 +125,13 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents
   };
   /** `address` is the one really bound, also where the configuration says port 0. */
   readonly listening: { readonly service: string; readonly address: string };
+  /** The service goes on without this one of its addresses; `code` is the system's, such as EADDRINUSE. */
+  readonly 'listen-skipped': {
+    readonly service: string;
+    readonly address: string;
+    readonly code: string;
+    readonly detail: string;
+  };
   /** A connection could not be accepted: no file descriptor was left, as a rule. */
   readonly 'accept-failed': { readonly service: string; readonly address: string; readonly detail: string };
   /** Fewer files may be open than the configured connections need. */

@@ -91,6 +91,11 @@ const EVENTS: EventTable = {
     told: ['file', 'line', 'severity', 'text', 'code', 'written'],
   },
   listening: { level: 'notice', text: ({ address }) => `listening on ${address}`, told: ['address'] },
+  'listen-skipped': {
+    level: 'error',
+    text: ({ service, detail }) => `service ${service} goes on without one of its addresses: ${detail}`,
+    told: ['service', 'detail'],
+  },
   'plain-service': {
     level: 'notice',
     text: ({ service }) => `service ${service} has tls: off; its clients are neither encrypted nor verified`,

@@ -108,6 +108,12 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     // The line must end in the port: scripts read it from there.
     lines: ({ service, address }) => [line(6, `Service [${service}] bound to ${address}`)],
   },
+  'listen-skipped': {
+    level: 3,
+    lines: ({ service, address, code, detail }) => [
+      line(3, `Binding service [${service}] to ${address}: ${BIND_ERRORS[code] ?? detail}`),
+    ],
+  },
   ready: { level: 6, lines: () => [line(6, 'Accepting new connections')] },
   statistics: {
     level: 0,
@@ -120,6 +126,12 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     lines: ({ signal }) => [signal === 'SIGTERM' ? line(5, 'Terminated') : line(3, `Received ${signal}; terminating`)],
   },
   'log-reopened': { level: 5, lines: () => [line(5, 'Log file reopened')] },
+};
+
+const BIND_ERRORS: Readonly<Record<string, string>> = {
+  EACCES: 'Permission denied (13)',
+  EADDRINUSE: 'Address already in use (98)',
+  EADDRNOTAVAIL: 'Cannot assign requested address (99)',
 };
 
 /** The error texts of the operating system, with Linux's numbers as stunnel prints them. */

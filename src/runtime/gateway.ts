@@ -19,7 +19,7 @@ import { Generations } from './generations.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { dropPrivileges, giveSocket } from './privileges.ts';
-import { assertNewAreFree, wantedAddresses } from './reload-address.ts';
+import { keepFree, wantedAddresses } from './reload-address.ts';
 import { Reloader } from './reloader.ts';
 import { tellFileLimit, tellListening, tellStatistics } from './report.ts';
 import type { CutCount, WorkerSnapshot } from './snapshot.ts';
@@ -96,7 +96,8 @@ export class Gateway implements AsyncDisposable {
 
   /** Starts everything. Throws `ICAPGW_LISTEN` where an address cannot be had; nothing is left running then. */
   static async start(options: GatewayOptions): Promise<Gateway> {
-    const gateway = new Gateway(options);
+    const config = await keepFree(undefined, options.config, options.log);
+    const gateway = new Gateway({ ...options, config });
     try {
       await gateway.#start();
       return gateway;
@@ -165,10 +166,10 @@ export class Gateway implements AsyncDisposable {
    * Takes another configuration without losing a connection: listeners that stay keep their sockets, sessions finish by
    * the old rules, new ones go by the new. Throws `ICAPGW_LISTEN` where an address cannot be had; nothing has changed then.
    */
-  async reload(config: Config, material: readonly LoadedService[]): Promise<void> {
+  async reload(wished: Config, material: readonly LoadedService[]): Promise<void> {
     const before = this.current;
+    const config = await keepFree(before, wished, this.#options.log);
     const wanted = wantedAddresses(before, config);
-    await assertNewAreFree(before, config);
     const next = this.#createGeneration(config, material, before);
     this.#generations.prepare(next);
     try {
@@ -213,7 +214,6 @@ export class Gateway implements AsyncDisposable {
   async #start(): Promise<void> {
     const { config, log } = this.#options;
     const startedMs = performance.now();
-    await assertNewAreFree(undefined, config);
     await this.current.start();
     this.current.addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
     tellListening(undefined, this.current, this.current.trust.material, log);

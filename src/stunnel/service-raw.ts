@@ -47,7 +47,7 @@ export function putService(
   };
   builder.set(at, {}, section.place.rootLine);
   put('name', section.name, section.place);
-  putList('listen', draft.accept, put);
+  putListen(draft, host, put, report);
   put('protocol', draft.protocol, draft.mentioned.get('protocol'));
   if (isClientMode(draft)) putClientMode(section, put, report);
   else putServerMode(section, put, report);
@@ -55,6 +55,19 @@ export function putService(
   // A tunnel may carry anything; only where ICAP is promised may a probe speak it.
   if (protocolOf(section) === 'tunnel') put('health.type', healthTypeOf(draft, host));
   for (const override of section.overrides) putOverride(override, at, builder, report);
+}
+
+function putListen({ accept }: ServiceDraft, host: StunnelHost, put: Put, report: Report): void {
+  const taken = new Set<string>();
+  const addresses = accept.filter(({ value, place }) => {
+    // Port 0 is another one each time.
+    const isNew = !taken.has(value) || value.endsWith(':0');
+    if (!isNew) report.warn(place, `accept: ${value} is named before; it is taken once`);
+    taken.add(value);
+    return isNew;
+  });
+  putList('listen', addresses, put);
+  if (host === 'stunnel' && addresses.length > 1) put('listen-require', 'any', addresses[0]?.place);
 }
 
 function putServerMode(section: Section, put: Put, report: Report): void {

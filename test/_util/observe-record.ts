@@ -83,6 +83,12 @@ export const SAMPLE_EVENTS: LogEvents = {
     text: 'verify = 0 lets anyone in',
   },
   listening: { service: 'mcas', address: '127.0.0.1:11344' },
+  'listen-skipped': {
+    service: 'mcas',
+    address: '127.0.0.1:11344',
+    code: 'EADDRINUSE',
+    detail: '127.0.0.1:11344: another process listens there (EADDRINUSE)',
+  },
   'plain-service': { service: 'mcas' },
   'access-format-ignored': { service: 'mcas' },
   'admin-listening': { address: '127.0.0.1:9344' },

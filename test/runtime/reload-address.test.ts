@@ -2,14 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/config/address.ts';
 import type { Address, Config } from '../../src/config/config.ts';
 import type { Generation } from '../../src/runtime/generation.ts';
-import { assertNewAreFree, wantedAddresses } from '../../src/runtime/reload-address.ts';
+import { keepFree, wantedAddresses } from '../../src/runtime/reload-address.ts';
 import { startTunnelBackend } from '../_util/e2e-tunnel.ts';
+import { createLog } from '../_util/observe-log.ts';
 
 type Places = Readonly<Record<string, readonly string[]>>;
 
-function configOf(services: Places): Config {
+function configOf(services: Places, listenRequire: 'all' | 'any' = 'all'): Config {
   const all = Object.entries(services).map(([name, listen]) => ({
-    ...{ name, listen: listen.map(addressOf), sockets: { ipv6Only: false } },
+    ...{ name, listen: listen.map(addressOf), listenRequire, sockets: { ipv6Only: false } },
   }));
   return { services: all } as unknown as Config;
 }
@@ -52,10 +53,31 @@ describe('an address that somebody listens on', () => {
     const { address } = taken;
     const here = boundTo({ a: ['127.0.0.1:0'] }, { a: [address] });
     const elsewhere = boundTo({ a: ['127.0.0.1:0'] }, { a: ['127.0.0.1:1'] });
-    await expect(assertNewAreFree(elsewhere, configOf({ a: [address] }))).rejects.toThrow(address);
-    await expect(assertNewAreFree(undefined, configOf({ a: [address] }))).rejects.toThrow(address);
+    await using told = await createLog();
+    await expect(keepFree(elsewhere, configOf({ a: [address] }), told.log)).rejects.toThrow(address);
+    await expect(keepFree(undefined, configOf({ a: [address] }), told.log)).rejects.toThrow(address);
     // It stays, or goes over to another service.
-    await assertNewAreFree(here, configOf({ a: ['127.0.0.1:0'] }));
-    await assertNewAreFree(here, configOf({ b: [address] }));
+    const kept = configOf({ a: ['127.0.0.1:0'] });
+    expect(await keepFree(here, kept, told.log)).toBe(kept);
+    const moved = configOf({ b: [address] });
+    expect(await keepFree(here, moved, told.log)).toBe(moved);
+    expect(await told.events()).toEqual([]);
+  });
+
+  test('is done without by a service that needs only some of its addresses', async () => {
+    await using taken = await startTunnelBackend();
+    const { address } = taken;
+    await using told = await createLog();
+    const config = configOf({ a: [address, '127.0.0.1:0'], b: ['127.0.0.1:0'] }, 'any');
+    const { services } = await keepFree(undefined, config, told.log);
+    expect(services.map(({ listen }) => listen.map(formatAddress))).toEqual([['127.0.0.1:0'], ['127.0.0.1:0']]);
+    expect(await told.events()).toMatchObject([{ event: 'listen-skipped', service: 'a', address, code: 'EADDRINUSE' }]);
+  });
+
+  test('keeps a service from starting that has no other', async () => {
+    await using taken = await startTunnelBackend();
+    await using told = await createLog();
+    const config = configOf({ a: [taken.address] }, 'any');
+    await expect(keepFree(undefined, config, told.log)).rejects.toThrow(taken.address);
   });
 });

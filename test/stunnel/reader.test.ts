@@ -212,6 +212,22 @@ describe('icapgw. keys', () => {
   });
 });
 
+describe('several accept lines', () => {
+  test('of one address are one listener, except for port 0', () => {
+    const result = read(`${SECTION}accept = 11344\naccept = 127.0.0.1:0\naccept = 127.0.0.1:0\n`);
+    expect(firstService(result)['listen']).toEqual(['0.0.0.0:11344', '127.0.0.1:0', '127.0.0.1:0']);
+    expect(result.problems).toMatchObject([{ line: 5, severity: 'warning' }]);
+  });
+
+  test('need not all be had in the place of stunnel', () => {
+    const text = `${SECTION}accept = 127.0.0.1:11344\n`;
+    const requirement = (host: StunnelHost): unknown =>
+      firstService(readStunnel(text, 'stunnel.conf', memory({}), host))['listen-require'];
+    expect(requirement('run')).toBeUndefined();
+    expect(requirement('stunnel')).toBe('any');
+  });
+});
+
 describe('backends are asked how they are', () => {
   const healthOf = (text: string, host?: StunnelHost): unknown =>
     firstService(readStunnel(text, 'stunnel.conf', memory({}), host))['health'];

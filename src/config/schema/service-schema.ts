@@ -125,6 +125,7 @@ export const SERVICE: Mapping<ServiceConfig> = mapping<ServiceConfig>({
     [],
     'say where clients connect, such as 0.0.0.0:11344',
   ),
+  listenRequire: key('listen-require', choice('all', 'any'), 'all'),
   protocol: key('protocol', choice('icap', 'tunnel'), 'icap'),
   tls: section('tls', orOff(SERVICE_TLS), undefined),
   allowFrom: key('allow-from', NETWORKS, []),
