@@ -9,6 +9,7 @@ import type {
   HandshakeVersion,
   RejectReason,
 } from './labels.ts';
+import type { SmcLogEvents } from './smc-log-event.ts';
 import type { TraceLogEvents } from './trace-log-event.ts';
 
 export type LogValue = string | number | boolean | readonly string[] | undefined;
@@ -17,7 +18,7 @@ export type LogValue = string | number | boolean | readonly string[] | undefined
  * Every event that can be logged, with its fields. Clients, backends and local ends are `host:port`; subjects are
  * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
  */
-export interface LogEvents extends IcapLogEvents, AdminLogEvents, TraceLogEvents {
+export interface LogEvents extends IcapLogEvents, AdminLogEvents, SmcLogEvents, TraceLogEvents {
   readonly 'connection-accepted': { readonly service: string; readonly connection: number; readonly client: string };
   readonly 'connection-rejected': {
     readonly service: string;

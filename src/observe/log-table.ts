@@ -4,6 +4,7 @@ import type { EventDefinition } from './event-definition.ts';
 import { ICAP_EVENTS } from './icap-log-table.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
 import { HANDSHAKE_FAILURE_TEXTS, REJECTION_TEXTS } from './reason-text.ts';
+import { SMC_EVENTS } from './smc-log-table.ts';
 import { TRACE_EVENTS } from './trace-log-table.ts';
 
 type EventTable = { readonly [E in LogEventName]: EventDefinition<LogEvents[E]> };
@@ -237,6 +238,7 @@ const EVENTS: EventTable = {
     text: ({ file, detail }) => `the access log ${file} cannot be written, lines are being lost: ${detail}`,
     told: ['file', 'detail'],
   },
+  ...SMC_EVENTS,
   ...TRACE_EVENTS,
   'lines-suppressed': {
     level: 'warning',
