@@ -1,8 +1,14 @@
 import { mayEject } from '../balance/ejection.ts';
 import type { Member } from '../balance/policy.ts';
 import type { PoolState } from '../balance/pool-state.ts';
-import { type AdministrativeState, MemberWatch, type WatchedState, type WatchSettings } from './member-watch.ts';
-import type { Probe, ProbeFailure, ProbeResult } from './probe.ts';
+import {
+  type AdministrativeState,
+  type MemberPast,
+  MemberWatch,
+  type WatchedState,
+  type WatchSettings,
+} from './member-watch.ts';
+import type { Probe, ProbeFailure } from './probe.ts';
 
 /** A member with what it takes to watch it and to talk about it. */
 export interface CheckedMember extends Member {
@@ -32,18 +38,11 @@ export interface Check {
 }
 
 /** A member as a status page shows it. */
-export interface MemberStatus {
+export interface MemberStatus extends MemberPast {
   readonly slot: number;
   readonly backend: string;
   readonly address: string;
-  readonly state: WatchedState;
-  /** Epoch milliseconds. */
-  readonly sinceMs: number;
-  /** Of the last change of state; undefined while there was none. */
-  readonly reason: string | undefined;
   readonly weight: number;
-  /** Undefined before the first probe, and where there are none. */
-  readonly lastProbe: ProbeResult | undefined;
 }
 
 export interface CheckerOptions {
@@ -59,8 +58,8 @@ export interface CheckerOptions {
   readonly random: () => number;
   /** Wishes of the operator that are in force from the start, by the name of the backend. */
   readonly administrative: ReadonlyMap<string, AdministrativeState>;
-  /** Whether a member that is new here is known to be down already. */
-  readonly isKnownDown?: (member: CheckedMember) => boolean;
+  /** How a member that is new here was under the configuration before. */
+  readonly earlierOf?: (member: CheckedMember) => MemberPast | undefined;
   readonly onStateChange: (change: StateChange) => void;
   readonly onCheck: (check: Check) => void;
 }
@@ -176,7 +175,7 @@ export class Checker implements Disposable {
     const administrative = this.#administrative.get(backend) ?? 'ready';
     return new MemberWatch({
       ...{ member, probe, administrative, state, settings, random },
-      isKnownDown: this.#options.isKnownDown?.(member) === true,
+      earlier: this.#options.earlierOf?.(member),
       onResult: (result) => {
         onCheck({ backend, address, result: result.ok ? 'success' : result.reason, seconds: result.ms / 1000 });
       },

@@ -28,13 +28,27 @@ export interface WatchSettings {
   readonly slowStartMs: number;
 }
 
+/** What was known of a member at last. */
+export interface MemberPast {
+  readonly state: WatchedState;
+  /** Epoch milliseconds of the last change of state. */
+  readonly sinceMs: number;
+  /** Of that change; undefined while there was none. */
+  readonly reason: string | undefined;
+  /** Undefined before the first probe, and where there are none. */
+  readonly lastProbe: ProbeResult | undefined;
+}
+
 export interface MemberWatchOptions {
   readonly member: Member;
   /** Undefined: the member is taken to be well until its connections fail. */
   readonly probe: Probe | undefined;
   readonly administrative: AdministrativeState;
-  /** Begins down, as it was known before; it takes `rise` good probes to come up. */
-  readonly isKnownDown: boolean;
+  /**
+   * How it was under the configuration before; undefined: it was not there. One that was down begins down, and takes
+   * `rise` good probes to come up.
+   */
+  readonly earlier: MemberPast | undefined;
   readonly state: PoolState;
   readonly settings: WatchSettings;
   /** As Math.random. */
@@ -66,19 +80,29 @@ export class MemberWatch implements Disposable {
   #ejectionTimer: NodeJS.Timeout | undefined;
 
   constructor(options: MemberWatchOptions) {
-    const { member, state, settings, administrative } = options;
+    const { member, probe, state, settings, administrative, earlier } = options;
     this.#options = options;
     this.#slot = member.slot;
     this.#configuredWeight = member.weight;
     this.#administrative = administrative;
-    if (options.isKnownDown) this.#health = new HealthState({ rise: settings.rise, fall: settings.fall }, false);
+    // Without probes nothing would ever bring it up again.
+    const wasDown = earlier?.state === 'down' && probe !== undefined;
+    if (wasDown) this.#health = new HealthState({ rise: settings.rise, fall: settings.fall }, false);
     this.#ejections = new EjectionRecord(settings.ejectMs);
     this.#visible = this.#due();
+    if (earlier?.state === this.#visible) this.#goOn(earlier);
     state.recordSuccess(this.#slot);
     state.setLimit(this.#slot, member.maxConnections);
     this.#setWeightPart(1);
     state.setState(this.#slot, this.#visible);
     this.#startLoop();
+  }
+
+  /** Nothing has happened to it but another configuration. */
+  #goOn({ sinceMs, reason, lastProbe }: MemberPast): void {
+    this.#sinceMs = sinceMs;
+    this.#reason = reason;
+    if (this.#options.probe !== undefined) this.#lastResult = lastProbe;
   }
 
   get state(): WatchedState {

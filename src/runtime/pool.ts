@@ -2,7 +2,7 @@ import { PoolState } from '../balance/pool-state.ts';
 import type { BackendConfig, ServiceConfig } from '../config/config.ts';
 import { AdvertisedLimits } from '../health/advertised-limits.ts';
 import { Checker, type MemberStatus, type StateChange } from '../health/checker.ts';
-import type { AdministrativeState } from '../health/member-watch.ts';
+import type { AdministrativeState, MemberPast } from '../health/member-watch.ts';
 import { type AddressedMember, countSlots, isFixed, type Membership, startMembership } from '../health/membership.ts';
 import { OptionsDirectory } from '../health/options-directory.ts';
 import type { MemberOptions, PathOptions } from '../health/path-options.ts';
@@ -23,8 +23,8 @@ interface NamedPath {
 /** What goes over from a pool to the one after it. It holds on to nothing that came before. */
 export interface PoolLegacy {
   readonly administrative: ReadonlyMap<string, AdministrativeState>;
-  /** Members that are down. */
-  readonly downs: ReadonlySet<string>;
+  /** How the members are, by their names. */
+  readonly members: ReadonlyMap<string, MemberPast>;
   readonly paths: readonly NamedPath[];
   /** Only asked while the next pool starts. */
   readonly membership: Membership | undefined;
@@ -65,7 +65,7 @@ export class Pool implements Disposable {
 
   constructor(options: PoolOptions) {
     const { earlier, ...own } = options;
-    const downs = earlier?.downs;
+    const past = earlier?.members;
     const { config, backendMaterial, workers, onCheck } = own;
     this.#options = own;
     this.state = PoolState.create(countSlots(config.backends), workers);
@@ -80,7 +80,7 @@ export class Pool implements Disposable {
       outliers: config.outliers,
       random: Math.random,
       administrative: earlier?.administrative ?? new Map<string, AdministrativeState>(),
-      isKnownDown: (member) => downs?.has(nameOf(member)) === true,
+      earlierOf: (member) => past?.get(nameOf(member)),
       onStateChange: (change) => this.#stateChanged(change),
       onCheck: ({ backend, result, seconds }) => onCheck(backend, result, seconds),
     });
@@ -93,10 +93,11 @@ export class Pool implements Disposable {
   /** What the pool of the same service under the next configuration begins with. */
   legacy(): PoolLegacy {
     const names = new Map(this.#members.map((member) => [member.slot, nameOf(member)]));
-    const downs = this.status().filter(({ state }) => state === 'down');
     return {
       administrative: this.administrative,
-      downs: new Set(downs.map(({ backend, address }) => nameOf({ backendName: backend, addressText: address }))),
+      members: new Map(
+        this.status().map((past) => [nameOf({ backendName: past.backend, addressText: past.address }), past]),
+      ),
       paths: this.paths.map(({ path, members }) => ({
         path,
         members: members.map((options) => ({ name: names.get(options.slot) ?? '', options })),

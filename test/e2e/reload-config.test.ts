@@ -56,7 +56,12 @@ interface Status {
   readonly services: readonly {
     readonly name: string;
     readonly connections: { readonly active: number; readonly accepted: number };
-    readonly backends: readonly { readonly name: string; readonly state: string; readonly active: number }[];
+    readonly backends: readonly {
+      readonly name: string;
+      readonly state: string;
+      readonly since: string;
+      readonly active: number;
+    }[];
   }[];
 }
 
@@ -302,11 +307,13 @@ describe('what is known of a backend', () => {
     const health = { type: 'tcp', interval: '1m', timeout: '500ms', rise: 1, fall: 1 };
     await using gateway = await startGateway(tunnelConfig(backends, { health }));
     await gateway.waitForEvent('backend-state', ({ backend, to }) => backend === 'dead' && to === 'down');
+    const [before] = (await statusOf(gateway)).services;
     for (const weight of [2, 3, 4]) {
       const weighed = backends.map((backend) => ({ ...backend, weight }));
       const { isTaken, events } = await reloadWith(gateway, tunnelConfig(weighed, { health }));
       expect(isTaken).toBe(true);
       const { services } = await statusOf(gateway);
+      expect(services[0]?.backends[0]).toMatchObject({ since: before?.backends[0]?.since });
       expect(services[0]?.backends.map(({ state }) => state)).toEqual(['down', 'up']);
       expect(named(events, 'backend-failed')).toEqual([]);
     }

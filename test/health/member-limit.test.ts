@@ -8,7 +8,7 @@ test('a member that is watched has the limit of the configuration, whoever had i
   using _watch = new MemberWatch({
     member: { slot: 0, backend: 0, priority: 0, weight: 1, maxConnections: 7, key: '10.0.0.5:1344' },
     probe: undefined,
-    isKnownDown: false,
+    earlier: undefined,
     administrative: 'ready',
     state,
     settings: { intervalMs: 1_000, timeoutMs: 500, rise: 1, fall: 1, jitter: 0, ejectMs: 1_000, slowStartMs: 0 },
