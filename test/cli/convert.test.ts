@@ -72,6 +72,20 @@ describe('convert', () => {
     expect(after).toEqual({ ...before, file: join(elsewhere.path, 'icapgw.yaml'), format: 'yaml' });
   });
 
+  test('gives the same text each time, for Windows lines as for others, and check has nothing against it', async () => {
+    const windows = `\uFEFF${STUNNEL.replaceAll('\n', '\r\n')}`;
+    using folder = createConfigFolder({ 'a.conf': STUNNEL, 'b.conf': windows });
+    const [once, again, other] = [
+      await convert('a.conf', folder.path),
+      await convert('a.conf', folder.path),
+      await convert('b.conf', folder.path),
+    ];
+    expect(again).toEqual(once);
+    expect(other?.stdout).toBe(once?.stdout.replace('a.conf', 'b.conf'));
+    using elsewhere = createConfigFolder({ 'icapgw.yaml': once?.stdout ?? '' });
+    expect(loadConfig('icapgw.yaml', elsewhere.path).problems).toEqual([]);
+  });
+
   test('writes nothing to standard output when the file cannot be used', async () => {
     using folder = createConfigFolder({ 'stunnel.conf': `${STUNNEL}bogus = 1\nicapgw.nope = 1\n` });
     const { stdout, stderr, exitCode } = await convert('stunnel.conf', folder.path);

@@ -12,7 +12,8 @@ import { readStunnel } from '../../src/stunnel/reader.ts';
 import { readRemarks } from '../../src/stunnel/remark.ts';
 import { DEBIAN_SAMPLE, readCorpus } from '../_util/stunnel-corpus.ts';
 
-const RUNS = Number(process.env['ICAPGW_FUZZ_RUNS'] ?? 300);
+/** A tenth of what the messages get: each of these is a whole configuration, read up to three times. */
+const RUNS = Math.ceil(Number(process.env['ICAPGW_FUZZ_RUNS'] ?? 3000) / 10);
 const BUDGET: fc.Parameters<unknown> = { seed: 20_568, numRuns: RUNS };
 const ENVIRONMENT = { cores: 2, cwd: '/etc/stunnel' };
 const CORPUS = readCorpus();
