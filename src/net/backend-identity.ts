@@ -3,9 +3,11 @@ import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { BackendAuth, type BackendEvidence } from '../tls/backend-auth.ts';
 import { createBackendContext } from '../tls/backend-context.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
+import { sha256Hex } from '../tls/certificate.ts';
 import { nameFromLines } from '../tls/distinguished-name.ts';
 import type { HandshakeProblem } from '../tls/handshake-failure.ts';
-import { type RememberedSession, SessionCache } from '../tls/session-cache.ts';
+import { type RememberedSession, SessionCache, shareSessions } from '../tls/session-cache.ts';
+import type { SharedSessions } from '../tls/shared-sessions.ts';
 import { verifyCodeOf } from '../tls/verify-code.ts';
 
 /** Where a TLS connection to a backend leads. */
@@ -37,12 +39,13 @@ export class BackendIdentity {
   readonly #auth: BackendAuth;
   readonly #sessions: SessionCache | undefined;
 
-  constructor(material: BackendMaterial) {
+  constructor(material: BackendMaterial, shared: SharedSessions | undefined) {
     const { sessionResumption, sessionTimeoutMs } = material.tls;
     this.#material = material;
     this.#context = createBackendContext(material);
     this.#auth = new BackendAuth(material);
-    this.#sessions = sessionResumption ? new SessionCache(sessionTimeoutMs) : undefined;
+    const store = shared === undefined ? undefined : shareSessions(shared, sha256Hex(JSON.stringify(material)));
+    this.#sessions = sessionResumption ? new SessionCache(sessionTimeoutMs, store) : undefined;
   }
 
   /**
@@ -154,6 +157,7 @@ export class BackendHandshake {
   }
 }
 
-export function createBackendIdentity(material: BackendMaterial): BackendIdentity {
-  return new BackendIdentity(material);
+/** Where `shared` is left out, its sessions are its own. */
+export function createBackendIdentity(material: BackendMaterial, shared?: SharedSessions): BackendIdentity {
+  return new BackendIdentity(material, shared);
 }

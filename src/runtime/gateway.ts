@@ -10,6 +10,7 @@ import type { GatewayState, StatusSnapshot } from '../observe/status.ts';
 import { releaseWorkerSources } from '../policy/source-limits.ts';
 import { createSourceTable, type SourceTableMemory } from '../policy/source-table.ts';
 import type { StunnelHost } from '../stunnel/host.ts';
+import { createSharedSessions } from '../tls/shared-sessions.ts';
 import { AdminSide } from './admin-side.ts';
 import { Crew } from './crew.ts';
 import { GatewayMetrics } from './gateway-metrics.ts';
@@ -38,6 +39,7 @@ export interface GatewayOptions extends EventSinks {
 /** How long the workers may take to cut what is left. */
 const CUT_PATIENCE_MS = 2000;
 const SOURCE_ENTRIES = 65_536;
+const BACKEND_SESSIONS = 1024;
 
 /** A running gateway: the control plane, and the crew of workers it leads. */
 export class Gateway implements AsyncDisposable {
@@ -45,6 +47,7 @@ export class Gateway implements AsyncDisposable {
   readonly #startedAtMs: number = Date.now();
   readonly #totals: CounterTotals;
   readonly #sourceMemory: SourceTableMemory;
+  readonly #backendSessions: SharedArrayBuffer = createSharedSessions(BACKEND_SESSIONS);
   readonly #connectionIds: SharedArrayBuffer = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   readonly #crew: Crew;
   readonly #admin: AdminSide;
@@ -256,6 +259,7 @@ export class Gateway implements AsyncDisposable {
       ...this.current.snapshot(),
       workerIndex,
       sourceMemory: this.#sourceMemory,
+      backendSessions: this.#backendSessions,
       blocked: this.#admin.blockedAddresses,
       tickets: this.current.trust.tickets,
       connectionIds: this.#connectionIds,

@@ -12,6 +12,7 @@ import { SourceLimits } from '../policy/source-limits.ts';
 import { ClientAuth } from '../tls/client-auth.ts';
 import { createServerContext } from '../tls/server-context.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
+import type { SharedSessions } from '../tls/shared-sessions.ts';
 import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
 import type { FromWorker, GenerationSnapshot, WorkerSnapshot } from './snapshot.ts';
 
@@ -20,13 +21,15 @@ export interface WorkerParts {
   readonly snapshot: WorkerSnapshot;
   readonly events: EventPort;
   readonly blocked: Blockade;
+  /** With backends, shared by all workers. */
+  readonly sessions: SharedSessions;
   readonly tell: (message: FromWorker) => void;
 }
 
 /** What the sessions of each service share, by one configuration. */
 export function createServiceContexts(
   { generation, services, counterLayout, counterBuffer }: GenerationSnapshot,
-  { snapshot, events, blocked, tell }: WorkerParts,
+  { snapshot, events, blocked, sessions, tell }: WorkerParts,
   tickets: TicketSecret,
 ): readonly ServiceContext[] {
   const { workerIndex, sourceMemory, connectionIds } = snapshot;
@@ -41,7 +44,7 @@ export function createServiceContexts(
       trustHash: material?.policyHash,
       identities: config.backends.map((_, backend) => {
         const found = backendMaterial[backend];
-        return found === undefined ? undefined : createBackendIdentity(found);
+        return found === undefined ? undefined : createBackendIdentity(found, sessions);
       }),
       blockPage,
       sources: new SourceLimits({ memory: sourceMemory, workerIndex, scope: config.name }),

@@ -37,6 +37,8 @@ export interface GenerationSnapshot {
 export interface WorkerSnapshot extends GenerationSnapshot {
   readonly workerIndex: number;
   readonly sourceMemory: SourceTableMemory;
+  /** Sessions with backends, for all workers. */
+  readonly backendSessions: SharedArrayBuffer;
   /** Addresses and networks whose clients are turned away. */
   readonly blocked: readonly string[];
   readonly tickets: TicketSecret;

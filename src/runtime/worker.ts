@@ -9,6 +9,7 @@ import { EventPort } from '../observe/event-port.ts';
 import { Blockade } from '../policy/blockade.ts';
 import { assertRuntimeSupport } from '../tls/server-handshake.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
+import { SharedSessions } from '../tls/shared-sessions.ts';
 import type { TicketSecret } from '../tls/ticket-keys.ts';
 import { DepartedServices } from './departed-services.ts';
 import { createClientTls, createSelector, createServiceContexts, type WorkerParts } from './service-context.ts';
@@ -31,6 +32,7 @@ class WorkerRuntime {
       snapshot,
       events: new EventPort({ ...snapshot.eventWishes, port: snapshot.eventPort }),
       blocked: new Blockade(snapshot.blocked),
+      sessions: new SharedSessions(snapshot.backendSessions),
       tell,
     };
     this.#tickets = snapshot.tickets;
@@ -211,7 +213,7 @@ class WorkerRuntime {
   #setBackendMaterial({ service, backend, material }: Extract<ToWorker, { type: 'backend-material' }>): void {
     const context = this.#contexts[service];
     if (context === undefined) return;
-    context.identities[backend] = createBackendIdentity(material);
+    context.identities[backend] = createBackendIdentity(material, this.#parts.sessions);
     this.#services[service]?.closeIdleBackends();
   }
 

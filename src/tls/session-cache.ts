@@ -1,4 +1,7 @@
+import { X509Certificate } from 'node:crypto';
+import { deserialize, serialize } from 'node:v8';
 import type { BackendEvidence } from './backend-auth.ts';
+import type { SharedSessions } from './shared-sessions.ts';
 
 /** A session that can be resumed, with what the other side showed when it began: a resumption shows nothing. */
 export interface RememberedSession extends BackendEvidence {
@@ -6,6 +9,13 @@ export interface RememberedSession extends BackendEvidence {
   readonly session: Buffer;
   /** When the full handshake was, as `Date.now()`. */
   readonly startedMs: number;
+}
+
+/** Where sessions are kept, by a place of a backend. */
+export interface SessionStore {
+  get(place: string): RememberedSession | undefined;
+  set(place: string, session: RememberedSession): void;
+  delete(place: string): void;
 }
 
 /** More places than a backend has addresses. */
@@ -17,29 +27,70 @@ const MAX_SESSIONS = 64;
  */
 export class SessionCache {
   readonly #lifetimeMs: number;
-  readonly #sessions: Map<string, RememberedSession> = new Map();
+  readonly #store: SessionStore;
 
-  constructor(lifetimeMs: number) {
+  constructor(lifetimeMs: number, store: SessionStore = new LocalSessions()) {
     this.#lifetimeMs = lifetimeMs;
+    this.#store = store;
   }
 
   find(place: string, nowMs: number): RememberedSession | undefined {
-    const known = this.#sessions.get(place);
+    const known = this.#store.get(place);
     if (known === undefined) return undefined;
     // A clock that was set back must not make a session last longer.
     if (nowMs >= known.startedMs && nowMs - known.startedMs < this.#lifetimeMs) return known;
-    this.#sessions.delete(place);
+    this.#store.delete(place);
     return undefined;
   }
 
   remember(place: string, session: RememberedSession): void {
+    this.#store.set(place, session);
+  }
+
+  forget(place: string): void {
+    this.#store.delete(place);
+  }
+}
+
+/** Sessions of one thread. */
+class LocalSessions implements SessionStore {
+  readonly #sessions: Map<string, RememberedSession> = new Map();
+
+  get(place: string): RememberedSession | undefined {
+    return this.#sessions.get(place);
+  }
+
+  set(place: string, session: RememberedSession): void {
     this.#sessions.delete(place);
     this.#sessions.set(place, session);
     const [oldest] = this.#sessions.keys();
     if (this.#sessions.size > MAX_SESSIONS && oldest !== undefined) this.#sessions.delete(oldest);
   }
 
-  forget(place: string): void {
+  delete(place: string): void {
     this.#sessions.delete(place);
   }
+}
+
+/** Sessions that all workers share. `scope` stands for all by which they were judged, so that no other policy finds them. */
+export function shareSessions(shared: SharedSessions, scope: string): SessionStore {
+  const nameOf = (place: string): string => `${scope} ${place}`;
+  return {
+    get(place) {
+      const bytes = shared.get(nameOf(place));
+      return bytes === undefined ? undefined : decode(bytes);
+    },
+    set: (place, session) => shared.set(nameOf(place), encode(session)),
+    delete: (place) => shared.delete(nameOf(place)),
+  };
+}
+
+function encode({ certificate, ...rest }: RememberedSession): Buffer {
+  return serialize({ ...rest, der: certificate?.raw });
+}
+
+/** Of memory that only this process writes. */
+function decode(bytes: Buffer): RememberedSession {
+  const { der, ...rest } = deserialize(bytes) as Omit<RememberedSession, 'certificate'> & { readonly der?: Buffer };
+  return { ...rest, certificate: der === undefined ? undefined : new X509Certificate(der) };
 }
