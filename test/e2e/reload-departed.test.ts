@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { TLSSocket } from 'node:tls';
-import { describe, expect, test } from 'vitest';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { describe, expect, test, vi } from 'vitest';
 import type { LabIdentity } from '../_util/certificate-lab.ts';
 import { certificates } from '../_util/certificates.ts';
+import { greet } from '../_util/e2e-client.ts';
 import { startGateway } from '../_util/e2e-gateway.ts';
 import { crlWith, reloadWith, replaceFile } from '../_util/e2e-reload.ts';
 import { dialTunnel, receive, startTunnelBackend } from '../_util/e2e-tunnel.ts';
@@ -95,6 +97,37 @@ describe('a tunnel of a service that a reload has left out', () => {
     const endedLater = receive(goneLater);
     replaceFile(later, crlWith(lab.secondClient));
     await endedLater;
+  });
+
+  test('is refused when its client is revoked before its handshake', async () => {
+    await using folder = await createFolder();
+    await using backend = await startTunnelBackend();
+    const crl = folder.file('ca.crl');
+    replaceFile(crl, crlWith());
+    const [kept, left] = [
+      { name: 'kept', listen: '127.0.0.1:0', crl },
+      { name: 'left', listen: '127.0.0.1:0', crl },
+    ];
+    await using gateway = await startGateway(services(backend.address, kept, left));
+    const open = async (): Promise<Socket> => {
+      const raw = connect({ host: '127.0.0.1', port: gateway.port('left') });
+      await once(raw, 'connect');
+      return raw;
+    };
+    const [revoked, trusted] = [await open(), await open()];
+    await vi.waitFor(async () =>
+      expect(await gateway.metric('icapgw_connections_active', { service: 'left' })).toBe(2),
+    );
+    await reloadWith(gateway, services(backend.address, kept));
+    replaceFile(crl, crlWith(lab.revokedClient));
+    await gateway.waitForEvent('certificates-read', ({ service }) => service === 'left');
+    // Who answers has dealt with all it was told before.
+    await (await fetch(`${gateway.adminUrl}/api/v1/connections`)).text();
+    const secure = (socket: Socket, { cert, key }: LabIdentity): TLSSocket =>
+      connectTls({ socket, rejectUnauthorized: false, cert: readFileSync(cert), key: readFileSync(key) });
+    expect((await greet(secure(revoked, lab.revokedClient))).isServed).toBe(false);
+    await exchange(secure(trusted, lab.client));
+    trusted.destroy();
   });
 
   test('is told of when a drain cuts it', async () => {
