@@ -200,11 +200,21 @@ export interface SocketConfig {
   readonly reset: boolean;
 }
 
+/** A service without listeners: it gets those clients of another one that name it in their handshake. */
+export interface SniConfig {
+  /** The name of the service that listens. */
+  readonly of: string;
+  /** Server names; an asterisk at the beginning stands for anything. The first that fits counts, in file order. */
+  readonly names: readonly string[];
+}
+
 export interface ServiceConfig {
   readonly name: string;
+  /** Empty where `sni` is set. */
   readonly listen: readonly Address[];
   /** Whether the service needs every address, or goes on with those that can be had. */
   readonly listenRequire: 'all' | 'any';
+  readonly sni: SniConfig | undefined;
   readonly protocol: Protocol;
   readonly tls: ServiceTlsConfig | undefined;
   readonly allowFrom: readonly string[];

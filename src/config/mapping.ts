@@ -109,6 +109,21 @@ export function required<T>(name: string, kind: Kind<T>, standIn: T, hint: strin
   };
 }
 
+/** A list that must be there, unless the mapping has the key `other`: then it is empty. */
+export function requiredUnless<T>(
+  other: string,
+  name: string,
+  kind: Kind<readonly T[]>,
+  hint: string,
+): Key<readonly T[]> {
+  const must = required<readonly T[]>(name, kind, [], hint);
+  return {
+    ...must,
+    take: (raw, place) => (isAbsent(raw[name]) && !isAbsent(raw[other]) ? [] : must.take(raw, place)),
+    give: (value) => (value.length === 0 ? [] : must.give(value)),
+  };
+}
+
 /** A mapping below a key; left out, it is read as an empty one. */
 export function section<T>(name: string, kind: Kind<T>, standIn: T): Key<T> {
   return {

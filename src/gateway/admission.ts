@@ -2,9 +2,43 @@ import type { RejectReason } from '../observe/labels.ts';
 import type { SourceList } from '../policy/source-list.ts';
 import type { ServiceContext } from './context.ts';
 
-/** A place held by one connection; given back exactly once. */
-export interface Admission {
-  release(): void;
+/** A place held by one connection, and what its address is counted by. */
+export class Admission {
+  readonly #place: ServiceContext;
+  readonly #address: string | undefined;
+  /** The services that count the connections of its address. */
+  readonly #counting: readonly ServiceContext[];
+
+  constructor(place: ServiceContext, address: string | undefined, counting: readonly ServiceContext[]) {
+    this.#place = place;
+    this.#address = address;
+    this.#counting = counting;
+  }
+
+  /** Gives everything back: exactly once, unless it was transferred. */
+  release(): void {
+    this.#releasePlace();
+    for (const service of this.#counting) service.sources.release(this.#address ?? '');
+  }
+
+  /**
+   * Goes over to another service, if that admits the client as well. The place in the service before is free then; there
+   * the address goes on counting, so that nobody gets more connections to a port by asking for several services. With a
+   * refusal everything is given back.
+   */
+  transfer(service: ServiceContext, sourceList: SourceList): Admission | RejectReason {
+    const next = admit(service, sourceList, this.#address);
+    if (typeof next === 'string') {
+      this.release();
+      return next;
+    }
+    this.#releasePlace();
+    return new Admission(service, this.#address, [...this.#counting, ...next.#counting]);
+  }
+
+  #releasePlace(): void {
+    this.#place.pool.releaseConnection(this.#place.worker);
+  }
 }
 
 /**
@@ -38,12 +72,8 @@ export function admitHolder(
     service.pool.releaseConnection(service.worker);
     return refusal;
   }
-  return {
-    release() {
-      service.pool.releaseConnection(service.worker);
-      if (address !== undefined && service.config.limits.connectionsPerSource > 0) service.sources.release(address);
-    },
-  };
+  const isCounted = address !== undefined && service.config.limits.connectionsPerSource > 0;
+  return new Admission(service, address, isCounted ? [service] : []);
 }
 
 function refuseAddress(

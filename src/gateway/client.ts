@@ -10,14 +10,8 @@ import { beginHandshake, finishHandshake } from '../tls/server-handshake.ts';
 import { isTrustWithdrawn } from '../tls/withdrawal.ts';
 import type { Admission } from './admission.ts';
 import type { ClientTls, ServiceContext } from './context.ts';
+import type { Arrival } from './entrance.ts';
 import type { Peer } from './peer.ts';
-
-export interface ClientOptions {
-  readonly service: ServiceContext;
-  readonly socket: Socket;
-  readonly peer: Peer;
-  readonly admission: Admission;
-}
 
 export interface ClientHandlers {
   /** The client is who it should be. Its socket has an error listener and is paused. */
@@ -41,17 +35,20 @@ export class Client {
   readonly #service: ServiceContext;
   readonly #raw: Socket;
   readonly #admission: Admission;
-  readonly #startedMs: number = performance.now();
+  readonly #startedMs: number;
+  readonly #arrival: Pick<Arrival, 'naming' | 'problem'>;
   #handlers: ClientHandlers | undefined;
   #latest: ServiceContext | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #certificate: X509Certificate | undefined;
   #requestCount = 0;
 
-  constructor({ service, socket, peer, admission }: ClientOptions) {
+  constructor(service: ServiceContext, { socket, peer, admission, startedMs, naming, problem }: Arrival) {
     this.#service = service;
     this.#raw = socket;
     this.#admission = admission;
+    this.#startedMs = startedMs;
+    this.#arrival = { naming, problem };
     this.socket = socket;
     this.peer = peer;
     this.id = service.nextConnectionId();
@@ -60,16 +57,22 @@ export class Client {
 
   /** Begins. In clear there is nothing to wait for, and `onReady` is called before it returns. */
   open(handlers: ClientHandlers): void {
-    const { config, index, counters, events, tls } = this.#service;
+    const { config, index, counters, tls } = this.#service;
+    const { problem } = this.#arrival;
     counters.connectionAccepted(index);
-    if (events.isEnabled('connection-accepted')) events.log('connection-accepted', this.names());
+    this.#tellAccepted();
     this.#handlers = handlers;
+    if (problem !== undefined) {
+      this.#refuse(problem, problem.reason === 'timeout' ? 'late' : 'failed');
+      return;
+    }
     if (tls === undefined) {
       handlers.onReady();
       return;
     }
     const { handshakeMs } = config.timeouts;
-    if (Number.isFinite(handshakeMs)) this.#deadline = setTimeout(this.#handshakeLate, handshakeMs);
+    const spentMs = performance.now() - this.#startedMs;
+    if (Number.isFinite(handshakeMs)) this.#deadline = setTimeout(this.#handshakeLate, handshakeMs - spentMs);
     this.#shakeHands(tls);
   }
 
@@ -126,6 +129,17 @@ export class Client {
     return isTrustWithdrawn(this.socket, tls.auth, tls.trust);
   }
 
+  #tellAccepted(): void {
+    const { events } = this.#service;
+    const { naming } = this.#arrival;
+    if (events.isEnabled('connection-accepted')) {
+      const asked = naming === undefined ? {} : { primary: naming.primary, serverName: naming.serverName };
+      events.log('connection-accepted', { ...this.names(), ...asked });
+    }
+    if (naming?.serverName === undefined || naming.isKnown) return;
+    events.log('server-name-unknown', { ...this.names(), serverName: naming.serverName });
+  }
+
   /** Gives the admission back. Exactly once, when the connection is over. */
   release(): void {
     clearTimeout(this.#deadline);
@@ -158,7 +172,8 @@ export class Client {
     const isTold = events.accessEnabled || events.isEnabled('handshake-done');
     if (tls.auth.isAsking && (isTold || !isSettled)) this.#certificate = socket.getPeerX509Certificate();
     const evidence = { verifyCode, certificate: this.#certificate };
-    const problem = isSettled ? undefined : tls.auth.judge(evidence, Date.now());
+    const isMisled = !this.#isForThisService(socket.servername, resumed && version !== 'TLSv1.3');
+    const problem = isMisled ? MISLED : isSettled ? undefined : tls.auth.judge(evidence, Date.now());
     if (problem !== undefined) {
       this.#refuse(problem, 'judged');
       return;
@@ -176,6 +191,17 @@ export class Client {
     }
     // OpenSSL is still at work below: a reset of the connection from here would crash the process (seen with 26.10).
     setImmediate(() => this.#handlers?.onReady());
+  }
+
+  /**
+   * The name was read before OpenSSL did, to choose the service whose certificates and trust hold. What OpenSSL has read
+   * must lead to the same one.
+   */
+  #isForThisService(serverName: unknown, isNameless: boolean): boolean {
+    const { naming } = this.#arrival;
+    // A resumed session of TLS 1.2 does not tell the name. Nobody but the service that it began with has its key.
+    if (naming === undefined || isNameless) return true;
+    return naming.fits(typeof serverName === 'string' ? serverName : undefined);
   }
 
   readonly #handshakeLate = (): void => {
@@ -228,6 +254,8 @@ export class Client {
     this.socket.destroy();
   }
 }
+
+const MISLED: HandshakeProblem = { reason: 'protocol', detail: 'the server name changed within the handshake' };
 
 /** What breaks after the end was told, or is told by `close` anyway. */
 function ignore(): void {}

@@ -1,7 +1,10 @@
 import type { Socket } from 'node:net';
 import type { RejectReason } from '../observe/labels.ts';
+import { type NameEntry, NameTable } from '../policy/name-table.ts';
 import { SourceList } from '../policy/source-list.ts';
+import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
 import { type Admission, admit, admitHolder, takePlace } from './admission.ts';
+import { readClientHello } from './client-hello.ts';
 import type { ServiceContext } from './context.ts';
 import { type Peer, peerOfEndpoints, peerOfSocket } from './peer.ts';
 import { readProxyHeader } from './proxied-client.ts';
@@ -11,9 +14,32 @@ export interface Arrival {
   readonly socket: Socket;
   readonly peer: Peer;
   readonly admission: Admission;
+  /** When its handshake could begin, on the clock of `performance.now()`. */
+  readonly startedMs: number;
+  /** Undefined where all connections are for one service. */
+  readonly naming: Naming | undefined;
+  /** What has already gone wrong with its handshake. */
+  readonly problem: HandshakeProblem | undefined;
+}
+
+/** Which server a client asked for, among the services behind one listener. */
+export interface Naming {
+  /** The service that listens. */
+  readonly primary: string;
+  /** As the client wrote it; undefined where it named nobody. */
+  readonly serverName: string | undefined;
+  /** Whether a service goes by that name. */
+  readonly isKnown: boolean;
+  /** Whether that name, too, leads to the service that has the connection now. */
+  readonly fits: (serverName: string | undefined) => boolean;
 }
 
 export type OnArrival = (arrival: Arrival) => void;
+
+const GONE: HandshakeProblem = {
+  reason: 'closed',
+  detail: 'the client closed the connection during the handshake',
+};
 
 /** Where the connections of one service come in: finds out who each one is, and whether it may. */
 export class Entrance {
@@ -22,8 +48,11 @@ export class Entrance {
   #sourceList: SourceList;
   /** Who may send PROXY headers. */
   #proxyList: SourceList;
-  /** Accepted, and not yet known by their PROXY header; with what gives them up. */
+  /** Accepted, and not yet known by their PROXY header, or by the server they ask for; with what gives them up. */
   readonly #anonymous: Map<Socket, () => void> = new Map();
+  /** Other services whose clients come in here. */
+  #secondaries: NameTable<Entrance> = new NameTable([]);
+  #isClosed = false;
 
   constructor(context: ServiceContext, onArrival: OnArrival) {
     const { allowFrom, denyFrom, proxyProtocol } = context.config;
@@ -41,15 +70,23 @@ export class Entrance {
     this.#proxyList = SourceList.from({ allow: proxyProtocol.from, deny: [] });
   }
 
-  /** Lets go of those who have not yet said who they are. */
+  /** Replaces the services that clients get to by asking for them by name. */
+  setSecondaries(secondaries: readonly NameEntry<Entrance>[]): void {
+    this.#secondaries = new NameTable(secondaries);
+  }
+
+  /** Lets go of those who have not yet said who they are, and takes nobody over any more. */
   close(): void {
+    this.#isClosed = true;
     for (const abandon of [...this.#anonymous.values()]) abandon();
   }
 
   accept(socket: Socket, isUnix: boolean): void {
     socket.on('error', ignore);
     const { accept, send } = this.#context.config.proxyProtocol;
-    const peer = peerOfSocket(socket, { isUnix, withEndpoints: send !== 'off' });
+    // Which service will send them is not known before the client has named it.
+    const withEndpoints = send !== 'off' || !this.#secondaries.isEmpty;
+    const peer = peerOfSocket(socket, { isUnix, withEndpoints });
     if (peer === undefined) {
       socket.destroy();
       return;
@@ -106,8 +143,78 @@ export class Entrance {
   }
 
   #arrive(socket: Socket, peer: Peer, admission: Admission | RejectReason): void {
+    if (typeof admission === 'string') {
+      this.#reject(socket, peer, admission);
+      return;
+    }
+    const startedMs = performance.now();
+    const arrival: Arrival = { socket, peer, admission, startedMs, naming: undefined, problem: undefined };
+    if (this.#secondaries.isEmpty) this.#onArrival(arrival);
+    else this.#askName(arrival);
+  }
+
+  /** Waits for the name of the server, within the time of the handshake. */
+  #askName(arrival: Arrival): void {
+    const { socket } = arrival;
+    const { handshakeMs } = this.#context.config.timeouts;
+    const finish = (): void => {
+      clearTimeout(deadline);
+      stop();
+      this.#anonymous.delete(socket);
+      socket.off('error', onError);
+      socket.off('close', onGone);
+    };
+    const abandon = (): void => {
+      finish();
+      arrival.admission.release();
+      socket.destroy();
+    };
+    const fail = (problem: HandshakeProblem): void => {
+      finish();
+      this.#onArrival({ ...arrival, problem });
+    };
+    const onError = (error: Error): void => fail(problemOfError(error));
+    const onGone = (): void => fail(GONE);
+    const onLate = (): void => fail({ reason: 'timeout', detail: `no hello within ${handshakeMs} ms` });
+    const deadline = Number.isFinite(handshakeMs) ? setTimeout(onLate, handshakeMs) : undefined;
+    const stop = readClientHello(socket, {
+      onHello: (serverName) => {
+        finish();
+        this.#route(arrival, serverName);
+      },
+      onEnd: onGone,
+    });
+    this.#anonymous.set(socket, abandon);
+    socket.once('error', onError);
+    socket.once('close', onGone);
+  }
+
+  #route(arrival: Arrival, serverName: string | undefined): void {
+    const secondaries = this.#secondaries;
+    const find = (name: string | undefined): Entrance | undefined =>
+      name === undefined ? undefined : secondaries.find(name);
+    const found = find(serverName);
+    const naming: Naming = {
+      primary: this.#context.config.name,
+      serverName,
+      isKnown: found !== undefined,
+      fits: (name) => find(name) === found,
+    };
+    if (found === undefined) this.#onArrival({ ...arrival, naming });
+    else found.#take({ ...arrival, naming });
+  }
+
+  /** Takes a connection over from another entrance: the lists and limits of both services hold for it. */
+  #take(arrival: Arrival): void {
+    const { socket, peer } = arrival;
+    if (this.#isClosed) {
+      arrival.admission.release();
+      socket.destroy();
+      return;
+    }
+    const admission = arrival.admission.transfer(this.#context, this.#sourceList);
     if (typeof admission === 'string') this.#reject(socket, peer, admission);
-    else this.#onArrival({ socket, peer, admission });
+    else this.#onArrival({ ...arrival, admission });
   }
 
   #reject(socket: Socket, peer: Peer, reason: RejectReason, detail?: string): void {

@@ -3,6 +3,7 @@ import type { Address } from '../config/config.ts';
 import type { PathOptions } from '../health/path-options.ts';
 import { type Listener, type ListenerOwner, startListener } from '../net/listener.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
+import type { NameEntry } from '../policy/name-table.ts';
 import { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
 import { type Arrival, Entrance } from './entrance.ts';
@@ -124,6 +125,11 @@ export class Service implements AsyncDisposable {
     await Promise.all(ended.map(([, listener]) => listener[Symbol.asyncDispose]()));
   }
 
+  /** Replaces the services that have no listeners of their own and get clients of this one, by the names they ask for. */
+  setSecondaries(secondaries: readonly NameEntry<Service>[]): void {
+    this.#entrance.setSecondaries(secondaries.map(({ patterns, value }) => ({ patterns, value: value.#entrance })));
+  }
+
   /** Replaces what is known of the backends' paths. */
   setOptions(paths: readonly PathOptions[]): void {
     this.#icap?.options.set(paths);
@@ -181,9 +187,9 @@ export class Service implements AsyncDisposable {
     events.log('accept-failed', { service: config.name, address: formatAddress(address), detail: error.message });
   }
 
-  #begin({ socket, peer, admission }: Arrival): void {
+  #begin(arrival: Arrival): void {
     const service = this.#context;
-    const client = new Client({ service, socket, peer, admission });
+    const client = new Client(service, arrival);
     const onGone = (gone: Session): void => this.#gone(gone);
     const session =
       service.config.protocol === 'tunnel'

@@ -19,7 +19,22 @@ export type LogValue = string | number | boolean | readonly string[] | undefined
  * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
  */
 export interface LogEvents extends IcapLogEvents, AdminLogEvents, SmcLogEvents, TraceLogEvents {
-  readonly 'connection-accepted': { readonly service: string; readonly connection: number; readonly client: string };
+  readonly 'connection-accepted': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    /** The service that listens, where several share its listeners by the names that clients ask for. */
+    readonly primary?: string;
+    /** What the client asked for there. */
+    readonly serverName?: string | undefined;
+  };
+  /** The client asked for a server that no service is; the one that listens goes on with it. */
+  readonly 'server-name-unknown': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly serverName: string;
+  };
   readonly 'connection-rejected': {
     readonly service: string;
     readonly client: string;

@@ -15,6 +15,12 @@ const EVENTS: EventTable = {
     text: ({ client }) => `connection from ${client} accepted`,
     told: ['client'],
   },
+  'server-name-unknown': {
+    level: 'info',
+    text: ({ client, serverName }) => `no service is named ${serverName}, which ${client} asks for`,
+    told: ['client', 'serverName'],
+    limited: true,
+  },
   'connection-rejected': {
     level: 'warning',
     // What the operator's lists do is as asked for; a limit that is reached wants attention.

@@ -25,7 +25,14 @@ export const STUNNEL_LEVELS: Readonly<Record<LogLevel, StunnelLevel>> = {
 const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEvents[E]> } = {
   'connection-accepted': {
     level: 5,
-    lines: ({ service, client }) => [line(5, `Service [${service}] accepted connection from ${client}`)],
+    lines: ({ service, client, primary, serverName }) => [
+      line(5, `Service [${primary ?? service}] accepted connection from ${client}`),
+      ...(primary === undefined ? [] : nameLines(primary, service, serverName)),
+    ],
+  },
+  'server-name-unknown': {
+    level: 3,
+    lines: ({ serverName }) => [line(3, `SNI: no pattern matched servername: ${serverName}`)],
   },
   'connection-rejected': {
     level: 4,
@@ -174,6 +181,12 @@ const RESET_REASONS: ReadonlySet<CloseReason> = new Set<CloseReason>([
   'policy',
   'request-timeout',
 ]);
+
+function nameLines(primary: string, service: string, serverName: string | undefined): readonly StunnelLine[] {
+  if (serverName === undefined) return [line(5, 'SNI: no servername received')];
+  const asked = line(6, `SNI: requested servername: ${serverName}`);
+  return primary === service ? [asked] : [asked, line(5, `SNI: switched to service [${service}]`)];
+}
 
 /** The most severe level an event can have in stunnel's format. */
 export function stunnelLevelOf(event: LogEventName): StunnelLevel {

@@ -39,12 +39,6 @@ export class NameTable<T> {
   }
 }
 
-/** Whether every name that fits `pattern` fits `wider` as well. */
-export function coversPattern(wider: string, pattern: string): boolean {
-  const [wide, narrow] = [foldCase(wider), foldCase(pattern)];
-  return wide.startsWith('*') ? narrow.replace(/^\*/, '').endsWith(wide.slice(1)) : wide === narrow;
-}
-
 /** Names of servers are ASCII; other letters are as different as they look. */
 function foldCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());

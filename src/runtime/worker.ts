@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Address } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
 import type { ServiceContext } from '../gateway/context.ts';
+import { type ConfiguredService, linkSecondaries, successorByName } from '../gateway/secondaries.ts';
 import { Service } from '../gateway/service.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import { createBackendIdentity } from '../net/backend-identity.ts';
@@ -40,6 +41,7 @@ class WorkerRuntime {
     this.#generation = snapshot.generation;
     this.#contexts = createServiceContexts(snapshot, this.#parts, this.#tickets);
     this.#services = this.#contexts.map((context) => new Service(context));
+    linkSecondaries(this.#configured, this.#configured);
     for (const [index, { options }] of snapshot.services.entries()) this.#services[index]?.setOptions(options);
   }
 
@@ -94,6 +96,10 @@ class WorkerRuntime {
     }
   }
 
+  get #configured(): readonly ConfiguredService[] {
+    return configure(this.#services, this.#contexts);
+  }
+
   get #all(): readonly Service[] {
     return [...this.#services, ...this.#departed.services];
   }
@@ -118,6 +124,12 @@ class WorkerRuntime {
     const services = contexts.map((context) => known.get(context.config.name) ?? new Service(context));
     const kept = this.#services.map((service) => service.addresses);
     const bound: (readonly Address[])[] = [];
+    const configured = configure(services, contexts);
+    // A new one accepts from the moment it listens.
+    linkSecondaries(
+      configured.filter(({ service }) => !this.#services.includes(service)),
+      configured,
+    );
     try {
       for (const [index, service] of services.entries()) {
         bound.push(await this.#listenAt(service, addresses[index] ?? [], reusePort));
@@ -165,6 +177,7 @@ class WorkerRuntime {
       if (context !== undefined && before.includes(service)) service.update(context);
       service.setOptions(snapshots[index]?.options ?? []);
     }
+    linkSecondaries(this.#configured, this.#configured);
     const successors = new Map<Service, Service>();
     for (const [index, service] of services.entries()) {
       for (const address of (bound[index] ?? []).filter((each) => !service.isListening(each))) {
@@ -178,7 +191,8 @@ class WorkerRuntime {
     for (const [index, service] of before.entries()) {
       const context = left.contexts[index];
       if (context === undefined || services.includes(service)) continue;
-      this.#departed.add(service, { generation: left.generation, context, successor: successors.get(service) });
+      const successor = successors.get(service) ?? successorByName(context.config.sni, this.#configured);
+      this.#departed.add(service, { generation: left.generation, context, successor });
     }
     for (const [index, service] of services.entries()) {
       const context = contexts[index];
@@ -228,6 +242,13 @@ class WorkerRuntime {
     const total = services.reduce((sum, { sessionCount }) => sum + sessionCount, 0);
     this.#tell({ type: 'connections', total, entries });
   }
+}
+
+function configure(services: readonly Service[], contexts: readonly ServiceContext[]): readonly ConfiguredService[] {
+  return contexts.flatMap(({ config }, index) => {
+    const service = services[index];
+    return service === undefined ? [] : [{ service, config }];
+  });
 }
 
 const port = parentPort;

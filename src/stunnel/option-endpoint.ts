@@ -125,10 +125,9 @@ export const ENDPOINT_OPTIONS: readonly StunnelOption[] = [
   serviceOption({
     name: 'sni',
     rating: 'B',
-    verdict: 'refused',
+    verdict: 'better',
     values: 'SERVICE:PATTERN; with client = yes: NAME, or nothing',
-    note: 'in client mode, the name that is sent to the server (the host of the first connect by default), or none; in server mode it is refused, because services are not chosen by server name',
-    instead: 'give this service an accept address of its own',
+    note: 'clients that name such a server where SERVICE listens get this section, with all its TLS options; SERVICE may also come later in the file; in client mode, the name that is sent to the server (the host of the first connect by default), or none',
     apply(setting, draft) {
       draft.sni = { value: setting.value, place: setting.place };
     },

@@ -7,7 +7,8 @@ import { putProcess } from './process-raw.ts';
 import { RawBuilder } from './raw-builder.ts';
 import { quote, Report } from './report.ts';
 import { readSections, type SectionedFile } from './section-reader.ts';
-import { isComplete, putService, refuseServerName, type Section } from './service-raw.ts';
+import { isOutOfReach, type NamedSection } from './server-name.ts';
+import { isComplete, putService, type Section } from './service-raw.ts';
 
 /**
  * Whether a text is a stunnel.conf rather than YAML: the first line that can only be one of the two decides. Where none
@@ -80,22 +81,28 @@ function putServices(
     );
   }
   builder.set(['services'], [], 0);
-  const names = new Set<string>();
+  const all = nameSections(sections, report);
   let count = 0;
-  for (const section of sections) {
-    const name = chooseName(section, names, report);
-    names.add(name);
-    refuseServerName(section.draft, report);
-    if (!isComplete({ ...section, name }, report)) continue;
-    putService({ ...section, name }, host, ['services', count], builder, report);
+  for (const { section } of all) {
+    if (!isComplete(section, report) || isOutOfReach(section, all, report)) continue;
+    putService(section, all, host, ['services', count], builder, report);
     count += 1;
   }
   return count;
 }
 
+function nameSections(sections: readonly Section[], report: Report): readonly NamedSection[] {
+  const taken = new Set<string>();
+  return sections.map((section) => {
+    const wanted = section.draft.name || section.name.trim() || 'unnamed';
+    const name = chooseName(wanted, section, taken, report);
+    taken.add(name);
+    return { wanted, section: { ...section, name } };
+  });
+}
+
 /** stunnel does not mind services of the same name; metrics and logs do. */
-function chooseName(section: Section, taken: ReadonlySet<string>, report: Report): string {
-  const wanted = section.draft.name || section.name.trim() || 'unnamed';
+function chooseName(wanted: string, section: Section, taken: ReadonlySet<string>, report: Report): string {
   let name = wanted;
   for (let count = 2; taken.has(name); count += 1) name = `${wanted} (${count})`;
   if (name !== wanted || wanted === 'unnamed') {

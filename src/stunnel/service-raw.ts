@@ -8,6 +8,7 @@ import type { Place, Placed } from './place.ts';
 import { type Put, putList } from './put.ts';
 import type { RawBuilder } from './raw-builder.ts';
 import type { Report } from './report.ts';
+import { isSecondary, type NamedSection, putSni } from './server-name.ts';
 import { readVersionRange } from './tls-version.ts';
 
 /** One section, read to its end. */
@@ -36,6 +37,7 @@ const VERSION_OPTIONS = ['sslversion', 'sslversionmin', 'sslversionmax', 'option
 /** Writes a section as the service at `at`. */
 export function putService(
   section: Section,
+  all: readonly NamedSection[],
   host: StunnelHost,
   at: RawPath,
   builder: RawBuilder,
@@ -48,6 +50,7 @@ export function putService(
   builder.set(at, {}, section.place.rootLine);
   put('name', section.name, section.place);
   putListen(draft, host, put, report);
+  if (isSecondary(draft)) putSni(section, all, put, report);
   put('protocol', draft.protocol, draft.mentioned.get('protocol'));
   if (isClientMode(draft)) putClientMode(section, put, report);
   else putServerMode(section, put, report);
@@ -116,8 +119,14 @@ export function putOverride(override: Placed<Override>, at: RawPath, builder: Ra
 /** Whether a section has what no service can do without. What is missing has been, or is now, reported. */
 export function isComplete(section: Section, report: Report): boolean {
   const { draft, name, place } = section;
+  const isNamed = isSecondary(draft) || overrides(section, ['sni']);
+  if (isSecondary(draft) && draft.accept.length > 0) {
+    const advice = 'accept does not go with sni; remove one of the two';
+    report.error(place, `Service [${name}]: Each service must define two endpoints: ${advice}`);
+    return false;
+  }
   const missing = [
-    draft.accept.length === 0 && !overrides(section, ['listen']) ? 'accept' : undefined,
+    draft.accept.length === 0 && !isNamed && !overrides(section, ['listen']) ? 'accept' : undefined,
     draft.connect.length === 0 && !overrides(section, ['backends']) ? 'connect' : undefined,
     !draft.values.has('tls.cert') && !isClientMode(draft) && !overrides(section, ['tls', 'cert']) ? 'cert' : undefined,
   ].filter((option) => option !== undefined);
@@ -151,16 +160,6 @@ function isOn({ switchedOn, switchedOff }: ServiceDraft, name: string): boolean 
 
 function putTickets(draft: ServiceDraft, putTls: Put): void {
   if (isOn(draft, 'NO_TICKET')) putTls('session-tickets', false, draft.mentioned.get('options'));
-}
-
-/** In client mode it is the name that is sent to the server. */
-export function refuseServerName({ sni, client }: ServiceDraft, report: Report): void {
-  if (sni === undefined || client?.value === true) return;
-  report.refuse(
-    sni.place,
-    'sni: services are not chosen by server name, so that clients would meet the wrong certificate and backend; give ' +
-      'this service an accept address of its own',
-  );
 }
 
 function putVersions(section: Section, putTls: Put, report: Report): void {

@@ -7,6 +7,7 @@ const BACKEND = { service: 'mcas', backend: 'dlp-1' };
 /** One occurrence of every event. */
 export const SAMPLE_EVENTS: LogEvents = {
   'connection-accepted': CLIENT,
+  'server-name-unknown': { ...CLIENT, serverName: 'other.example.com' },
   'connection-rejected': { service: 'mcas', client: '192.0.2.1:40820', reason: 'source-limit' },
   'handshake-done': {
     ...CLIENT,

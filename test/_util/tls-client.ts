@@ -21,11 +21,13 @@ export interface TlsVisit {
   /** The newest session, to come back with. */
   readonly session: Buffer | undefined;
   readonly isReused: boolean;
+  /** The common name of the certificate that was served. */
+  readonly servedBy: string | undefined;
   /** The code of the error that ended the connection. */
   readonly error: string | undefined;
 }
 
-export const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
+export const VERSIONS: readonly ['TLSv1.2', 'TLSv1.3'] = ['TLSv1.2', 'TLSv1.3'];
 
 /** Opens a connection as a client; the caller ends it. It has an error listener. */
 export function dialTls({ port, identity, chain, version, session, more }: TlsVisitOptions): TLSSocket {
@@ -50,8 +52,12 @@ export async function visit(options: TlsVisitOptions): Promise<TlsVisit> {
   let error: string | undefined;
   let session: Buffer | undefined;
   let isReused = false;
+  let servedBy: string | undefined;
   socket.on('session', (newest) => {
     session = newest;
+  });
+  socket.once('secureConnect', () => {
+    servedBy = socket.getPeerX509Certificate()?.subject.replace(/^CN=/, '');
   });
   socket.on('error', (cause: NodeJS.ErrnoException) => {
     error = cause.code;
@@ -62,7 +68,7 @@ export async function visit(options: TlsVisitOptions): Promise<TlsVisit> {
     socket.destroy();
   });
   socket.once('end', () => socket.destroy());
-  socket.once('close', () => resolve({ text, session, isReused, error }));
+  socket.once('close', () => resolve({ text, session, isReused, servedBy, error }));
   return promise;
 }
 

@@ -41,6 +41,30 @@ describe('stunnel lines', () => {
     ]);
   });
 
+  test('tell which service a client asked for by name', () => {
+    expect(linesOf('connection-accepted', { primary: 'main', serverName: 'dlp.example' })).toEqual([
+      'LOG5[7]: Service [main] accepted connection from 192.0.2.1:40820',
+      'LOG6[7]: SNI: requested servername: dlp.example',
+      'LOG5[7]: SNI: switched to service [mcas]',
+    ]);
+  });
+
+  test('tell that a client asked for a name that nobody has', () => {
+    const asked = { service: 'main', primary: 'main', serverName: 'x.example' };
+    expect([...linesOf('connection-accepted', asked), ...linesOf('server-name-unknown', asked)]).toEqual([
+      'LOG5[7]: Service [main] accepted connection from 192.0.2.1:40820',
+      'LOG6[7]: SNI: requested servername: x.example',
+      'LOG3[7]: SNI: no pattern matched servername: x.example',
+    ]);
+  });
+
+  test('tell that a client named no server, where services share a port', () => {
+    expect(linesOf('connection-accepted', { service: 'main', primary: 'main' })).toEqual([
+      'LOG5[7]: Service [main] accepted connection from 192.0.2.1:40820',
+      'LOG5[7]: SNI: no servername received',
+    ]);
+  });
+
   test('tell a client without a certificate', () => {
     expect(linesOf('handshake-failed', { reason: 'no-certificate', subject: undefined })).toEqual([
       'LOG3[7]: SSL_accept: error:0A0000C7:SSL routines::peer did not return a certificate',

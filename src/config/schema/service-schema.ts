@@ -8,11 +8,12 @@ import type {
   OutliersConfig,
   ProxyProtocolConfig,
   ServiceConfig,
+  SniConfig,
   SocketConfig,
   TimeoutsConfig,
 } from '../config.ts';
 import { alternatives, choice, FLAG, INVALID, integer, type Kind, NAME, scalar } from '../kind.ts';
-import { inline, key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
+import { inline, key, type Mapping, mapping, optional, required, requiredUnless, section } from '../mapping.ts';
 import {
   DAY_MS,
   duration,
@@ -27,6 +28,7 @@ import {
   size,
   WAIT,
 } from '../quantity.ts';
+import { SERVER_NAME } from '../server-name.ts';
 import { nearest } from '../suggestion.ts';
 import { BACKEND } from './backend-schema.ts';
 import { ICAP, SERVICE_PATH } from './icap-schema.ts';
@@ -34,6 +36,7 @@ import { SERVICE_TLS } from './tls-schema.ts';
 
 const MAX_BACKENDS = 256;
 const MAX_LISTENERS = 64;
+const MAX_NAMES = 256;
 const MAX_COUNT = 1_000_000;
 
 const NETWORKS: Kind<readonly string[]> = list(CIDR, { minimum: 0, maximum: 10_000 });
@@ -62,6 +65,16 @@ const PROXY_PROTOCOL: Mapping<ProxyProtocolConfig> = mapping<ProxyProtocolConfig
   accept: key('accept', PROXY_VERSION, 'off'),
   from: key('from', NETWORKS, []),
   send: key('send', PROXY_VERSION, 'off'),
+});
+
+const SNI: Mapping<SniConfig> = mapping<SniConfig>({
+  of: required('of', NAME, '', 'name the service that listens for this one'),
+  names: required(
+    'names',
+    list(SERVER_NAME, { minimum: 1, maximum: MAX_NAMES }),
+    [],
+    'say what names lead to this service',
+  ),
 });
 
 const LIMITS: Mapping<LimitsConfig> = mapping<LimitsConfig>({
@@ -119,13 +132,14 @@ const SOCKETS: Mapping<SocketConfig> = mapping<SocketConfig>({
 /** One item of `services:`. */
 export const SERVICE: Mapping<ServiceConfig> = mapping<ServiceConfig>({
   name: required('name', NAME, '', 'logs and metrics call the service by it'),
-  listen: required(
+  listen: requiredUnless(
+    'sni',
     'listen',
     list(LISTEN_ADDRESS, { minimum: 1, maximum: MAX_LISTENERS }),
-    [],
     'say where clients connect, such as 0.0.0.0:11344',
   ),
   listenRequire: key('listen-require', choice('all', 'any'), 'all'),
+  sni: optional('sni', SNI),
   protocol: key('protocol', choice('icap', 'tunnel'), 'icap'),
   tls: section('tls', orOff(SERVICE_TLS), undefined),
   allowFrom: key('allow-from', NETWORKS, []),
