@@ -4,7 +4,7 @@ import type { ConnectionList } from '../observe/connection-entry.ts';
 import type { BlockedAddress } from '../observe/control.ts';
 import { VERDICTS } from '../observe/labels.ts';
 import type { Latency } from '../observe/quantile.ts';
-import type { BackendStatus, ServiceStatus, StatusSnapshot } from '../observe/status.ts';
+import { type BackendStatus, entranceText, type ServiceStatus, type StatusSnapshot } from '../observe/status.ts';
 import { agoText, clockText, daysText, durationText, sizeText } from '../observe/status-time.ts';
 import { alignTable, type Cell } from './text-table.ts';
 
@@ -73,10 +73,10 @@ export function blockedText(blocked: readonly BlockedAddress[]): string {
 }
 
 function serviceLines(service: ServiceStatus, nowMs: number, paint: Paint): string[] {
-  const { name, protocol, listen, connections, icap, backends, handshakeLatency } = service;
+  const { name, protocol, connections, icap, backends, handshakeLatency } = service;
   const rows = backends.map((backend) => backendRow(backend, nowMs, paint));
   return [
-    `${paint('bold', safe(name))}, ${protocol} on ${listen.join(', ')}`,
+    `${paint('bold', safe(name))}, ${protocol} ${safe(entranceText(service))}`,
     `  connections: ${connections.active} open, ${connections.accepted} accepted, ${connections.rejected} rejected, ${connections.handshakesFailed} failed handshakes`,
     ...(icap === null
       ? []

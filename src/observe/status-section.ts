@@ -3,7 +3,14 @@ import { type Html, html } from './html.ts';
 import { VERDICTS } from './labels.ts';
 import type { Latency } from './quantile.ts';
 import type { RecentEvent, RecentRefusal } from './recent-events.ts';
-import type { BackendStatus, CertificateStatus, IcapStatus, ServiceStatus, StatusSnapshot } from './status.ts';
+import {
+  type BackendStatus,
+  type CertificateStatus,
+  entranceText,
+  type IcapStatus,
+  type ServiceStatus,
+  type StatusSnapshot,
+} from './status.ts';
 import { type Column, renderSection, renderTable } from './status-table.ts';
 import { agoText, clockText, daysText, durationText, sizeText } from './status-time.ts';
 
@@ -48,9 +55,9 @@ const CHANGE_COLUMNS: readonly Column<RecentEvent>[] = [
 
 /** One service with its backends. `nowMs` is the time of the snapshot. */
 export function renderService(service: ServiceStatus, index: number, nowMs: number): Html {
-  const { name, protocol, listen, connections, bytes, icap, backends } = service;
+  const { name, protocol, connections, bytes, icap, backends } = service;
   return html`<section id="service-${index}" aria-labelledby="service-${index}-name">
-<h2 id="service-${index}-name">${name} <small>${protocol} on ${listen.join(', ')}</small></h2>
+<h2 id="service-${index}-name">${name} <small>${protocol} ${entranceText(service)}</small></h2>
 <dl class="tiles">
 <div><dt>connections open</dt><dd>${connections.active}</dd></div>
 <div><dt>accepted</dt><dd>${connections.accepted}</dd></div>

@@ -37,11 +37,21 @@ export interface IcapStatus {
   readonly latency: Latency | null;
 }
 
+/** How clients get to a service without listeners. */
+export interface BehindStatus {
+  /** The service that listens for it. */
+  readonly service: string;
+  /** The server names that lead here. */
+  readonly names: readonly string[];
+}
+
 export interface ServiceStatus {
   readonly name: string;
   readonly protocol: Protocol;
-  /** The addresses really bound. */
+  /** The addresses really bound; none where the service is behind another one. */
   readonly listen: readonly string[];
+  /** Null for a service that listens. */
+  readonly behind: BehindStatus | null;
   readonly connections: {
     readonly active: number;
     readonly accepted: number;
@@ -95,6 +105,11 @@ export interface Readiness {
   readonly isListening: boolean;
   /** Names of services without a usable backend. */
   readonly servicesDown: readonly string[];
+}
+
+/** Where the clients of a service come in, in words. */
+export function entranceText({ listen, behind }: Pick<ServiceStatus, 'listen' | 'behind'>): string {
+  return behind === null ? `on ${listen.join(', ')}` : `behind ${behind.service}, as ${behind.names.join(', ')}`;
 }
 
 /** Where the admin endpoint takes what it shows. */

@@ -93,6 +93,7 @@ function serviceStatus(
     name: service.name,
     protocol: service.protocol,
     listen: (addresses[index] ?? service.listen).map(formatAddress),
+    behind: service.sni === undefined ? null : { service: service.sni.of, names: service.sni.names },
     connections: {
       active: pool.state.connections(),
       accepted: totals.accepted(index),

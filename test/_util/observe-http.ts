@@ -44,6 +44,7 @@ export const SNAPSHOT: StatusSnapshot = {
       name: 'mcas',
       protocol: 'tunnel',
       listen: ['127.0.0.1:11344'],
+      behind: null,
       connections: { active: 3, accepted: 9, rejected: 1, handshakesFailed: 2 },
       handshakeLatency: null,
       bytes: { received: 10, sent: 20 },
@@ -65,7 +66,8 @@ export const SNAPSHOT: StatusSnapshot = {
     {
       name: 'web',
       protocol: 'icap',
-      listen: ['127.0.0.1:11345'],
+      listen: [],
+      behind: { service: 'mcas', names: ['web.example', '*.web.example'] },
       connections: { active: 0, accepted: 1, rejected: 0, handshakesFailed: 0 },
       handshakeLatency: { count: 3, p50Ms: 1.5, p95Ms: 4, p99Ms: 9 },
       bytes: { received: 1, sent: 2 },

@@ -64,7 +64,7 @@ describe('ctl status', () => {
         '  BACKEND  STATE  FOR         WEIGHT  IN USE  IDLE  WHY',
         '  dlp-1    down   1 min 45 s       1       0     0  <b>3 checks failed</b>',
         '',
-        'web, icap on 127.0.0.1:11345',
+        'web, icap behind mcas, as web.example, *.web.example',
         '  connections: 0 open, 1 accepted, 0 rejected, 0 failed handshakes',
         '  verdicts in the last minute: 7 allowed, 0 modified, 1 blocked, 0 bypassed, 0 error, 0 aborted',
         '  verdicts since the start: 71 allowed, 0 modified, 5 blocked, 6 bypassed, 0 error, 0 aborted',
