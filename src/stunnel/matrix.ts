@@ -14,6 +14,8 @@ The folder \`cases\` holds configurations with what icapgw makes of them: \`conv
 \`/etc/stunnel\` (where nothing is an error), \`raw.json\` the result before it is checked (\`null\` where nothing is usable),
 \`diagnostics.txt\` what \`check\` has to say.
 
+[suite.md](suite.md) tells which of stunnel's own tests icapgw passes in its place, and why not the others.
+
 The rating tells how much a tunnel to an ICAP server depends on an option: A most, C least.
 `;
 
