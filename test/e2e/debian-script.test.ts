@@ -166,9 +166,15 @@ describe('the script of Debian', () => {
     expect(machine.do('start', 'a').said).toBe('a.conf: started\n');
   });
 
+  test('says that a program did not stay', () => {
+    using machine = new Machine('FILES="@/*.conf"\nDAEMON=/bin/true\n');
+    machine.configure('a');
+    expect(machine.do('start')).toEqual({ code: 1, said: expect.stringContaining('has written no pid file') });
+  });
+
   test('passes OPTIONS on, sets RLIMITS, and names a program that is missing', () => {
     using machine = new Machine('FILES="@/*.conf"\nRLIMITS="-n 512"\nOPTIONS="-x y"\nDAEMON=@/daemon\n');
-    machine.configure('a');
+    machine.configure('a', '');
     expect(machine.do('start')).toEqual({ code: 5, said: expect.stringContaining('daemon is missing') });
     writeFileSync(machine.file('daemon'), `#!/bin/sh\necho "$*" "$(ulimit -n)" >${machine.file('said')}\n`, {
       mode: 0o755,
