@@ -40,6 +40,7 @@ export class Service implements AsyncDisposable {
    */
   update(context: ServiceContext): void {
     const { protocol } = context.config;
+    const hasTrustChanged = this.#context.trustHash !== context.trustHash;
     this.#context = context;
     this.#icap?.connections[Symbol.dispose]();
     // Sessions of the other protocol may still be open, and ask for what they know.
@@ -47,7 +48,8 @@ export class Service implements AsyncDisposable {
     this.#entrance.update(context);
     clearInterval(this.#sweeper);
     this.#sweeper = this.#startSweeper();
-    this.reconsider(context);
+    // To judge all sessions takes long enough to be noticed.
+    if (hasTrustChanged) this.reconsider(context);
   }
 
   get name(): string {

@@ -194,9 +194,13 @@ class WorkerRuntime {
       const successor = successors.get(service) ?? successorByName(context.config.sni, this.#configured);
       this.#departed.add(service, { generation: left.generation, context, successor });
     }
+    const hashes = new Map(left.contexts.map(({ config, trustHash }) => [config.name, trustHash]));
+    const taken = new Set(successors.values());
     for (const [index, service] of services.entries()) {
       const context = contexts[index];
-      if (context !== undefined) this.#departed.successorChanged(service, context);
+      if (context === undefined) continue;
+      const hasTrustChanged = hashes.get(context.config.name) !== context.trustHash;
+      if (hasTrustChanged || taken.has(service)) this.#departed.successorChanged(service, context);
     }
     await Promise.all(services.map((service, index) => service.listenOnly(bound[index] ?? [])));
   }
