@@ -131,9 +131,9 @@ export class BackendHandshake {
     this.#parts.sessions?.forget(this.#parts.place);
   }
 
-  /** Whom the certificate that was shown names. */
+  /** Whom the certificate names that was shown, now or when the session began. */
   get subject(): string | undefined {
-    const certificate = this.socket.getPeerX509Certificate();
+    const { certificate } = this.#evidence();
     return certificate === undefined ? undefined : nameFromLines(certificate.subject);
   }
 

@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, expect, test, vi } from 'vitest';
 import type { BackendTlsConfig } from '../../src/config/config.ts';
 import { UpstreamError } from '../../src/errors.ts';
 import type { BackendIdentity } from '../../src/net/backend-identity.ts';
@@ -16,6 +18,7 @@ import { certificates } from '../_util/certificates.ts';
 import { VERSIONS } from '../_util/tls-client.ts';
 
 const lab = certificates();
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 const SERVERS = {
   good: lab.server,
@@ -174,6 +177,26 @@ describe('a session with a backend', () => {
     const pinned = identityOf({ ca: [lab.server.cert], allow: { subjects: ['CN=server'], sans: [], spkiSha256: [] } });
     for (let count = 0; count < 2; count += 1) expect(await visitBackend(backend.port, pinned)).toBe(WELCOME);
     expect(backend.visits.map(({ resumed }) => resumed)).toEqual([false, true]);
+  });
+
+  test('does not let a certificate outlive its end', async () => {
+    await using backend = await startTlsBackend(lab.server);
+    const identity = identityOf({ ca: [lab.ca.cert], sessionTimeoutMs: Number.POSITIVE_INFINITY });
+    expect(await visitBackend(backend.port, identity)).toBe(WELCOME);
+    const raw = connect(backend.port, '127.0.0.1');
+    await once(raw, 'connect');
+    const handshake = identity.begin(raw, { hostName: 'localhost', addressText: `127.0.0.1:${backend.port}` });
+    handshake.socket.on('error', () => handshake.socket.destroy());
+    await once(handshake.socket, 'secureConnect');
+    expect(handshake.socket.isSessionReused()).toBe(true);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 366 * DAY_MS });
+    try {
+      expect(handshake.judge()).toMatchObject({ reason: 'expired' });
+      expect(handshake.subject).toBe('CN=server');
+    } finally {
+      vi.useRealTimers();
+      handshake.socket.destroy();
+    }
   });
 
   test('is not kept of a backend that was refused', async () => {
