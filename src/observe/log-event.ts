@@ -1,4 +1,5 @@
 import type { AdminLogEvents } from './admin-log-event.ts';
+import type { FeedLogEvents } from './feed-log-event.ts';
 import type { IcapLogEvents } from './icap-log-event.ts';
 import type {
   BackendResult,
@@ -18,7 +19,7 @@ export type LogValue = string | number | boolean | readonly string[] | undefined
  * Every event that can be logged, with its fields. Clients, backends and local ends are `host:port`; subjects are
  * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
  */
-export interface LogEvents extends IcapLogEvents, AdminLogEvents, SmcLogEvents, TraceLogEvents {
+export interface LogEvents extends IcapLogEvents, AdminLogEvents, FeedLogEvents, SmcLogEvents, TraceLogEvents {
   readonly 'connection-accepted': {
     readonly service: string;
     readonly connection: number;

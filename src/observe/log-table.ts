@@ -1,6 +1,7 @@
 import type { LogLevel } from '../config/config.ts';
 import { ADMIN_EVENTS } from './admin-log-table.ts';
 import type { EventDefinition } from './event-definition.ts';
+import { FEED_EVENTS } from './feed-log-table.ts';
 import { ICAP_EVENTS } from './icap-log-table.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
 import { HANDSHAKE_FAILURE_TEXTS, REJECTION_TEXTS } from './reason-text.ts';
@@ -244,6 +245,7 @@ const EVENTS: EventTable = {
     text: ({ file, detail }) => `the access log ${file} cannot be written, lines are being lost: ${detail}`,
     told: ['file', 'detail'],
   },
+  ...FEED_EVENTS,
   ...SMC_EVENTS,
   ...TRACE_EVENTS,
   'lines-suppressed': {

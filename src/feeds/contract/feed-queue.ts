@@ -84,7 +84,10 @@ export interface FeedQueue extends AsyncDisposable {
   due(nowMs: number, leadMs: number): readonly FeedEntry[];
   /** When `due` has something next, in epoch milliseconds, maybe in the past; undefined: not without another `put`. */
   nextDueMs(leadMs: number): number | undefined;
-  /** Records outcomes as they come in, so that a crash repeats as little as possible. Unknown addresses are passed over. */
+  /**
+   * Records outcomes as they come in, so that a crash repeats as little as possible. Unknown addresses are passed over.
+   * This and what changes else throws `FeedUnavailableError` where it cannot be made durable.
+   */
   settle(settlements: readonly Settlement[]): Promise<void>;
   /** Ends work on entries of `due`, after their settlements. */
   conclude(conclusions: readonly Conclusion[]): Promise<void>;

@@ -1,0 +1,190 @@
+import type {
+  Conclusion,
+  EngineHold,
+  FeedEntry,
+  PutResult,
+  QueueStatus,
+  Settlement,
+  Sighting,
+} from '../contract/feed-queue.ts';
+
+/** What a change of the book leaves of each address it touched; undefined: nothing. */
+export type BookChanges = ReadonlyMap<string, FeedEntry | undefined>;
+
+/** The book has no room for another address. */
+export class BookFullError extends Error {}
+
+/** What is blocked, until when, and what engines hold: the rules of it, without a disk or a clock. */
+export class FeedBook {
+  readonly #entries: Map<string, FeedEntry>;
+  /** When an address may be offered again. Not kept over a restart, which is as good a reason to try as any. */
+  readonly #retryAtMs: Map<string, number> = new Map();
+  readonly #pendingSinceMs: Map<string, number> = new Map();
+
+  constructor(entries: Iterable<FeedEntry>) {
+    this.#entries = new Map();
+    for (const entry of entries) this.#set(entry, entry.sinceMs);
+  }
+
+  find(address: string): FeedEntry | undefined {
+    return this.#entries.get(address);
+  }
+
+  entries(): Iterable<FeedEntry> {
+    return this.#entries.values();
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  draft(): BookDraft {
+    return new BookDraft(this.#entries);
+  }
+
+  /** Takes over what a draft has changed. */
+  apply(changes: BookChanges, nowMs: number): void {
+    for (const [address, entry] of changes) {
+      if (entry === undefined) this.#delete(address);
+      else this.#set(entry, nowMs);
+    }
+  }
+
+  /** Says when entries are to be offered again. */
+  postpone(conclusions: readonly Conclusion[]): void {
+    for (const { address, retryAtMs } of conclusions) {
+      if (retryAtMs === undefined || !this.#entries.has(address)) this.#retryAtMs.delete(address);
+      else this.#retryAtMs.set(address, retryAtMs);
+    }
+  }
+
+  /** Drops and returns what has had its time. */
+  expire(nowMs: number): readonly FeedEntry[] {
+    const over = [...this.#entries.values()].filter(({ untilMs }) => untilMs <= nowMs);
+    for (const { address } of over) this.#delete(address);
+    return over;
+  }
+
+  due(nowMs: number, leadMs: number): readonly FeedEntry[] {
+    return [...this.#entries.values()].filter(
+      (entry) => entry.untilMs > nowMs && this.#dueAtMs(entry, leadMs) <= nowMs,
+    );
+  }
+
+  nextDueMs(leadMs: number): number | undefined {
+    let next = Number.POSITIVE_INFINITY;
+    for (const entry of this.#entries.values()) next = Math.min(next, this.#dueAtMs(entry, leadMs));
+    return next === Number.POSITIVE_INFINITY ? undefined : next;
+  }
+
+  backlog(): Pick<QueueStatus, 'depth' | 'oldestMs'> {
+    const since = [...this.#pendingSinceMs.values()];
+    return { depth: since.length, oldestMs: since.length === 0 ? undefined : since.reduce((a, b) => Math.min(a, b)) };
+  }
+
+  /** Infinity: not without another finding. */
+  #dueAtMs({ address, isPending, untilMs, engines }: FeedEntry, leadMs: number): number {
+    if (isPending) return this.#retryAtMs.get(address) ?? 0;
+    let due = Number.POSITIVE_INFINITY;
+    for (const { outcome, heldUntilMs } of engines.values()) {
+      if (outcome === 'added' && heldUntilMs < untilMs) due = Math.min(due, heldUntilMs - leadMs);
+    }
+    return due;
+  }
+
+  #set(entry: FeedEntry, pendingSinceMs: number): void {
+    const { address, isPending } = entry;
+    if (!isPending) this.#pendingSinceMs.delete(address);
+    else if (!this.#pendingSinceMs.has(address)) this.#pendingSinceMs.set(address, pendingSinceMs);
+    this.#entries.set(address, entry);
+  }
+
+  #delete(address: string): void {
+    this.#entries.delete(address);
+    this.#retryAtMs.delete(address);
+    this.#pendingSinceMs.delete(address);
+  }
+}
+
+/** Changes that nobody sees yet: they go to the disk first. */
+export class BookDraft {
+  readonly #base: ReadonlyMap<string, FeedEntry>;
+  readonly #changes: Map<string, FeedEntry | undefined> = new Map();
+  #added = 0;
+
+  constructor(base: ReadonlyMap<string, FeedEntry>) {
+    this.#base = base;
+  }
+
+  get changes(): BookChanges {
+    return this.#changes;
+  }
+
+  /** Throws `BookFullError`, with nothing changed, where there is no room for all of them. */
+  put(sightings: readonly Sighting[], nowMs: number, maxEntries: number): PutResult {
+    const merged = new Map(sightings.map((sighting) => [sighting.address, sighting]));
+    const known = [...merged.values()].filter(({ address }) => this.#isBlocked(address, nowMs)).length;
+    const added = [...merged.keys()].filter((address) => this.#find(address) === undefined).length;
+    if (this.#base.size + this.#added + added > maxEntries) throw new BookFullError();
+    for (const sighting of merged.values()) this.#see(sighting, nowMs);
+    return { blocked: merged.size - known, extended: known };
+  }
+
+  settle(settlements: readonly Settlement[]): void {
+    for (const { address, engine, outcome, heldUntilMs } of settlements) {
+      const entry = this.#find(address);
+      if (entry === undefined) continue;
+      const engines: Map<string, EngineHold> = new Map(entry.engines);
+      engines.set(engine, { outcome, heldUntilMs });
+      this.#set({ ...entry, engines });
+    }
+  }
+
+  conclude(conclusions: readonly Conclusion[]): void {
+    for (const { address, retryAtMs } of conclusions) {
+      const entry = this.#find(address);
+      const isPending = retryAtMs !== undefined;
+      if (entry !== undefined && entry.isPending !== isPending) this.#set({ ...entry, isPending });
+    }
+  }
+
+  remove(address: string): boolean {
+    if (this.#find(address) === undefined) return false;
+    if (!this.#base.has(address)) this.#added -= 1;
+    this.#changes.set(address, undefined);
+    return true;
+  }
+
+  #see({ address, source, type, untilMs, findings }: Sighting, nowMs: number): void {
+    const before = this.#find(address);
+    // One that has had its time and is not swept yet is none any more.
+    if (before === undefined || before.untilMs <= nowMs) {
+      this.#set({
+        ...{ address, source, type, untilMs, findings },
+        sinceMs: nowMs,
+        isPending: true,
+        engines: new Map(),
+      });
+      return;
+    }
+    this.#set({
+      ...before,
+      ...{ source, type },
+      untilMs: Math.max(untilMs, before.untilMs),
+      findings: before.findings + findings,
+    });
+  }
+
+  #isBlocked(address: string, nowMs: number): boolean {
+    return (this.#find(address)?.untilMs ?? 0) > nowMs;
+  }
+
+  #find(address: string): FeedEntry | undefined {
+    return this.#changes.has(address) ? this.#changes.get(address) : this.#base.get(address);
+  }
+
+  #set(entry: FeedEntry): void {
+    if (this.#find(entry.address) === undefined && !this.#base.has(entry.address)) this.#added += 1;
+    this.#changes.set(entry.address, entry);
+  }
+}
