@@ -153,11 +153,13 @@ export class Service implements AsyncDisposable {
     return this.#cutAll([...this.#sessions], 'drain');
   }
 
-  /** Ends the sessions of clients that are blocked. */
-  cutBlocked(): void {
+  /** Ends the sessions of clients that are blocked; of these addresses only, where some are named. */
+  cutBlocked(addresses?: ReadonlySet<string>): void {
     const { blocked } = this.#context;
+    const isNamed = (address: string | undefined): boolean =>
+      addresses === undefined || (address !== undefined && addresses.has(address));
     this.#cutAll(
-      [...this.#sessions].filter(({ client }) => !blocked.admits(client.peer.address)),
+      [...this.#sessions].filter(({ client: { peer } }) => isNamed(peer.address) && !blocked.admits(peer.address)),
       'blocked',
     );
   }

@@ -5,6 +5,7 @@ import { Relay, type RelayEnd } from '../net/relay.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CloseReason, HandshakeFailure } from '../observe/labels.ts';
 import { BackendSearch, type ConnectedBackend, type FailedSearch } from './backend-search.ts';
+import { ByteTally } from './byte-tally.ts';
 import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
 import type { CutReason, Session, SessionOptions } from './session.ts';
@@ -23,8 +24,7 @@ export class TunnelSession implements Session {
   #connection: ConnectedBackend | undefined;
   /** What was wrong with TLS to the last backend that was tried. */
   #refusal: HandshakeFailure | undefined;
-  #bytesInTold = 0;
-  #bytesOutTold = 0;
+  readonly #tally: ByteTally = new ByteTally();
   #activeMs = 0;
   #isOver = false;
 
@@ -209,11 +209,6 @@ export class TunnelSession implements Session {
 
   /** Returns whether anything moved since the last call. */
   #tellBytes({ bytesIn, bytesOut }: Relay): boolean {
-    if (bytesIn === this.#bytesInTold && bytesOut === this.#bytesOutTold) return false;
-    const { counters, index } = this.#service;
-    counters.bytes(index, bytesIn - this.#bytesInTold, bytesOut - this.#bytesOutTold);
-    this.#bytesInTold = bytesIn;
-    this.#bytesOutTold = bytesOut;
-    return true;
+    return this.#tally.tell(this.#service, bytesIn, bytesOut);
   }
 }

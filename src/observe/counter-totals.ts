@@ -3,6 +3,7 @@ import { answerSlot, ICAP_SLOTS } from './icap-slots.ts';
 import {
   BACKEND_RESULTS,
   type BackendResult,
+  type BlockLevel,
   BYPASS_RULES,
   type BypassRuleLabel,
   CLOSE_REASONS,
@@ -21,6 +22,7 @@ import {
   type IcapMethod,
   type IcapStatus,
   REJECT_REASONS,
+  REQUEST_BLOCK_LEVELS,
   RETRY_REASONS,
   type RejectReason,
   type RetryReason,
@@ -127,6 +129,13 @@ export class CounterTotals {
 
   icapBypassed(service: number, rule: BypassRuleLabel): number {
     return this.#icapSum(service, ICAP_SLOTS.bypassed + BYPASS_RULES.indexOf(rule));
+  }
+
+  /** Connections, or requests, turned away because an address is blocked. */
+  blockHits(service: number, level: BlockLevel): number {
+    return level === 'peer'
+      ? this.rejected(service, 'blocked')
+      : this.#icapSum(service, ICAP_SLOTS.blocked + REQUEST_BLOCK_LEVELS.indexOf(level));
   }
 
   #histogram(bucketStart: number, boundCount: number, sumSlot: number): HistogramTotals {

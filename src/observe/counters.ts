@@ -19,8 +19,10 @@ import {
   ICAP_STATUSES,
   type IcapMethod,
   REJECT_REASONS,
+  REQUEST_BLOCK_LEVELS,
   RETRY_REASONS,
   type RejectReason,
+  type RequestBlockLevel,
   type RetryReason,
   VERDICTS,
   type VerdictLabel,
@@ -116,6 +118,7 @@ const CONTENT_METHOD = indexesOf(CONTENT_METHODS);
 const VERDICT = indexesOf(VERDICTS);
 const RETRIED = indexesOf(RETRY_REASONS);
 const BYPASSED = indexesOf(BYPASS_RULES);
+const BLOCKED = indexesOf(REQUEST_BLOCK_LEVELS);
 
 /**
  * One worker's counters. Each slice has a single writer at a time, and aligned 8-byte stores are not torn on any
@@ -195,6 +198,11 @@ export class WorkerCounters {
   /** Content passed that no server judged. */
   icapBypassed(service: number, rule: BypassRuleLabel): void {
     this.#addIcap(service, ICAP_SLOTS.bypassed + BYPASSED[rule]);
+  }
+
+  /** A request was turned away for an address in it. */
+  icapBlocked(service: number, level: RequestBlockLevel): void {
+    this.#addIcap(service, ICAP_SLOTS.blocked + BLOCKED[level]);
   }
 
   #addIcap(service: number, slot: number, amount = 1): void {

@@ -1,5 +1,5 @@
 import type { FailPolicy } from '../config/icap-config.ts';
-import type { RetryReason } from './labels.ts';
+import type { RequestBlockLevel, RetryReason } from './labels.ts';
 
 /** By what the lines of one transaction are found. */
 export interface TransactionNames {
@@ -46,6 +46,15 @@ export interface IcapLogEvents {
     readonly policy: FailPolicy;
     /** Why, as the end of a sentence. */
     readonly cause: string;
+  };
+  /** An address in the request is blocked: no backend saw it, and the client has a page. */
+  readonly 'icap-request-blocked': TransactionNames & {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly found: RequestBlockLevel;
+    readonly address: string;
+    readonly threat: string;
   };
   /** The server broke off inside an answer whose beginning the client had already. */
   readonly 'icap-answer-aborted': TransactionNames & {

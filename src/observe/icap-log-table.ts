@@ -26,6 +26,13 @@ export const ICAP_EVENTS: IcapEventTable = {
     told: ['client', 'method', 'path', 'policy', 'cause'],
     limited: true,
   },
+  'icap-request-blocked': {
+    level: 'notice',
+    text: ({ client, found, address, threat }) =>
+      `a request from ${client} was blocked: ${found === 'target' ? 'it goes to' : 'its user is at'} ${address} (${threat})`,
+    told: ['client', 'found', 'address', 'threat'],
+    limited: true,
+  },
   'icap-answer-aborted': {
     level: 'warning',
     text: ({ backend, address, detail }) => `backend ${backend} at ${address} broke off inside its answer: ${detail}`,

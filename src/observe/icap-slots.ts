@@ -4,16 +4,18 @@ import {
   ICAP_BUCKETS_SECONDS,
   ICAP_METHODS,
   ICAP_STATUSES,
+  REQUEST_BLOCK_LEVELS,
   RETRY_REASONS,
   VERDICTS,
 } from './labels.ts';
 import { startsOf } from './slot-starts.ts';
 
-type IcapCounter = 'retries' | 'bypassed' | 'verdicts' | 'secondsSum' | 'buckets';
+type IcapCounter = 'retries' | 'bypassed' | 'blocked' | 'verdicts' | 'secondsSum' | 'buckets';
 
 const SLOT_COUNTS: Readonly<Record<IcapCounter, number>> = {
   retries: RETRY_REASONS.length,
   bypassed: BYPASS_RULES.length,
+  blocked: REQUEST_BLOCK_LEVELS.length,
   // Each of these is there once for each method with content, one behind the other.
   verdicts: CONTENT_METHODS.length * VERDICTS.length,
   secondsSum: CONTENT_METHODS.length,

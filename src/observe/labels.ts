@@ -184,6 +184,13 @@ export const BYPASS_RULES = [
 ] as const;
 export type BypassRuleLabel = (typeof BYPASS_RULES)[number];
 
+/** Where a blocked address was met: at the other end of a connection, as the user of a request, or as its server. */
+export const BLOCK_LEVELS = ['peer', 'client-ip', 'target'] as const;
+export type BlockLevel = (typeof BLOCK_LEVELS)[number];
+/** The levels inside a request. */
+export const REQUEST_BLOCK_LEVELS = ['client-ip', 'target'] as const;
+export type RequestBlockLevel = (typeof REQUEST_BLOCK_LEVELS)[number];
+
 /** Upper bounds in seconds of the request histogram: a 204 on a LAN at one end, a sandbox at the other. */
 export const ICAP_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,

@@ -7,7 +7,7 @@ export const REJECTION_TEXTS: Readonly<Record<RejectReason, string>> = {
   'source-limit': 'its address has as many connections as it may (limits.connections-per-source)',
   'handshake-rate': 'its address begins too many handshakes (limits.handshakes-per-source)',
   'proxy-protocol': 'the PROXY protocol header is missing, malformed, or from an address that may not send one',
-  blocked: 'its address was blocked by an operator (icapgw ctl unblock lets it in again)',
+  blocked: 'its address is blocked (icapgw ctl blocked says by whom, icapgw ctl unblock lets it in again)',
 };
 
 /** What each reason of a failed handshake means, as the end of a sentence. */

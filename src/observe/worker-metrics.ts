@@ -2,6 +2,7 @@ import { registerIcapMetrics } from './icap-metrics.ts';
 import {
   BACKEND_RESULTS,
   BACKEND_STATES,
+  BLOCK_LEVELS,
   CLOSE_REASONS,
   DIRECTIONS,
   HANDSHAKE_BUCKETS_SECONDS,
@@ -67,6 +68,14 @@ export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
     ['reason'],
     (add, service, index) => {
       for (const reason of REJECT_REASONS) add({ service, reason }, totals.rejected(index, reason));
+    },
+  );
+  perService(
+    'icapgw_block_list_hits_total',
+    'Connections and requests turned away because an address is blocked, by where it was met.',
+    ['level'],
+    (add, service, index) => {
+      for (const level of BLOCK_LEVELS) add({ service, level }, totals.blockHits(index, level));
     },
   );
   perService(

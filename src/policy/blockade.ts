@@ -1,21 +1,70 @@
+import type { EnforceLevel } from '../config/feed-config.ts';
 import { SourceList } from './source-list.ts';
 
-/** Whom the operator has blocked, as one worker knows it: one for all its services, through every reload. */
+/** An address that a feed has blocked, with what for: `guardduty:UnauthorizedAccess:EC2/SSHBruteForce`. */
+export type BlockedFor = readonly [address: string, threat: string];
+
+/** Whom a worker turns away, when it starts. Plain values. */
+export interface BlockadeSnapshot {
+  /** Addresses and CIDRs that an operator has blocked. */
+  readonly networks: readonly string[];
+  readonly addresses: readonly BlockedFor[];
+}
+
+/** What has changed among the addresses of feeds. */
+export interface BlockadeChange {
+  readonly blocked: readonly BlockedFor[];
+  readonly lifted: readonly string[];
+}
+
+const BY_OPERATOR = 'manual';
+
+/** Whom operators and feeds have blocked, as one worker knows it: one for all its services, through every reload. */
 export class Blockade {
-  #list: SourceList;
+  #networks: SourceList;
+  #hasNetworks: boolean;
+  /** By address, in one spelling each. */
+  readonly #threats: Map<string, string>;
+  #levels: ReadonlySet<EnforceLevel>;
 
   /** Throws where an entry is neither an address nor a CIDR; whoever blocks one says so first. */
-  constructor(addresses: readonly string[]) {
-    this.#list = listOf(addresses);
+  constructor({ networks, addresses }: BlockadeSnapshot, levels: readonly EnforceLevel[]) {
+    this.#networks = listOf(networks);
+    this.#hasNetworks = networks.length > 0;
+    this.#threats = new Map(addresses);
+    this.#levels = new Set(levels);
   }
 
-  replace(addresses: readonly string[]): void {
-    this.#list = listOf(addresses);
+  /** Where addresses of feeds are looked for from now on. What an operator blocked is always turned away as a peer. */
+  setLevels(levels: readonly EnforceLevel[]): void {
+    this.#levels = new Set(levels);
   }
 
-  /** Undefined is a peer on a unix socket, which has no address and cannot be blocked. */
+  setNetworks(networks: readonly string[]): void {
+    this.#networks = listOf(networks);
+    this.#hasNetworks = networks.length > 0;
+  }
+
+  change({ blocked, lifted }: BlockadeChange): void {
+    for (const address of lifted) this.#threats.delete(address);
+    for (const [address, threat] of blocked) this.#threats.set(address, threat);
+  }
+
+  /** Whether a peer may come in. Undefined is one on a unix socket, which has no address and cannot be blocked. */
   admits(address: string | undefined): boolean {
-    return this.#list.admits(address);
+    if (address === undefined) return true;
+    if (this.#threats.size > 0 && this.#levels.has('peer') && this.#threats.has(address)) return false;
+    return this.#networks.admits(address);
+  }
+
+  /** Whether a request could be blocked for an address at this level, so that looking for one makes sense. */
+  looksFor(level: EnforceLevel): boolean {
+    return (this.#threats.size > 0 || this.#hasNetworks) && this.#levels.has(level);
+  }
+
+  /** What an address in a request is blocked for; undefined: it is not. */
+  threatOf(address: string): string | undefined {
+    return this.#threats.get(address) ?? (this.#networks.admits(address) ? undefined : BY_OPERATOR);
   }
 }
 

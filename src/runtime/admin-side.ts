@@ -32,7 +32,7 @@ export class AdminSide implements AsyncDisposable {
       const { config, totals } = running();
       return { names: config.services.map(({ name }) => name), totals };
     });
-    this.#blocks = new BlockKeeper({ log, onChange: (addresses) => crew.tell({ type: 'blocked', addresses }) });
+    this.#blocks = new BlockKeeper({ log, onChange: (networks) => crew.tell({ type: 'blocked', networks }) });
   }
 
   /** Whose clients a worker that starts is to turn away. */

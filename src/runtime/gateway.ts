@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
 import { RuntimeError } from '../errors.ts';
+import type { FeedQueue } from '../feeds/contract/feed-queue.ts';
 import { createResolver } from '../health/resolver.ts';
 import { CounterTotals } from '../observe/counter-totals.ts';
 import { type EventSinks, receiveEvents, wishesOf } from '../observe/event-port.ts';
@@ -13,6 +13,8 @@ import type { StunnelHost } from '../stunnel/host.ts';
 import { createSharedSessions } from '../tls/shared-sessions.ts';
 import { AdminSide } from './admin-side.ts';
 import { Crew } from './crew.ts';
+import { drainCrew } from './drain.ts';
+import { FeedBlocks } from './feed-blocks.ts';
 import { GatewayMetrics } from './gateway-metrics.ts';
 import type { RunningGateway } from './gateway-status.ts';
 import { Generation } from './generation.ts';
@@ -32,12 +34,12 @@ export interface GatewayOptions extends EventSinks {
   readonly version: string;
   /** The token of the admin endpoint, already read. */
   readonly adminToken: string | undefined;
+  /** What feeds have blocked, open for as long as the gateway; undefined: no feed. */
+  readonly feed: FeedQueue | undefined;
   /** As whom a stunnel.conf is read when it is loaded again. */
   readonly host: StunnelHost;
 }
 
-/** How long the workers may take to cut what is left. */
-const CUT_PATIENCE_MS = 2000;
 const SOURCE_ENTRIES = 65_536;
 const BACKEND_SESSIONS = 1024;
 
@@ -54,6 +56,7 @@ export class Gateway implements AsyncDisposable {
   readonly #metrics: GatewayMetrics;
   readonly #reloader: Reloader;
   readonly #generations: Generations;
+  readonly #feedBlocks: FeedBlocks | undefined;
   #state: GatewayState = 'starting';
 
   private constructor(options: GatewayOptions) {
@@ -73,6 +76,9 @@ export class Gateway implements AsyncDisposable {
       onDeath: (worker, detail) => this.#workerDied(worker, detail),
       onReplaced: (worker) => log.log('worker-started', { worker }),
     });
+    const { feed } = options;
+    this.#feedBlocks =
+      feed && new FeedBlocks({ queue: feed, tell: (change) => this.#crew.tell({ type: 'feed-blocked', ...change }) });
     this.#metrics = new GatewayMetrics({
       version: options.version,
       totals: this.#totals,
@@ -145,19 +151,7 @@ export class Gateway implements AsyncDisposable {
     this.announceDrain();
     const connections = this.current.pools.reduce((sum, pool) => sum + pool.state.connections(), 0);
     log.log('draining', { connections, deadlineMs: config.drainTimeoutMs });
-    const drained = this.#crew.ask({ type: 'drain' }, 'drained');
-    const late = new Promise<'late'>((resolve) => {
-      if (deadline.aborted) resolve('late');
-      else deadline.addEventListener('abort', () => resolve('late'), { once: true });
-    });
-    let counts: readonly CutCount[] = [];
-    if ((await Promise.race([drained, late])) === 'late') {
-      const asked = this.#crew.ask({ type: 'cut' }, 'cut');
-      const answers = (await Promise.race([asked, delay(CUT_PATIENCE_MS, undefined, { ref: false })])) ?? [];
-      counts = answers.flatMap((answer) => answer.counts).filter(({ count }) => count > 0);
-      // A worker that does not even answer is ended with the rest.
-      await Promise.race([drained, delay(CUT_PATIENCE_MS, undefined, { ref: false })]);
-    }
+    const counts = await drainCrew(this.#crew, deadline);
     const byService = Map.groupBy(counts, ({ service }) => service);
     const services = Array.from(byService, ([name, parts]) => `${name} ${sumOf(parts)}`);
     const cut = sumOf(counts);
@@ -208,6 +202,7 @@ export class Gateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#generations[Symbol.dispose]();
+    this.#feedBlocks?.[Symbol.dispose]();
     await this.#crew[Symbol.asyncDispose]();
     await this.#admin[Symbol.asyncDispose]();
     const { pidFile } = this.#options.config;
@@ -260,7 +255,7 @@ export class Gateway implements AsyncDisposable {
       workerIndex,
       sourceMemory: this.#sourceMemory,
       backendSessions: this.#backendSessions,
-      blocked: this.#admin.blockedAddresses,
+      blocked: { networks: this.#admin.blockedAddresses, addresses: this.#feedBlocks?.addresses ?? [] },
       tickets: this.current.trust.tickets,
       connectionIds: this.#connectionIds,
       eventWishes: wishesOf(this.#options, this.#options.config),

@@ -114,6 +114,7 @@ export class Generation implements Disposable {
       }),
       counterLayout: this.layout,
       counterBuffer: this.buffer,
+      enforce: this.config.feeds?.enforce ?? ['peer'],
     };
   }
 

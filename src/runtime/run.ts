@@ -82,6 +82,7 @@ export async function run(options: RunOptions): Promise<void> {
     access,
     spans,
     adminToken,
+    feed: undefined,
     host: options.host ?? 'run',
   });
   await using running = gateway;

@@ -1,10 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Address, ServiceConfig } from '../config/config.ts';
+import type { EnforceLevel } from '../config/feed-config.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import type { PathOptions } from '../health/path-options.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CounterLayout } from '../observe/counters.ts';
 import type { EventWishes } from '../observe/event-port.ts';
+import type { BlockadeChange, BlockadeSnapshot } from '../policy/blockade.ts';
 import type { SourceTableMemory } from '../policy/source-table.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
@@ -31,6 +33,8 @@ export interface GenerationSnapshot {
   readonly services: readonly ServiceSnapshot[];
   readonly counterLayout: CounterLayout;
   readonly counterBuffer: SharedArrayBuffer;
+  /** Where addresses that feeds have blocked are turned away. */
+  readonly enforce: readonly EnforceLevel[];
 }
 
 /** All a worker is born with. */
@@ -39,8 +43,7 @@ export interface WorkerSnapshot extends GenerationSnapshot {
   readonly sourceMemory: SourceTableMemory;
   /** Sessions with backends, for all workers. */
   readonly backendSessions: SharedArrayBuffer;
-  /** Addresses and networks whose clients are turned away. */
-  readonly blocked: readonly string[];
+  readonly blocked: BlockadeSnapshot;
   readonly tickets: TicketSecret;
   /** One Int32: the number of the last connection of the process. */
   readonly connectionIds: SharedArrayBuffer;
@@ -80,8 +83,10 @@ export type ToWorker =
       readonly backend: number;
       readonly material: BackendMaterial;
     }
-  /** Replaces the addresses and networks whose clients are turned away; those connected are cut off. */
-  | { readonly type: 'blocked'; readonly addresses: readonly string[] }
+  /** Replaces what the operator has blocked; those connected are cut off. */
+  | { readonly type: 'blocked'; readonly networks: readonly string[] }
+  /** What feeds have blocked, or no longer do. */
+  | ({ readonly type: 'feed-blocked' } & BlockadeChange)
   /** Answered with `connections`: at most so many of each service. */
   | { readonly type: 'connections'; readonly limit: number }
   /** Answered with `pong`, by a worker that still does its work. */

@@ -32,7 +32,7 @@ class WorkerRuntime {
     this.#parts = {
       snapshot,
       events: new EventPort({ ...snapshot.eventWishes, port: snapshot.eventPort }),
-      blocked: new Blockade(snapshot.blocked),
+      blocked: new Blockade(snapshot.blocked, snapshot.enforce),
       sessions: new SharedSessions(snapshot.backendSessions),
       tell,
     };
@@ -71,7 +71,12 @@ class WorkerRuntime {
         this.#setBackendMaterial(message);
         return;
       case 'blocked':
-        this.#setBlocked(message.addresses);
+        this.#parts.blocked.setNetworks(message.networks);
+        this.#cutBlocked();
+        return;
+      case 'feed-blocked':
+        this.#parts.blocked.change(message);
+        if (message.blocked.length > 0) this.#cutBlocked(new Set(message.blocked.map(([address]) => address)));
         return;
       case 'connections':
         this.#tellConnections(message.limit);
@@ -161,7 +166,7 @@ class WorkerRuntime {
   }
 
   async #takeOver(
-    { generation, services: snapshots }: GenerationSnapshot,
+    { generation, services: snapshots, enforce }: GenerationSnapshot,
     contexts: readonly ServiceContext[],
     services: readonly Service[],
     bound: readonly (readonly Address[])[],
@@ -172,6 +177,7 @@ class WorkerRuntime {
     this.#contexts = contexts;
     this.#services = services;
     this.#materials = snapshots.map(({ material }) => material);
+    this.#parts.blocked.setLevels(enforce);
     for (const [index, service] of services.entries()) {
       const context = contexts[index];
       if (context !== undefined && before.includes(service)) service.update(context);
@@ -235,9 +241,8 @@ class WorkerRuntime {
     this.#services[service]?.closeIdleBackends();
   }
 
-  #setBlocked(addresses: readonly string[]): void {
-    this.#parts.blocked.replace(addresses);
-    for (const service of this.#all) service.cutBlocked();
+  #cutBlocked(addresses?: ReadonlySet<string>): void {
+    for (const service of this.#all) service.cutBlocked(addresses);
   }
 
   #tellConnections(limit: number): void {

@@ -57,6 +57,13 @@ export const SAMPLE_EVENTS: LogEvents = {
     detail: 'the backend closed the connection before it answered',
     next: true,
   },
+  'icap-request-blocked': {
+    ...CLIENT,
+    transaction: '7-2',
+    found: 'target',
+    address: '198.51.100.0',
+    threat: 'guardduty:Backdoor:EC2/C&CActivity.B',
+  },
   'icap-policy': {
     ...CLIENT,
     transaction: '7-3',

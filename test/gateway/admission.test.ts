@@ -19,7 +19,7 @@ function createService(
   const service: Partial<ServiceContext> = {
     config: { limits: { ...unlimited, ...limits } } as ServiceContext['config'],
     worker: 0,
-    blocked: new Blockade(blocked),
+    blocked: new Blockade({ networks: blocked, addresses: [] }, ['peer']),
     pool: PoolState.create(1, 1),
     sources: new SourceLimits({ memory, workerIndex: 0, scope: 'test' }),
   };

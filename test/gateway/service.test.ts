@@ -31,7 +31,13 @@ function createContext(events: EventPort): ServiceContext {
     connectionIds: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
   } as unknown as WorkerSnapshot;
   const sessions = new SharedSessions(createSharedSessions(8));
-  const parts = { snapshot, events, sessions, blocked: new Blockade([]), tell: () => {} };
+  const parts = {
+    snapshot,
+    events,
+    sessions,
+    blocked: new Blockade({ networks: [], addresses: [] }, ['peer']),
+    tell: () => {},
+  };
   const [context] = createServiceContexts(snapshot, parts, { secret: new Uint8Array(32), epoch: 0 });
   if (context === undefined) throw new TypeError('there is one service');
   return context;

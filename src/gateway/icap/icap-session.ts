@@ -3,6 +3,7 @@ import { readThroughUserBuffer } from '../../net/user-buffer.ts';
 import { WireWriter } from '../../net/wire-writer.ts';
 import type { ConnectionEntry } from '../../observe/connection-entry.ts';
 import { type CloseReason, icapMethodOf } from '../../observe/labels.ts';
+import { ByteTally } from '../byte-tally.ts';
 import type { Client } from '../client.ts';
 import type { ServiceContext } from '../context.ts';
 import type { CutReason, Session } from '../session.ts';
@@ -48,8 +49,7 @@ export class IcapSession implements Session, TransactionHost {
   #isHeld = false;
   /** How long the client has not read on, while that is what is waited for. */
   #stall: Stall = new Stall(0);
-  #bytesInTold = 0;
-  #bytesOutTold = 0;
+  readonly #tally: ByteTally = new ByteTally();
 
   constructor({ context, client, onGone }: IcapSessionOptions) {
     this.client = client;
@@ -104,7 +104,9 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   cut(reason: CutReason): void {
-    this.abort(reason);
+    // Who is blocked gets the answer to the request under way, and no other.
+    if (reason === 'blocked' && this.#pump.transaction !== undefined) this.#ending ??= reason;
+    else this.abort(reason);
   }
 
   describe(): ConnectionEntry {
@@ -163,11 +165,12 @@ export class IcapSession implements Session, TransactionHost {
   abort(reason: CloseReason): void {
     if (this.#isOver) return;
     this.#cancel(reason);
-    if (reason === 'backend-abort' && this.#closing === undefined) {
-      // What the client was given so far is its to read: without its last chunk it is seen to be cut.
-      this.#close(reason);
-      return;
-    }
+    // What the client was given so far is its to read: without its last chunk it is seen to be cut.
+    if (reason === 'backend-abort' && this.#closing === undefined) this.#close(reason);
+    else this.#cutNow(reason);
+  }
+
+  #cutNow(reason: CloseReason): void {
     // A cut may be told by `close` before it returns.
     this.#isOver = true;
     this.client.cut();
@@ -290,11 +293,6 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   #tellBytes(): void {
-    const { counters, index } = this.#context().service;
-    const { receivedBytes } = this.#pump;
-    const { bytesWritten } = this.writer;
-    counters.bytes(index, receivedBytes - this.#bytesInTold, bytesWritten - this.#bytesOutTold);
-    this.#bytesInTold = receivedBytes;
-    this.#bytesOutTold = bytesWritten;
+    this.#tally.tell(this.#context().service, this.#pump.receivedBytes, this.writer.bytesWritten);
   }
 }

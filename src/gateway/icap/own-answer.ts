@@ -61,7 +61,7 @@ export class OwnAnswer {
         this.letPass({ verdict: 'bypassed', reason: cause, rule: cause });
         break;
       case 'block':
-        this.#block(cause, detail);
+        this.block(cause, detail);
         break;
       case 'error':
         this.status(status, { verdict: 'error', reason: cause });
@@ -100,9 +100,10 @@ export class OwnAnswer {
     else if (this.#host.flush()) this.#host.resumeReading();
   }
 
-  #block(reason: string, detail: string): void {
+  /** Answers with a page in place of the content; `detail` is for whoever reads it. */
+  block(reason: string, detail: string, threat?: string): void {
     this.#reply.block(detail);
-    this.#handlers.onTold({ verdict: 'blocked', reason, httpStatus: 403 });
+    this.#handlers.onTold({ verdict: 'blocked', reason, httpStatus: 403, threat });
     this.finish();
   }
 

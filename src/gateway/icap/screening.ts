@@ -1,5 +1,6 @@
 import { type BypassRule, FILE_TYPE_BYTES } from '../../policy/bypass-rules.ts';
 import { announcedBytes } from './announced-size.ts';
+import { type BlockedParty, findBlockedParty } from './blocked-party.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { IcapContext } from './icap-context.ts';
 
@@ -8,6 +9,7 @@ export type Decision =
   | { readonly kind: 'ask' }
   | { readonly kind: 'pass'; readonly rule: BypassRule }
   | { readonly kind: 'oversized' }
+  | { readonly kind: 'block'; readonly party: BlockedParty }
   | { readonly kind: 'refuse'; readonly status: number; readonly reason: string };
 
 const ASK: Decision = { kind: 'ask' };
@@ -36,6 +38,11 @@ export class Screening {
     }
     this.#request.route = found;
     options.learn(found.path);
+    const party = findBlockedParty(this.#request, service.blocked);
+    if (party !== undefined) {
+      this.#decision = { kind: 'block', party };
+      return;
+    }
     const rule = bypass?.byHead(method, sections, head.encapsulated.body);
     const { bodyBytes } = service.config.limits;
     if (rule !== undefined) this.#decision = { kind: 'pass', rule };

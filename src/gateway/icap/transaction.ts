@@ -4,6 +4,7 @@ import type { RequestHead } from '../../icap/request-head.ts';
 import type { CloseReason, ContentMethod } from '../../observe/labels.ts';
 import type { AnswerRelay } from './answer-relay.ts';
 import { BackendExchange } from './backend-exchange.ts';
+import type { BlockedParty } from './blocked-party.ts';
 import { ClientRequest } from './client-request.ts';
 import { Deadlines } from './deadlines.ts';
 import type { GivenUp } from './exchange-handlers.ts';
@@ -168,7 +169,16 @@ export class Transaction {
     else if (decision.kind === 'pass')
       this.#own.letPass({ verdict: 'bypassed', reason: decision.rule, rule: decision.rule });
     else if (decision.kind === 'oversized') this.#oversized();
+    else if (decision.kind === 'block') this.#block(decision.party);
     else this.#own.status(decision.status, { verdict: 'error', reason: decision.reason });
+  }
+
+  #block({ level, address, threat }: BlockedParty): void {
+    const { counters, index, events } = this.#context.service;
+    counters.icapBlocked(index, level);
+    events.log('icap-request-blocked', { ...this.record.names(), found: level, address, threat });
+    const whom = level === 'target' ? 'the server' : 'the client';
+    this.#own.block(`blocked-${level}`, `the address of ${whom} is blocked: ${address}`, threat);
   }
 
   #ask(): void {

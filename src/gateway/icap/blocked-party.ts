@@ -1,0 +1,66 @@
+import { isIPv4 } from 'node:net';
+import type { Section } from '../../icap/encapsulated.ts';
+import { fieldValue } from '../../icap/field.ts';
+import { httpField, httpRequestLine } from '../../icap/http-head.ts';
+import { addressBytes, addressText, canonicalIpv6 } from '../../net/proxy-protocol/ip-address.ts';
+import type { RequestBlockLevel } from '../../observe/labels.ts';
+import type { Blockade } from '../../policy/blockade.ts';
+import type { ClientRequest } from './client-request.ts';
+
+/** Why a request is blocked whatever a backend would say: whom it is from, or where it goes. */
+export interface BlockedParty {
+  readonly level: RequestBlockLevel;
+  readonly address: string;
+  readonly threat: string;
+}
+
+const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex');
+const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
+
+/**
+ * Finds an address in a request that is blocked: of the user in X-Client-IP, or of the server in X-Server-IP, in the
+ * target of the HTTP request and in its Host, where these are addresses in any spelling that clients take for one. Names are not resolved.
+ */
+export function findBlockedParty({ head, sections }: ClientRequest, blockade: Blockade): BlockedParty | undefined {
+  if (blockade.looksFor('client-ip')) {
+    const found = firstBlocked((fieldValue(head.fields, 'x-client-ip') ?? '').split(','), blockade);
+    if (found !== undefined) return { level: 'client-ip', ...found };
+  }
+  if (!blockade.looksFor('target')) return undefined;
+  const server = (fieldValue(head.fields, 'x-server-ip') ?? '').split(',');
+  const found = firstBlocked([...server, ...hostsOf(sections)], blockade);
+  return found && { level: 'target', ...found };
+}
+
+function firstBlocked(
+  hosts: readonly string[],
+  blockade: Blockade,
+): { readonly address: string; readonly threat: string } | undefined {
+  for (const host of hosts) {
+    const address = literalAddress(host.trim());
+    const threat = address === undefined ? undefined : blockade.threatOf(address);
+    if (address !== undefined && threat !== undefined) return { address, threat };
+  }
+  return undefined;
+}
+
+/** Where an encapsulated request goes, as hosts with or without a port. */
+function hostsOf(sections: readonly Section[]): readonly string[] {
+  const block = sections.find(({ part }) => part === 'req-hdr')?.bytes;
+  if (block === undefined) return [];
+  const { method, target = '' } = httpRequestLine(block) ?? {};
+  const authority = method === 'CONNECT' ? target : (ABSOLUTE.exec(target)?.[1] ?? '');
+  return [authority, httpField(block, 'host') ?? ''].filter((host) => host !== '');
+}
+
+/** The address that a host is, in its one spelling: also `3325256704`, `0x7f.1` and `[2001:db8::1]:443`; undefined for a name. */
+export function literalAddress(host: string): string | undefined {
+  // An address alone, as fields have it, cannot be told from a host with a port by a URL.
+  const written = host.includes('[') || !/:.*:/.test(host) ? host : `[${host}]`;
+  const hostname = URL.parse(`http://${written}/`)?.hostname ?? '';
+  if (isIPv4(hostname)) return hostname;
+  if (!hostname.startsWith('[')) return undefined;
+  const address = canonicalIpv6(hostname.slice(1, -1));
+  const bytes = addressBytes(address);
+  return bytes.subarray(0, MAPPED_PREFIX.length).equals(MAPPED_PREFIX) ? addressText(bytes.subarray(12)) : address;
+}

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { Blockade } from '../../src/policy/blockade.ts';
+
+const THREAT = 'guardduty:Recon:EC2/PortProbeUnprotectedPort';
+
+function blockade(...levels: readonly ('peer' | 'client-ip' | 'target')[]): Blockade {
+  return new Blockade({ networks: ['192.0.2.0/24'], addresses: [['198.51.100.1', THREAT]] }, levels);
+}
+
+test('whom a feed has blocked is turned away as a peer where that is enforced, whom an operator has always', () => {
+  expect(['198.51.100.1', '192.0.2.7', '203.0.113.1', undefined].map((each) => blockade('peer').admits(each))).toEqual([
+    false,
+    false,
+    true,
+    true,
+  ]);
+  expect(blockade('target').admits('198.51.100.1')).toBe(true);
+  expect(blockade().admits('192.0.2.7')).toBe(false);
+});
+
+test('an address in a request has what it is blocked for', () => {
+  const list = blockade('client-ip');
+  expect(['198.51.100.1', '192.0.2.7', '203.0.113.1'].map((each) => list.threatOf(each))).toEqual([
+    THREAT,
+    'manual',
+    undefined,
+  ]);
+  expect([list.looksFor('client-ip'), list.looksFor('target')]).toEqual([true, false]);
+});
+
+test('nothing is looked for in requests where nobody is blocked', () => {
+  const list = new Blockade({ networks: [], addresses: [] }, ['peer', 'client-ip', 'target']);
+  expect(list.looksFor('client-ip')).toBe(false);
+  list.setNetworks(['2001:db8::/32']);
+  expect(list.looksFor('client-ip')).toBe(true);
+  list.setNetworks([]);
+  list.change({ blocked: [['2001:db8::1', THREAT]], lifted: [] });
+  expect(list.looksFor('client-ip')).toBe(true);
+  list.change({ blocked: [], lifted: ['2001:db8::1'] });
+  expect(list.looksFor('client-ip')).toBe(false);
+});
+
+test('what a feed lifts and blocks in one change is blocked', () => {
+  const list = blockade('peer');
+  list.change({ blocked: [['198.51.100.1', THREAT]], lifted: ['198.51.100.1'] });
+  expect(list.admits('198.51.100.1')).toBe(false);
+});
+
+test('another configuration changes where feeds are enforced', () => {
+  const list = blockade('peer');
+  list.setLevels(['target']);
+  expect(list.admits('198.51.100.1')).toBe(true);
+  expect(list.looksFor('target')).toBe(true);
+});
