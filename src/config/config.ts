@@ -89,6 +89,8 @@ export interface ServiceTlsConfig extends TlsOfferConfig {
   readonly keyPassphraseFile: string | undefined;
   readonly serverCipherPreference: boolean;
   readonly sessionTickets: boolean;
+  /** Whether sessions without tickets, which TLS 1.2 has, are kept in memory for all workers. */
+  readonly sessionIds: boolean;
   readonly sessionTimeoutMs: number;
   readonly clientAuth: ClientAuthConfig;
 }

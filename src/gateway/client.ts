@@ -150,7 +150,7 @@ export class Client {
   #shakeHands(tls: ClientTls): void {
     const isAsked = tls.auth.isAsking;
     const isRequired = this.#service.config.tls?.clientAuth.mode === 'require';
-    const socket = beginHandshake(this.#raw, tls.context, { isAsked, isRequired });
+    const socket = beginHandshake(this.#raw, tls, { isAsked, isRequired });
     this.socket = socket;
     socket.on('error', this.#handshakeError);
     socket.on('end', this.#handshakeEnd);

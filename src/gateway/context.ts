@@ -1,4 +1,3 @@
-import type { SecureContext } from 'node:tls';
 import type { PoolState } from '../balance/pool-state.ts';
 import type { Selector } from '../balance/selector.ts';
 import type { ServiceConfig } from '../config/config.ts';
@@ -9,12 +8,11 @@ import type { EventPort } from '../observe/event-port.ts';
 import type { Blockade } from '../policy/blockade.ts';
 import type { SourceLimits } from '../policy/source-limits.ts';
 import type { ClientAuth } from '../tls/client-auth.ts';
+import type { HandshakeContext } from '../tls/server-handshake.ts';
 import type { Trust } from '../tls/trust.ts';
 
-/** How a service talks TLS to its clients. */
-export interface ClientTls {
-  /** Handshakes under way keep the one they began with. */
-  readonly context: SecureContext;
+/** How a service talks TLS to its clients. Handshakes under way keep the one they began with. */
+export interface ClientTls extends HandshakeContext {
   readonly auth: ClientAuth;
   /** What the judgement is made on; undefined where nobody is verified. */
   readonly trust: Trust | undefined;

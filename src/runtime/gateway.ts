@@ -41,7 +41,7 @@ export interface GatewayOptions extends EventSinks {
 }
 
 const SOURCE_ENTRIES = 65_536;
-const BACKEND_SESSIONS = 1024;
+const SESSIONS = 1024;
 
 /** A running gateway: the control plane, and the crew of workers it leads. */
 export class Gateway implements AsyncDisposable {
@@ -49,7 +49,10 @@ export class Gateway implements AsyncDisposable {
   readonly #startedAtMs: number = Date.now();
   readonly #totals: CounterTotals;
   readonly #sourceMemory: SourceTableMemory;
-  readonly #backendSessions: SharedArrayBuffer = createSharedSessions(BACKEND_SESSIONS);
+  readonly #sharedSessions: Pick<WorkerSnapshot, 'backendSessions' | 'clientSessions'> = {
+    backendSessions: createSharedSessions(SESSIONS),
+    clientSessions: createSharedSessions(SESSIONS),
+  };
   readonly #connectionIds: SharedArrayBuffer = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   readonly #crew: Crew;
   readonly #admin: AdminSide;
@@ -254,7 +257,7 @@ export class Gateway implements AsyncDisposable {
       ...this.current.snapshot(),
       workerIndex,
       sourceMemory: this.#sourceMemory,
-      backendSessions: this.#backendSessions,
+      ...this.#sharedSessions,
       blocked: { networks: this.#admin.blockedAddresses, addresses: this.#feedBlocks?.addresses ?? [] },
       tickets: this.current.trust.tickets,
       connectionIds: this.#connectionIds,

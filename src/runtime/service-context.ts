@@ -11,6 +11,7 @@ import type { Blockade } from '../policy/blockade.ts';
 import { SourceLimits } from '../policy/source-limits.ts';
 import { ClientAuth } from '../tls/client-auth.ts';
 import { createServerContext } from '../tls/server-context.ts';
+import { createServerSessions } from '../tls/server-sessions.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
 import type { SharedSessions } from '../tls/shared-sessions.ts';
 import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
@@ -23,13 +24,15 @@ export interface WorkerParts {
   readonly blocked: Blockade;
   /** With backends, shared by all workers. */
   readonly sessions: SharedSessions;
+  /** With clients that hold no tickets, shared alike. */
+  readonly clientSessions: SharedSessions;
   readonly tell: (message: FromWorker) => void;
 }
 
 /** What the sessions of each service share, by one configuration. */
 export function createServiceContexts(
   { generation, services, counterLayout, counterBuffer }: GenerationSnapshot,
-  { snapshot, events, blocked, sessions, tell }: WorkerParts,
+  { snapshot, events, blocked, sessions, clientSessions, tell }: WorkerParts,
   tickets: TicketSecret,
 ): readonly ServiceContext[] {
   const { workerIndex, sourceMemory, connectionIds } = snapshot;
@@ -40,7 +43,7 @@ export function createServiceContexts(
       ...base,
       index,
       selector: createSelector(base, members),
-      tls: createClientTls(config, material, tickets),
+      tls: createClientTls(config, material, tickets, clientSessions),
       trustHash: material?.policyHash,
       identities: config.backends.map((_, backend) => {
         const found = backendMaterial[backend];
@@ -58,11 +61,15 @@ export function createServiceContexts(
   });
 }
 
-/** How a service talks TLS to its clients from now on; undefined where it speaks in clear. */
+/**
+ * How a service talks TLS to its clients from now on; undefined where it speaks in clear. `sessions`: where it may keep
+ * those of clients without tickets.
+ */
 export function createClientTls(
   { tls, name }: ServiceConfig,
   material: ServiceMaterial | undefined,
   tickets: TicketSecret,
+  sessions?: SharedSessions,
 ): ClientTls | undefined {
   if (tls === undefined) return undefined;
   // Going on in clear would be the worst way to fail.
@@ -70,6 +77,11 @@ export function createClientTls(
   const keys = deriveTicketKeys(tickets, name, material.policyHash);
   return {
     context: createServerContext({ tls, material, tickets: keys }),
+    // The context of the keys is of this service and this policy only, and so are its sessions.
+    sessions:
+      sessions === undefined || tls.sessionTickets || !tls.sessionIds
+        ? undefined
+        : createServerSessions(sessions, keys.sessionIdContext),
     auth: new ClientAuth(tls.clientAuth, material.trust),
     trust: material.trust,
   };

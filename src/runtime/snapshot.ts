@@ -43,6 +43,8 @@ export interface WorkerSnapshot extends GenerationSnapshot {
   readonly sourceMemory: SourceTableMemory;
   /** Sessions with backends, for all workers. */
   readonly backendSessions: SharedArrayBuffer;
+  /** Sessions with clients that hold no tickets, for all workers. */
+  readonly clientSessions: SharedArrayBuffer;
   readonly blocked: BlockadeSnapshot;
   readonly tickets: TicketSecret;
   /** One Int32: the number of the last connection of the process. */

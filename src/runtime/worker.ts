@@ -34,6 +34,7 @@ class WorkerRuntime {
       events: new EventPort({ ...snapshot.eventWishes, port: snapshot.eventPort }),
       blocked: new Blockade(snapshot.blocked, snapshot.enforce),
       sessions: new SharedSessions(snapshot.backendSessions),
+      clientSessions: new SharedSessions(snapshot.clientSessions),
       tell,
     };
     this.#tickets = snapshot.tickets;
@@ -226,7 +227,7 @@ class WorkerRuntime {
     if (context === undefined) return;
     this.#materials[index] = material;
     const hasChanged = context.trustHash !== material?.policyHash;
-    context.tls = createClientTls(context.config, material, this.#tickets);
+    context.tls = createClientTls(context.config, material, this.#tickets, this.#parts.clientSessions);
     context.trustHash = material?.policyHash;
     const service = this.#services[index];
     if (!hasChanged || service === undefined) return;

@@ -129,7 +129,7 @@ export const TLS_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: 'NAME, -NAME',
-    note: 'NO_TLSv1 to NO_TLSv1_3, CIPHER_SERVER_PREFERENCE and NO_TICKET (which here means no resumption at all) have their effect, names OpenSSL 3 no longer acts on pass, others pass with a warning; -NAME wins over NAME',
+    note: 'NO_TLSv1 to NO_TLSv1_3, CIPHER_SERVER_PREFERENCE and NO_TICKET (with which TLS 1.3 resumes no session here) have their effect, names OpenSSL 3 no longer acts on pass, others pass with a warning; -NAME wins over NAME',
     apply: readSwitch,
   }),
   serviceOption({

@@ -80,6 +80,7 @@ function putServerMode(section: Section, put: Put, report: Report): void {
   const preference = isOn(draft, 'CIPHER_SERVER_PREFERENCE');
   putTls('server-cipher-preference', preference, draft.mentioned.get('options'));
   putTickets(draft, putTls);
+  putSessionIds(draft, putTls);
   putVersions(section, putTls, report);
   putClientAuth(draft, section.place, put, report);
   putBackends(draft, put);
@@ -160,6 +161,12 @@ function isOn({ switchedOn, switchedOff }: ServiceDraft, name: string): boolean 
 
 function putTickets(draft: ServiceDraft, putTls: Put): void {
   if (isOn(draft, 'NO_TICKET')) putTls('session-tickets', false, draft.mentioned.get('options'));
+}
+
+/** Without tickets stunnel remembers sessions itself, unless it is told not to resume any. */
+function putSessionIds(draft: ServiceDraft, putTls: Put): void {
+  const isResuming = draft.values.get('tls.session-tickets')?.value !== false;
+  if (isOn(draft, 'NO_TICKET') && isResuming) putTls('session-ids', true, draft.mentioned.get('options'));
 }
 
 function putVersions(section: Section, putTls: Put, report: Report): void {

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import { verifyCodeOf } from './verify-code.ts';
 
@@ -8,6 +8,13 @@ import { verifyCodeOf } from './verify-code.ts';
  */
 interface ServerSideSocket extends TLSSocket {
   _releaseControl(): boolean;
+}
+
+/** By what a service shakes hands. */
+export interface HandshakeContext {
+  readonly context: SecureContext;
+  /** Remembers the sessions of clients without tickets; undefined: nobody does. */
+  readonly sessions: Server | undefined;
 }
 
 /** How a service asks for certificates. */
@@ -22,10 +29,15 @@ export interface CertificateRequest {
  * when the handshake is over (call `finishHandshake` then), `error` when it failed, `end` or `close` when the client
  * went away. There is no deadline of its own.
  */
-export function beginHandshake(raw: Socket, context: SecureContext, request: CertificateRequest): TLSSocket {
+export function beginHandshake(
+  raw: Socket,
+  { context, sessions }: HandshakeContext,
+  request: CertificateRequest,
+): TLSSocket {
   return new TLSSocket(raw, {
     isServer: true,
     secureContext: context,
+    ...(sessions !== undefined && { server: sessions }),
     requestCert: request.isAsked,
     rejectUnauthorized: request.isRequired,
   });

@@ -75,6 +75,7 @@ export function serviceTlsConfig({ tls, clientAuth }: Pick<TlsServiceOptions, 't
     serverCipherPreference: true,
     securityLevel: undefined,
     sessionTickets: true,
+    sessionIds: false,
     sessionTimeoutMs: 300_000,
     ...tls,
     clientAuth: clientAuthConfig(clientAuth),
@@ -113,7 +114,7 @@ export async function startTlsService(options: TlsServiceOptions): Promise<TlsSe
   const server = createServer((raw) => {
     open.add(raw);
     raw.once('close', () => open.delete(raw));
-    const socket = beginHandshake(raw, context, request);
+    const socket = beginHandshake(raw, { context, sessions: undefined }, request);
     let isTold = false;
     const endWith = (outcome: Outcome): void => {
       if (!isTold) tell(outcome);

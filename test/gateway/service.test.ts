@@ -34,7 +34,7 @@ function createContext(events: EventPort): ServiceContext {
   const parts = {
     snapshot,
     events,
-    sessions,
+    ...{ sessions, clientSessions: sessions },
     blocked: new Blockade({ networks: [], addresses: [] }, ['peer']),
     tell: () => {},
   };

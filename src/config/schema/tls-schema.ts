@@ -102,6 +102,7 @@ export const SERVICE_TLS: Mapping<ServiceTlsConfig> = mapping<ServiceTlsConfig>(
   serverCipherPreference: key('server-cipher-preference', FLAG, false),
   securityLevel: optional('security-level', integer(0, 5)),
   sessionTickets: key('session-tickets', FLAG, true),
+  sessionIds: key('session-ids', FLAG, false),
   sessionTimeoutMs: key('session-timeout', SESSION_TIMEOUT, 5 * MINUTE_MS),
   clientAuth: CLIENT_AUTH_KEY,
 });
