@@ -23,6 +23,7 @@ const VOCABULARY: readonly string[] = [
   'config/config.ts',
   'config/feed-config.ts',
   'config/icap-config.ts',
+  'config/log-config.ts',
   'config/raw.ts',
 ];
 

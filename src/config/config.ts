@@ -1,9 +1,9 @@
 import type { Problem } from '../errors.ts';
 import type { FeedsConfig } from './feed-config.ts';
 import type { IcapConfig } from './icap-config.ts';
+import type { LogConfig } from './log-config.ts';
 
 export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error';
-export type LogFormat = 'text' | 'json' | 'stunnel';
 export type Protocol = 'tunnel' | 'icap';
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 export type ClientAuthMode = 'require' | 'optional' | 'none';
@@ -19,20 +19,6 @@ export type Address =
 
 /** Where a backend is: in one place, or wherever the SRV records of a name lead to. */
 export type BackendAddress = Address | { readonly kind: 'srv'; readonly name: string };
-
-export interface LogConfig {
-  readonly level: LogLevel;
-  readonly format: LogFormat;
-  /** `-` is standard error, `off` nowhere. */
-  readonly file: string;
-  /** Whether the log goes to standard error beside its file. */
-  readonly stderr: boolean;
-  /** Whether opening truncates (stunnel's `log = overwrite`). */
-  readonly overwrite: boolean;
-  /** `off`, `-` (standard output) or a path. */
-  readonly access: string;
-  readonly accessFormat: 'json' | 'squid';
-}
 
 export interface AdminConfig {
   readonly listen: Address | 'off';
@@ -212,6 +198,8 @@ export interface SniConfig {
 
 export interface ServiceConfig {
   readonly name: string;
+  /** Of what is told about connections of this service; undefined: as everything. */
+  readonly logLevel: LogLevel | undefined;
   /** Empty where `sni` is set. */
   readonly listen: readonly Address[];
   /** Whether the service needs every address, or goes on with those that can be had. */

@@ -1,4 +1,4 @@
-import type { LogConfig } from '../config/config.ts';
+import type { LogConfig } from '../config/log-config.ts';
 import { accessLine } from './access-line.ts';
 import type { AccessRecord } from './access-record.ts';
 import { type LineSink, openLineSink } from './line-sink.ts';

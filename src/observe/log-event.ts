@@ -224,6 +224,8 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, FeedLogEvents,
   readonly 'restart-needed': { readonly keys: readonly string[] };
   readonly 'log-reopened': { readonly file: string };
   readonly 'log-lines-lost': { readonly count: number; readonly file: string };
+  /** Messages wait, or are lost, until it works again. */
+  readonly 'syslog-failed': { readonly detail: string };
   readonly 'access-log-failed': { readonly file: string; readonly detail: string };
   readonly 'lines-suppressed': { readonly count: number; readonly similar: string };
 }

@@ -1,6 +1,8 @@
-import type { LogFormat, LogLevel } from '../config/config.ts';
+import type { LogLevel } from '../config/config.ts';
+import type { LogFormat } from '../config/log-config.ts';
 import type { LogEventName, LogRecord, LogValue } from './log-event.ts';
 import { definitionOf, LOG_EVENT_NAMES, levelOf } from './log-table.ts';
+import type { StunnelLevel } from './stunnel-line.ts';
 import { STUNNEL_LEVELS, stunnelLevelOf, stunnelLines } from './stunnel-lines.ts';
 
 const MAX_VALUE_LENGTH = 1024;
@@ -20,6 +22,11 @@ const COLORS: Readonly<Record<LogLevel, string>> = {
 };
 const COLOR_END = '\u001b[0m';
 const LEVEL_WIDTH = 'warning'.length;
+
+/** The level that lets through whatever one of these does. */
+export function mostTalkative(levels: readonly LogLevel[]): LogLevel {
+  return levels.reduce((most, level) => (STUNNEL_LEVELS[level] > STUNNEL_LEVELS[most] ? level : most), 'error');
+}
 
 /** Which events a log of this level and format would write: plain data, so that workers need not build the others. */
 export type EnabledEvents = Readonly<Record<LogEventName, boolean>>;
@@ -42,6 +49,18 @@ export interface FormatOptions {
   readonly color: boolean;
   /** What stunnel's format calls the process itself, as opposed to a connection. */
   readonly processName?: 'ui' | 'main';
+  /** What stunnel's format calls a connection; absent: by its number. */
+  readonly connectionName?: (connection: number) => string;
+}
+
+/** One line of a log. */
+export interface LogLine {
+  /** As syslog counts it. */
+  readonly severity: StunnelLevel;
+  /** Without its end. */
+  readonly line: string;
+  /** What of it a log needs that keeps time and level itself. */
+  readonly message: string;
 }
 
 /** Whether one occurrence of an event is severe enough for a log in one of our own formats. */
@@ -50,12 +69,15 @@ export function passesLevel(record: LogRecord, level: LogLevel): boolean {
   return always === true || STUNNEL_LEVELS[levelOf(record.event, record.fields)] <= STUNNEL_LEVELS[level];
 }
 
-/** The lines of one event, without line ends; none where the level asks for less. */
-export function formatRecord(record: LogRecord, options: FormatOptions): readonly string[] {
+/** The lines of one event; none where the level asks for less. */
+export function formatRecord(record: LogRecord, options: FormatOptions): readonly LogLine[] {
   if (options.format === 'stunnel') return formatStunnel(record, options);
   if (!passesLevel(record, options.level)) return [];
   const level = levelOf(record.event, record.fields);
-  return [options.format === 'json' ? formatJson(record, level) : formatText(record, level, options.color)];
+  const severity = STUNNEL_LEVELS[level];
+  if (options.format === 'text') return [{ severity, ...formatText(record, level, options.color) }];
+  const line = formatJson(record, level);
+  return [{ severity, line, message: line }];
 }
 
 function formatJson({ event, timeMs, fields }: LogRecord, level: LogLevel): string {
@@ -68,7 +90,11 @@ function formatJson({ event, timeMs, fields }: LogRecord, level: LogLevel): stri
   });
 }
 
-function formatText({ event, timeMs, fields }: LogRecord, level: LogLevel, color: boolean): string {
+function formatText(
+  { event, timeMs, fields }: LogRecord,
+  level: LogLevel,
+  color: boolean,
+): Pick<LogLine, 'line' | 'message'> {
   const definition = definitionOf(event);
   const told: readonly string[] = definition.told;
   const rest = Object.entries(fields)
@@ -77,17 +103,21 @@ function formatText({ event, timeMs, fields }: LogRecord, level: LogLevel, color
     .join('');
   const padded = level.padEnd(LEVEL_WIDTH);
   const label = color && COLORS[level] !== '' ? `${COLORS[level]}${padded}${COLOR_END}` : padded;
-  const text = escaped(definition.text(fields)) + rest;
-  return `${new Date(timeMs).toISOString()} ${label} ${cut(text, MAX_LINE_LENGTH)}`;
+  const message = cut(escaped(definition.text(fields)) + rest, MAX_LINE_LENGTH);
+  return { line: `${new Date(timeMs).toISOString()} ${label} ${message}`, message };
 }
 
-function formatStunnel({ event, timeMs, fields }: LogRecord, options: FormatOptions): readonly string[] {
+function formatStunnel({ event, timeMs, fields }: LogRecord, options: FormatOptions): readonly LogLine[] {
   const threshold = STUNNEL_LEVELS[options.level];
   const time = localTime(new Date(timeMs));
-  const id = 'connection' in fields ? fields.connection : (options.processName ?? 'ui');
+  const { processName = 'ui', connectionName = String } = options;
+  const id = 'connection' in fields ? connectionName(fields.connection) : processName;
   return stunnelLines(event, fields)
     .filter(({ level }) => level <= threshold)
-    .map(({ level, text }) => `${time} LOG${level}[${id}]: ${cut(text, MAX_STUNNEL_LENGTH).replace(UNSAFE, '.')}`);
+    .map(({ level, text }) => {
+      const message = `LOG${level}[${id}]: ${cut(text, MAX_STUNNEL_LENGTH).replace(UNSAFE, '.')}`;
+      return { severity: level, line: `${time} ${message}`, message };
+    });
 }
 
 /** JSON that is also harmless on a terminal. Objects must be flat and of bounded values. */

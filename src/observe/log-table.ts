@@ -240,6 +240,12 @@ const EVENTS: EventTable = {
     text: ({ count, file }) => `${count} lines were lost: ${file} could not be written`,
     told: ['count', 'file'],
   },
+  'syslog-failed': {
+    level: 'warning',
+    text: ({ detail }) =>
+      `syslog cannot be reached: ${detail}; is a syslog daemon running, and logger(1) of util-linux there? (syslog = no, or log.syslog: off, ends this)`,
+    told: ['detail'],
+  },
   'access-log-failed': {
     level: 'error',
     text: ({ file, detail }) => `the access log ${file} cannot be written, lines are being lost: ${detail}`,

@@ -1,17 +1,32 @@
-import type { LogConfig } from '../config/config.ts';
+import type { LogLevel } from '../config/config.ts';
+import type { LogConfig } from '../config/log-config.ts';
+import { createConnectionName } from './connection-name.ts';
 import { type LineSink, openLineSink } from './line-sink.ts';
 import type { LogEventName, LogEvents, LogRecord } from './log-event.ts';
-import { type EnabledEvents, enabledEvents, type FormatOptions, formatRecord, passesLevel } from './log-format.ts';
+import {
+  type EnabledEvents,
+  enabledEvents,
+  type FormatOptions,
+  formatRecord,
+  mostTalkative,
+  passesLevel,
+} from './log-format.ts';
 import { definitionOf, LOG_EVENT_NAMES } from './log-table.ts';
 import { RateLimit } from './rate-limit.ts';
 import { isRemembered, RecentEvents } from './recent-events.ts';
+import type { SyslogSink } from './syslog-sink.ts';
 
-export interface LoggerOptions extends FormatOptions, Pick<LogConfig, 'file' | 'overwrite' | 'stderr'> {
+export interface LoggerOptions extends FormatOptions, Omit<LogConfig, 'access' | 'accessFormat'> {
+  /** Of what is told about the connections of some services; the others' is `level`. */
+  readonly serviceLevels: ServiceLevels;
   /** For what the log itself cannot say: its file is in trouble. Never called when the log is standard error. */
   readonly complain: (text: string) => void;
   /** Whether the process leaves its terminal once it is ready, after which stunnel's format gives its lines another name. */
   readonly background?: boolean | undefined;
 }
+
+/** By name of the service. */
+export type ServiceLevels = ReadonlyMap<string, LogLevel>;
 
 const MAX_PENDING_BYTES = 1024 * 1024;
 const SIMILAR_PER_SECOND = 20;
@@ -39,8 +54,27 @@ export async function openLogger(options: LoggerOptions): Promise<Logger> {
   ];
   const sinks: LineSink[] = [];
   for (const target of targets) sinks.push(await open(target));
-  logger = new Logger(sinks, options);
+  const syslog = await openSyslog(
+    options,
+    (detail) => {
+      if (sinks.length === 0) complain(`icapgw: syslog cannot be reached: ${detail}\n`);
+      logger?.log('syslog-failed', { detail });
+    },
+    (lostCount) => logger?.reportLost(lostCount, 'syslog'),
+  );
+  logger = new Logger(sinks, syslog, options);
   return logger;
+}
+
+/** What nobody asked for is not even loaded. */
+async function openSyslog(
+  { syslog }: LoggerOptions,
+  onTrouble: (detail: string) => void,
+  onRecovered: (lostCount: number) => void,
+): Promise<SyslogSink | undefined> {
+  if (syslog === undefined) return undefined;
+  const { SyslogSink } = await import('./syslog-sink.ts');
+  return new SyslogSink({ ...syslog, onTrouble, onRecovered });
 }
 
 /** The log of the process; lives on the main thread. */
@@ -50,24 +84,32 @@ export class Logger {
   /** For the status page. */
   readonly recent: RecentEvents = new RecentEvents();
   readonly #sinks: readonly LineSink[];
+  readonly #syslog: SyslogSink | undefined;
   readonly #options: LoggerOptions;
   readonly #limit = new RateLimit(SIMILAR_PER_SECOND);
   #limitTimer: NodeJS.Timeout | undefined;
   #lostBefore = 0;
   #format: FormatOptions;
+  #serviceLevels: ServiceLevels;
 
-  constructor(sinks: readonly LineSink[], options: LoggerOptions) {
-    const written = enabledEvents(options.level, options.format);
+  constructor(sinks: readonly LineSink[], syslog: SyslogSink | undefined, options: LoggerOptions) {
+    const levels = [options.level, ...options.serviceLevels.values()];
+    const written = enabledEvents(mostTalkative(levels), options.format);
     const entries = LOG_EVENT_NAMES.map((event) => [event, written[event] || isRemembered(event)]);
     this.enabled = Object.fromEntries(entries) as EnabledEvents;
     this.#sinks = sinks;
+    this.#syslog = syslog;
     this.#options = options;
-    this.#format = options;
+    this.#serviceLevels = options.serviceLevels;
+    this.#format = { ...options, connectionName: createConnectionName(options.connectionId) };
   }
 
   /** Lines that could not be written, or did not even come here, since the start. */
   get lostCount(): number {
-    return this.#sinks.reduce((sum, { lostCount }) => sum + lostCount, this.#lostBefore);
+    return this.#sinks.reduce(
+      (sum, { lostCount }) => sum + lostCount,
+      this.#lostBefore + (this.#syslog?.lostCount ?? 0),
+    );
   }
 
   log<E extends LogEventName>(event: E, fields: LogEvents[E]): void {
@@ -78,9 +120,19 @@ export class Logger {
   write(record: LogRecord): void {
     if (!this.enabled[record.event]) return;
     this.recent.add(record);
-    if (this.#isSuppressed(record)) return;
-    if (record.event === 'ready' && this.#options.background) this.#format = { ...this.#options, processName: 'main' };
-    for (const line of formatRecord(record, this.#format)) for (const sink of this.#sinks) sink.write(line);
+    const level = this.#levelFor(record);
+    if (this.#isSuppressed(record, level)) return;
+    if (record.event === 'ready' && this.#options.background) this.#format = { ...this.#format, processName: 'main' };
+    const format = level === this.#format.level ? this.#format : { ...this.#format, level };
+    for (const { severity, line, message } of formatRecord(record, format)) {
+      for (const sink of this.#sinks) sink.write(line);
+      this.#syslog?.write(severity, message);
+    }
+  }
+
+  /** Takes other levels; no more is written than was asked for when the log was opened. */
+  setServiceLevels(levels: ServiceLevels): void {
+    this.#serviceLevels = levels;
   }
 
   /** Counts records that were lost on their way here, and says so. */
@@ -92,6 +144,11 @@ export class Logger {
   /** Says that lines are missing at this place. */
   reportLost(count: number, file: string): void {
     if (count > 0) this.log('log-lines-lost', { count, file });
+  }
+
+  /** The process is another user from here on: what works for it is to be that user too. */
+  privilegesDropped(): void {
+    this.#syslog?.renew();
   }
 
   /** Opens the file again, for log rotation. Standard error is left alone. */
@@ -106,12 +163,17 @@ export class Logger {
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#limitTimer);
     this.#reportSuppressed(Number.POSITIVE_INFINITY);
-    await Promise.all(this.#sinks.map((sink) => sink[Symbol.asyncDispose]()));
+    await Promise.all([...this.#sinks, this.#syslog].map((sink) => sink?.[Symbol.asyncDispose]()));
+  }
+
+  #levelFor({ fields }: LogRecord): LogLevel {
+    const isOwn = this.#serviceLevels.size > 0 && 'service' in fields && 'connection' in fields;
+    return (isOwn ? this.#serviceLevels.get(fields.service) : undefined) ?? this.#options.level;
   }
 
   /** Clients that are refused over and over must not fill the disk. stunnel's format promises every line. */
-  #isSuppressed(record: LogRecord): boolean {
-    const { format, level } = this.#options;
+  #isSuppressed(record: LogRecord, level: LogLevel): boolean {
+    const { format } = this.#options;
     if (format === 'stunnel' || !definitionOf(record.event).limited || !passesLevel(record, level)) return false;
     const nowMs = Date.now();
     this.#reportSuppressed(nowMs);

@@ -25,6 +25,7 @@ import { dropPrivileges, giveSocket } from './privileges.ts';
 import { keepFree, wantedAddresses } from './reload-address.ts';
 import { Reloader } from './reloader.ts';
 import { tellFileLimit, tellListening, tellStatistics } from './report.ts';
+import { serviceLevels } from './service-levels.ts';
 import type { CutCount, WorkerSnapshot } from './snapshot.ts';
 
 export interface GatewayOptions extends EventSinks {
@@ -182,6 +183,7 @@ export class Gateway implements AsyncDisposable {
     }
     next.takeWishes();
     this.#generations.replace(next);
+    this.#options.log.setServiceLevels(serviceLevels(config));
     this.#totals.follow(next.layout, next.buffer);
     this.#metrics.tell((metrics) => metrics.startAtZero(next.layout));
     next.trust.start();
@@ -224,6 +226,7 @@ export class Gateway implements AsyncDisposable {
     await this.#admin.start(config.admin, this.#options.adminToken);
     await this.#giveAdminSocket(config);
     dropPrivileges(config);
+    if (config.setuid !== undefined || config.setgid !== undefined) log.privilegesDropped();
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
     const ms = Math.round(performance.now() - startedMs);

@@ -9,6 +9,7 @@ import type { ConfigWatch } from './config-watch.ts';
 import { Gateway } from './gateway.ts';
 import type { LoadedService } from './material.ts';
 import { createLogFiles } from './privileges.ts';
+import { serviceLevels } from './service-levels.ts';
 import { ServiceManager } from './service-manager.ts';
 import { handleSignals } from './signals.ts';
 
@@ -67,7 +68,11 @@ export async function run(options: RunOptions): Promise<void> {
     onStatistics: () => gateway?.logStatistics(),
   });
   await createLogFiles(config, logFilesOf(config));
-  await using log = await openLogger({ ...config.log, color: color && config.log.file === '-', complain, background });
+  await using log = await openLogger({
+    ...config.log,
+    ...{ color: color && config.log.file === '-', complain, background },
+    serviceLevels: serviceLevels(config),
+  });
   await using access = await openAccess(config, log);
   await using spans = await openTraces(config, options.version, log);
   reopened.push(() => reopenLogs(log, access));

@@ -46,8 +46,10 @@ export interface ServiceDraft {
   client: Placed<boolean> | undefined;
   /** As it was written. */
   sni: Placed<string> | undefined;
-  name: string | undefined;
+  name: Placed<string> | undefined;
   level: Placed<LogLevel> | undefined;
+  facility: Placed<string> | undefined;
+  connectionId: Placed<string> | undefined;
   protocol: 'tunnel' | 'icap';
   roundRobin: boolean;
   minVersion: TlsVersion | undefined;
@@ -78,6 +80,8 @@ export function createServiceDraft(): ServiceDraft {
     sni: undefined,
     name: undefined,
     level: undefined,
+    facility: undefined,
+    connectionId: undefined,
     protocol: 'tunnel',
     roundRobin: false,
     minVersion: undefined,
@@ -88,9 +92,10 @@ export function createServiceDraft(): ServiceDraft {
   };
 }
 
-/** What a section starts with; `service` is the one option it does not inherit. */
+/** What a section starts with. It does not inherit `service`, nor `debug`, which is the level of the process there. */
 export function inheritDraft(globals: ServiceDraft): ServiceDraft {
   const draft = structuredClone(globals);
   draft.name = undefined;
+  draft.level = undefined;
   return draft;
 }

@@ -2,15 +2,11 @@ import { processOption, type StunnelOption } from './option.ts';
 import { ignoredOption, refusedOption } from './option-foreign.ts';
 import { readText, readWord, readYesNo, store } from './value.ts';
 
-/** Told when the log goes elsewhere than in stunnel, which depends on `output` too. */
+/** Told by `icapgw run` when the log goes elsewhere than in stunnel, which depends on `output` too. */
 export const FOREGROUND: Pick<StunnelOption, 'note' | 'instead'> = {
-  note: 'icapgw stays in the foreground and logs to standard error or to output, never to both',
-  instead: 'let the service manager put it in the background and keep its log (systemd: Type=notify)',
-};
-
-export const SYSLOG: Pick<StunnelOption, 'note' | 'instead'> = {
-  note: 'icapgw does not speak to syslog; it logs to standard error, which systemd passes to the journal',
-  instead: 'write syslog = no, and output = FILE for a log file',
+  note: 'icapgw run stays in the foreground and logs to standard error or to output, never to both',
+  instead:
+    'start it as icapgw stunnel, which does what stunnel does, or let the service manager do it (systemd: Type=notify)',
 };
 
 const SEEDING = 'OpenSSL takes its random numbers from the operating system';
@@ -21,9 +17,9 @@ export const PROCESS_OPTIONS: readonly StunnelOption[] = [
   processOption({
     name: 'foreground',
     rating: 'A',
-    verdict: 'warned',
+    verdict: 'same',
     values: 'yes, quiet, no',
-    ...FOREGROUND,
+    note: 'of the launcher; icapgw run stays in the foreground, with its log in one place, and says so where that differs',
     apply(setting, draft, report) {
       const value = readWord(setting, ['yes', 'quiet', 'no'], report);
       if (value !== undefined) draft.foreground = { value, place: setting.place };
@@ -77,9 +73,9 @@ export const PROCESS_OPTIONS: readonly StunnelOption[] = [
   processOption({
     name: 'syslog',
     rating: 'A',
-    verdict: 'warned',
+    verdict: 'same',
     values: 'yes, no',
-    ...SYSLOG,
+    note: 'through logger(1) of util-linux; without the line it is yes for the launcher, as in stunnel, and no for icapgw run',
     apply(setting, draft, report) {
       const value = readYesNo(setting, report);
       if (value !== undefined) draft.syslog = { value, place: setting.place };

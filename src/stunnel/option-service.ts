@@ -86,7 +86,7 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
     rating: 'A',
     verdict: 'same',
     values: `[FACILITY.]LEVEL: 0 to 7, ${LEVEL_NAMES.join(', ')}`,
-    note: 'one level for the whole process: the most talkative one that is asked for anywhere; the facility is not used',
+    note: 'in a section, the level for the connections of that service; the facility is used where the log goes to syslog',
     apply(setting, draft, report) {
       const [, facility = 'daemon', name = ''] = /^(?:([^.]*)\.)?(.*)$/.exec(setting.value.toLowerCase()) ?? [];
       const level =
@@ -96,9 +96,7 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
         return;
       }
       draft.level = { value: level, place: setting.place };
-      if (facility !== 'daemon') {
-        report.warn(setting.place, `debug: the facility ${facility} is not used, because nothing is sent to syslog`);
-      }
+      draft.facility = { value: facility, place: setting.place };
     },
   }),
   serviceOption({
@@ -106,21 +104,22 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
     rating: 'B',
     verdict: 'same',
     values: 'NAME',
-    note: 'in a section, its name in logs and metrics; before the first section it named the process in syslog and has no effect',
+    note: 'in a section, its name in logs and metrics; before the first section, the name of the process in syslog',
     apply(setting, draft) {
-      draft.name = setting.value;
+      draft.name = { value: setting.value, place: setting.place };
     },
   }),
   serviceOption({
     name: 'logId',
     rating: 'B',
-    verdict: 'warned',
+    verdict: 'same',
     values: 'sequential, unique, thread, process',
-    note: 'connections are numbered in sequence, whatever is asked for',
-    apply(setting, _draft, report) {
+    note: 'with log.format stunnel; the same in all sections; thread is sequential, because connections have no threads of their own',
+    apply(setting, draft, report) {
       const word = readWord(setting, ['sequential', 'unique', 'thread', 'process'], report);
-      if (word === undefined || word === 'sequential') return;
-      report.warn(setting.place, `logId: connections are numbered in sequence, not by ${word}`);
+      if (word === undefined) return;
+      if (word === 'thread') report.warn(setting.place, 'logId: connections have no threads; they are numbered');
+      draft.connectionId = { value: word === 'thread' ? 'sequential' : word, place: setting.place };
     },
   }),
   serviceOption({

@@ -94,7 +94,7 @@ function putServices(
 function nameSections(sections: readonly Section[], report: Report): readonly NamedSection[] {
   const taken = new Set<string>();
   return sections.map((section) => {
-    const wanted = section.draft.name || section.name.trim() || 'unnamed';
+    const wanted = section.draft.name?.value || section.name.trim() || 'unnamed';
     const name = chooseName(wanted, section, taken, report);
     taken.add(name);
     return { wanted, section: { ...section, name } };

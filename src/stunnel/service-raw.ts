@@ -49,6 +49,7 @@ export function putService(
   };
   builder.set(at, {}, section.place.rootLine);
   put('name', section.name, section.place);
+  if (draft.level !== undefined) put('log-level', draft.level.value, draft.level.place);
   putListen(draft, host, put, report);
   if (isSecondary(draft)) putSni(section, all, put, report);
   put('protocol', draft.protocol, draft.mentioned.get('protocol'));

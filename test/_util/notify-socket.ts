@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** The service manager's end of sd_notify(3): a unix datagram socket. */
+/** The service manager's end of sd_notify(3), or a syslog daemon's: a unix datagram socket. */
 export interface NotifySocket extends AsyncDisposable {
   readonly path: string;
   /** What came, in order, one entry for each datagram. */
@@ -25,13 +26,18 @@ const RECEIVER = `
 /** systemd-notify waits for this one to be read; a service manager does not look into it. */
 const BARRIER = 'BARRIER=1';
 
-export async function openNotifySocket(): Promise<NotifySocket> {
+/** At a path of its own where none is given. */
+export async function openNotifySocket(wanted?: string): Promise<NotifySocket> {
   const folder = mkdtempSync(join(tmpdir(), 'icapgw-notify-'));
-  const path = join(folder, 'notify');
+  const path = wanted ?? join(folder, 'notify');
   const receiver = spawn('perl', ['-MIO::Socket::UNIX', '-MSocket', '-e', RECEIVER, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(receiver, 'close');
+  // A test that ran out of time disposes of nothing: its process has to end all the same.
+  process.once('exit', () => receiver.kill());
+  receiver.unref();
+  if (receiver.stdout instanceof Socket) receiver.stdout.unref();
   const lines = createInterface(receiver.stdout);
   const messages: string[] = [];
   const waiting = new Set<() => void>();

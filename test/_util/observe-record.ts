@@ -133,6 +133,7 @@ export const SAMPLE_EVENTS: LogEvents = {
   'restart-needed': { keys: ['workers'] },
   'log-reopened': { file: '/var/log/icapgw.log' },
   'log-lines-lost': { count: 3, file: '/var/log/icapgw.log' },
+  'syslog-failed': { detail: 'logger: socket /dev/log: No such file or directory' },
   'access-log-failed': { file: '/var/log/access.log', detail: 'ENOSPC' },
   'feed-listening': { feed: 'guardduty', address: '0.0.0.0:5000' },
   'feed-request-refused': { feed: 'guardduty', client: '192.0.2.1:40820', code: 401, reason: 'a wrong credential' },

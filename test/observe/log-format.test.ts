@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { LogRecord } from '../../src/observe/log-event.ts';
 import { enabledEvents, type FormatOptions, formatRecord } from '../../src/observe/log-format.ts';
 import { LOG_EVENT_NAMES, levelOf } from '../../src/observe/log-table.ts';
 import { stunnelLevelOf, stunnelLines } from '../../src/observe/stunnel-lines.ts';
@@ -11,27 +12,31 @@ const STUNNEL: FormatOptions = { ...TEXT, format: 'stunnel' };
 const LEVELS = ['debug', 'info', 'notice', 'warning', 'error'] as const;
 const UNSAFE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
 
+function formatted(record: LogRecord, options: FormatOptions): readonly string[] {
+  return formatRecord(record, options).map(({ line }) => line);
+}
+
 describe('the text format', () => {
   test('has time, level, a sentence, and the fields the sentence does not hold', () => {
-    expect(formatRecord(sampleRecord('listening'), TEXT)).toEqual([
+    expect(formatted(sampleRecord('listening'), TEXT)).toEqual([
       '2026-11-20T23:29:14.123Z notice  listening on 127.0.0.1:11344 service=mcas',
     ]);
   });
 
   test('quotes values that hold blanks', () => {
-    expect(formatRecord(sampleRecord('handshake-failed'), TEXT)).toEqual([
+    expect(formatted(sampleRecord('handshake-failed'), TEXT)).toEqual([
       '2026-11-20T23:29:14.123Z warning TLS handshake with 192.0.2.1:40820 failed: its certificate has expired ' +
         'service=mcas connection=7 reason=expired detail="certificate has expired" subject="CN=old"',
     ]);
   });
 
   test('colours the level where that is wanted', () => {
-    const [line] = formatRecord(sampleRecord('worker-died'), { ...TEXT, color: true });
+    const [line] = formatted(sampleRecord('worker-died'), { ...TEXT, color: true });
     expect(line).toContain('\u001b[31merror  \u001b[0m worker 1 died');
   });
 
   test('cuts a line that is too long', () => {
-    const [line = ''] = formatRecord(sampleRecord('config-problem', { text: 'x'.repeat(100_000) }), TEXT);
+    const [line = ''] = formatted(sampleRecord('config-problem', { text: 'x'.repeat(100_000) }), TEXT);
     expect(line.length).toBeLessThan(4200);
     expect(line.endsWith('…')).toBe(true);
   });
@@ -39,7 +44,7 @@ describe('the text format', () => {
 
 describe('the JSON format', () => {
   test('has time, level, event and sentence first, then every field', () => {
-    const [line = ''] = formatRecord(sampleRecord('listening'), JSON_FORMAT);
+    const [line = ''] = formatted(sampleRecord('listening'), JSON_FORMAT);
     expect(line).toBe(
       '{"time":"2026-11-20T23:29:14.123Z","level":"notice","event":"listening",' +
         '"msg":"listening on 127.0.0.1:11344","service":"mcas","address":"127.0.0.1:11344"}',
@@ -47,9 +52,9 @@ describe('the JSON format', () => {
   });
 
   test('leaves out what is unknown, and keeps lists', () => {
-    const [line = ''] = formatRecord(sampleRecord('backend-addresses'), JSON_FORMAT);
+    const [line = ''] = formatted(sampleRecord('backend-addresses'), JSON_FORMAT);
     expect(JSON.parse(line)).toMatchObject({ addresses: ['10.0.0.5', '10.0.0.6'] });
-    const [closed = ''] = formatRecord(sampleRecord('connection-closed', { backend: undefined }), JSON_FORMAT);
+    const [closed = ''] = formatted(sampleRecord('connection-closed', { backend: undefined }), JSON_FORMAT);
     expect(JSON.parse(closed)).not.toHaveProperty('backend');
   });
 
@@ -66,7 +71,7 @@ describe('every format', () => {
     fc.assert(
       fc.property(hostile, fc.constantFrom(TEXT, JSON_FORMAT, STUNNEL), (text, options) => {
         const record = sampleRecord('handshake-failed', { reason: 'protocol', detail: text, subject: text });
-        for (const line of formatRecord(record, options)) {
+        for (const line of formatted(record, options)) {
           expect(line).not.toMatch(UNSAFE);
           expect(line.length).toBeLessThan(16_000);
           if (options.format === 'json') JSON.parse(line);
@@ -79,17 +84,15 @@ describe('every format', () => {
   test('a forged line stays inside the line it came in', () => {
     const path = '/\n2026-11-20T23:29:14.123Z notice  drained\u009b2J\u202e';
     const record = sampleRecord('admin-request-refused', { path });
-    expect(formatRecord(record, TEXT)[0]).toContain(
-      'path="/\\n2026-11-20T23:29:14.123Z notice  drained\\u009b2J\\u202e"',
-    );
-    expect(JSON.parse(formatRecord(record, JSON_FORMAT)[0] ?? '')).toMatchObject({ path });
+    expect(formatted(record, TEXT)[0]).toContain('path="/\\n2026-11-20T23:29:14.123Z notice  drained\\u009b2J\\u202e"');
+    expect(JSON.parse(formatted(record, JSON_FORMAT)[0] ?? '')).toMatchObject({ path });
   });
 
   test.each(LOG_EVENT_NAMES)('%s is never more severe than its table says', (event) => {
     const most = LEVELS.indexOf(levelOf(event, SAMPLE_EVENTS[event]));
     for (const format of ['text', 'json', 'stunnel'] as const) {
       for (const level of LEVELS) {
-        const lines = formatRecord(sampleRecord(event), { level, format, color: false });
+        const lines = formatted(sampleRecord(event), { level, format, color: false });
         if (!enabledEvents(level, format)[event]) expect(lines).toEqual([]);
         if (format !== 'stunnel' && event !== 'statistics') {
           expect(lines).toHaveLength(Number(LEVELS.indexOf(level) <= most));
@@ -125,7 +128,7 @@ describe('the level', () => {
   test('does not hold back statistics somebody asked for', () => {
     for (const format of ['text', 'json', 'stunnel'] as const) {
       expect(enabledEvents('error', format).statistics).toBe(true);
-      expect(formatRecord(sampleRecord('statistics'), { level: 'error', format, color: false })).toHaveLength(1);
+      expect(formatted(sampleRecord('statistics'), { level: 'error', format, color: false })).toHaveLength(1);
     }
   });
 });

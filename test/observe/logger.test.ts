@@ -24,7 +24,7 @@ describe('the log', () => {
     const module = new URL('../../src/observe/logger.ts', import.meta.url).href;
     const source = `
       const { openLogger } = await import(${JSON.stringify(module)});
-      const log = await openLogger({ level: 'notice', format: 'text', file: '-', overwrite: false, color: false, complain() {} });
+      const log = await openLogger({ level: 'notice', format: 'text', file: '-', overwrite: false, serviceLevels: new Map(), color: false, complain() {} });
       log.log('listening', { service: 'mcas', address: '127.0.0.1:1' });
       await log.reopen();
       await log[Symbol.asyncDispose]();

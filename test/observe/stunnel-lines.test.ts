@@ -8,7 +8,7 @@ import { sampleRecord } from '../_util/observe-record.ts';
 /** The lines of an event without their time. */
 function linesOf<E extends LogEventName>(event: E, change: Partial<LogEvents[E]> = {}): string[] {
   const lines = formatRecord(sampleRecord(event, change), { level: 'debug', format: 'stunnel', color: false });
-  return lines.map((line) => line.replace(/^\d{4}\.\d\d\.\d\d \d\d:\d\d:\d\d /, ''));
+  return lines.map(({ line }) => line.replace(/^\d{4}\.\d\d\.\d\d \d\d:\d\d:\d\d /, ''));
 }
 
 const NOTHING_SENT = 'LOG5[7]: Connection reset/closed: 0 byte(s) sent to TLS, 0 byte(s) sent to socket';
@@ -20,7 +20,7 @@ describe('stunnel lines', () => {
       format: 'stunnel',
       color: false,
     });
-    expect(line).toMatch(/^2026\.11\.2[01] \d\d:\d\d:14 LOG5\[7\]: Service \[mcas\] accepted connection from /);
+    expect(line?.line).toMatch(/^2026\.11\.2[01] \d\d:\d\d:14 LOG5\[7\]: Service \[mcas\] accepted connection from /);
   });
 
   test('tell a connection that went well', () => {

@@ -23,7 +23,13 @@ async function startPool({ port, protocol, service, backend }: Wishes) {
   const { config, problems } = readConfig(JSON.stringify({ services: [text] }));
   const [first] = config?.services ?? [];
   if (config === undefined || first === undefined) throw new Error(problems.join('; '));
-  const log = await openLogger({ ...config.log, file: folder.file('log'), color: false, complain: () => {} });
+  const log = await openLogger({
+    ...config.log,
+    file: folder.file('log'),
+    serviceLevels: new Map(),
+    color: false,
+    complain: () => {},
+  });
   const told: (readonly PathOptions[])[] = [];
   const checks: string[] = [];
   const pool = new Pool({

@@ -32,6 +32,7 @@ import { SERVER_NAME } from '../server-name.ts';
 import { nearest } from '../suggestion.ts';
 import { BACKEND } from './backend-schema.ts';
 import { ICAP, SERVICE_PATH } from './icap-schema.ts';
+import { LOG_LEVEL } from './log-schema.ts';
 import { SERVICE_TLS } from './tls-schema.ts';
 
 const MAX_BACKENDS = 256;
@@ -140,6 +141,7 @@ export const SERVICE: Mapping<ServiceConfig> = mapping<ServiceConfig>({
   ),
   listenRequire: key('listen-require', choice('all', 'any'), 'all'),
   sni: optional('sni', SNI),
+  logLevel: optional('log-level', LOG_LEVEL, 'as log.level'),
   protocol: key('protocol', choice('icap', 'tunnel'), 'icap'),
   tls: section('tls', orOff(SERVICE_TLS), undefined),
   allowFrom: key('allow-from', NETWORKS, []),
