@@ -99,7 +99,7 @@ export const DIRECTIONS = ['received', 'sent'] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
 /** What an expiry date belongs to. */
-export const CERTIFICATE_KINDS = ['server', 'client-ca', 'crl'] as const;
+export const CERTIFICATE_KINDS = ['server', 'client-ca', 'backend-client', 'backend-ca', 'crl'] as const;
 export type CertificateKind = (typeof CERTIFICATE_KINDS)[number];
 
 export const RELOAD_RESULTS = ['success', 'failure'] as const;

@@ -264,6 +264,8 @@ const EVENTS: EventTable = {
 const KIND_TEXTS = {
   server: 'the server certificate',
   'client-ca': 'the client CA certificate',
+  'backend-client': 'the certificate for backends',
+  'backend-ca': 'the backend CA certificate',
   crl: 'the revocation list of',
 } as const;
 

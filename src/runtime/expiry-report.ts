@@ -1,16 +1,33 @@
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CertificateExpiry } from '../observe/metrics.ts';
+import type { CertificateSummary } from '../tls/certificate.ts';
 import { type Expiry, listExpiries } from '../tls/expiry.ts';
-import type { ServiceMaterial } from '../tls/service-material.ts';
+import type { KeyPair } from '../tls/material.ts';
 import type { LoadedService } from './material.ts';
 
 /** All that expires of what a service uses, the soonest first; nothing where it speaks in clear. */
-export function expiriesOf(material: ServiceMaterial | undefined, nowMs: number): Expiry[] {
-  if (material === undefined) return [];
-  const { keyPair, trust } = material;
-  const server = [keyPair.leaf, ...keyPair.chain];
-  return listExpiries({ server, clientCa: trust?.caSummaries ?? [], crl: trust?.crlSummaries ?? [] }, nowMs);
+export function expiriesOf(
+  loaded: Pick<LoadedService, 'material' | 'backendMaterial'> | undefined,
+  nowMs: number,
+): Expiry[] {
+  if (loaded === undefined) return [];
+  const backends = loaded.backendMaterial.filter((material) => material !== undefined);
+  const trusts = [loaded.material, ...backends].map((material) => material?.trust);
+  return listExpiries(
+    {
+      server: certificatesOf(loaded.material?.keyPair),
+      clientCa: loaded.material?.trust?.caSummaries ?? [],
+      backendClient: backends.flatMap(({ keyPair }) => certificatesOf(keyPair)),
+      backendCa: backends.flatMap(({ trust }) => trust?.caSummaries ?? []),
+      crl: trusts.flatMap((trust) => trust?.crlSummaries ?? []),
+    },
+    nowMs,
+  );
+}
+
+function certificatesOf(keyPair: KeyPair | undefined): readonly CertificateSummary[] {
+  return keyPair === undefined ? [] : [keyPair.leaf, ...keyPair.chain];
 }
 
 /**
@@ -18,7 +35,7 @@ export function expiriesOf(material: ServiceMaterial | undefined, nowMs: number)
  */
 export function reportExpiries(config: Config, material: readonly LoadedService[], log: Logger): CertificateExpiry[] {
   return config.services.flatMap(({ name: service }, index) => {
-    const expiries = expiriesOf(material[index]?.material, Date.now());
+    const expiries = expiriesOf(material[index], Date.now());
     for (const { kind, subject, days, isDue } of expiries) {
       if (!isDue) continue;
       if (days < 0) log.log('certificate-expired', { service, kind, subject, days: -days });

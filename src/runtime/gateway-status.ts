@@ -72,7 +72,7 @@ function certificateStatuses({ config, material }: StatusSources): CertificateSt
   const nowMs = Date.now();
   return config.services
     .flatMap(({ name: service }, index) =>
-      expiriesOf(material[index]?.material, nowMs).map(({ kind, subject, notAfterMs, days, isDue }) => ({
+      expiriesOf(material[index], nowMs).map(({ kind, subject, notAfterMs, days, isDue }) => ({
         ...{ service, kind, subject, days },
         expires: new Date(notAfterMs).toISOString(),
         due: isDue,

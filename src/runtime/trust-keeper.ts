@@ -176,6 +176,7 @@ export class TrustKeeper implements Disposable {
       (material) => {
         this.#material[index] = { ...current, backendMaterial: backendMaterial.with(backend, material) };
         this.#options.onBackend(index, backend, material);
+        if (!this.#isRetired) this.#reportExpiries();
       },
     );
   }

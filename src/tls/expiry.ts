@@ -1,7 +1,7 @@
 import type { CertificateSummary } from './certificate.ts';
 import type { CrlSummary } from './crl.ts';
 
-export type ExpiryKind = 'server' | 'client-ca' | 'crl';
+export type ExpiryKind = 'server' | 'client-ca' | 'backend-client' | 'backend-ca' | 'crl';
 
 /** One thing of a service that stops working at a known moment. */
 export interface Expiry {
@@ -20,6 +20,10 @@ export interface ExpiringMaterial {
   readonly server: readonly CertificateSummary[];
   /** Trust anchors and pinned certificates of clients. */
   readonly clientCa: readonly CertificateSummary[];
+  /** What is shown to backends, with its chain. */
+  readonly backendClient: readonly CertificateSummary[];
+  /** Trust anchors and pinned certificates of backends. */
+  readonly backendCa: readonly CertificateSummary[];
   readonly crl: readonly CrlSummary[];
 }
 
@@ -31,9 +35,16 @@ export function listExpiries(material: ExpiringMaterial, nowMs: number): Expiry[
   const expiries = [
     ...material.server.map((summary) => certificateExpiry('server', summary, nowMs)),
     ...material.clientCa.map((summary) => certificateExpiry('client-ca', summary, nowMs)),
-    ...material.crl.flatMap((summary) => crlExpiry(summary, nowMs)),
+    ...unique(material.backendClient).map((summary) => certificateExpiry('backend-client', summary, nowMs)),
+    ...unique(material.backendCa).map((summary) => certificateExpiry('backend-ca', summary, nowMs)),
+    ...unique(material.crl).flatMap((summary) => crlExpiry(summary, nowMs)),
   ];
   return expiries.sort((a, b) => a.notAfterMs - b.notAfterMs);
+}
+
+/** Backends, and clients and backends, often have the same files. */
+function unique<T extends { readonly fingerprint256: string }>(summaries: readonly T[]): readonly T[] {
+  return [...new Map(summaries.map((summary) => [summary.fingerprint256, summary])).values()];
 }
 
 function certificateExpiry(kind: ExpiryKind, { subject, notAfterMs }: CertificateSummary, nowMs: number): Expiry {

@@ -12,7 +12,7 @@ const certificate = (subject: string, notAfterMs: number): CertificateSummary =>
   notBeforeMs: 0,
   notAfterMs,
   serial: '01',
-  fingerprint256: '',
+  fingerprint256: subject,
   spkiSha256: '',
   isCa: false,
   selfSigned: false,
@@ -26,15 +26,18 @@ const crl = (thisUpdateMs: number, nextUpdateMs: number | undefined): CrlSummary
   fingerprint256: '',
 });
 
+const NOTHING = { server: [], clientCa: [], backendClient: [], backendCa: [], crl: [] };
 const serverAt = (notAfterMs: number) =>
-  listExpiries({ server: [certificate('CN=a', notAfterMs)], clientCa: [], crl: [] }, NOW)[0];
+  listExpiries({ ...NOTHING, server: [certificate('CN=a', notAfterMs)] }, NOW)[0];
 const crlAt = (thisUpdateMs: number, nextUpdateMs: number) =>
-  listExpiries({ server: [], clientCa: [], crl: [crl(thisUpdateMs, nextUpdateMs)] }, NOW)[0];
+  listExpiries({ ...NOTHING, crl: [crl(thisUpdateMs, nextUpdateMs)] }, NOW)[0];
 
 test('what ends first comes first, whatever its kind', () => {
   const material = {
     server: [certificate('CN=server', NOW + 3 * DAY), certificate('CN=intermediate', NOW + DAY)],
     clientCa: [certificate('CN=client-ca', NOW + 2 * DAY)],
+    backendClient: [certificate('CN=to-backends', NOW + 5 * DAY)],
+    backendCa: [certificate('CN=backend-ca', NOW + 6 * DAY)],
     crl: [crl(NOW, NOW + 4 * DAY)],
   };
   expect(listExpiries(material, NOW).map(({ kind, subject, days }) => [kind, subject, days])).toEqual([
@@ -42,7 +45,15 @@ test('what ends first comes first, whatever its kind', () => {
     ['client-ca', 'CN=client-ca', 2],
     ['server', 'CN=server', 3],
     ['crl', 'CN=ca', 4],
+    ['backend-client', 'CN=to-backends', 5],
+    ['backend-ca', 'CN=backend-ca', 6],
   ]);
+});
+
+test('what several backends use is told once', () => {
+  const shared = certificate('CN=shared', NOW + DAY);
+  const material = { ...NOTHING, backendClient: [shared, shared], backendCa: [shared, { ...shared }] };
+  expect(listExpiries(material, NOW).map(({ kind }) => kind)).toEqual(['backend-client', 'backend-ca']);
 });
 
 describe('a certificate is due', () => {
@@ -68,5 +79,5 @@ describe('a revocation list is due in the last tenth of its life', () => {
 });
 
 test('a list that does not say when it ends never ends', () => {
-  expect(listExpiries({ server: [], clientCa: [], crl: [crl(NOW, undefined)] }, NOW)).toEqual([]);
+  expect(listExpiries({ ...NOTHING, crl: [crl(NOW, undefined)] }, NOW)).toEqual([]);
 });
