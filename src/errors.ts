@@ -12,6 +12,7 @@ const MESSAGES = {
   ICAPGW_TLS_MATERIAL: 'a certificate, key or list cannot be used',
   ICAPGW_LISTEN: 'the address cannot be listened on',
   ICAPGW_WORKER: 'a worker thread failed',
+  ICAPGW_LOCAL_ADDRESS: 'the address for connections to backends does not resolve',
   ICAPGW_PRIVILEGES: 'the user or group cannot be changed',
   ICAPGW_LOG_FILE: 'the log file cannot be opened',
   ICAPGW_FILE_WRITE: 'a file cannot be written',

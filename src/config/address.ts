@@ -1,6 +1,6 @@
 import { isIpv4, isIpv6 } from './cidr.ts';
 import type { Address, BackendAddress } from './config.ts';
-import { INVALID, type Kind } from './kind.ts';
+import { INVALID, type Kind, scalar } from './kind.ts';
 import type { Place } from './report.ts';
 import { show } from './show.ts';
 
@@ -122,3 +122,11 @@ export const BACKEND_ADDRESS: Kind<WrittenAddress> = {
   },
   write: (value) => value.text,
 };
+
+/** An address of this machine by number or by name, without a port. */
+export const OWN_HOST: Kind<string> = scalar({
+  type: 'host',
+  expected: 'an IP address such as 10.0.0.1 or 2001:db8::1, or a name of this machine',
+  parse: (raw) => (typeof raw === 'string' && (isIpv4(raw) || isIpv6(raw) || isHostName(raw)) ? raw : INVALID),
+  write: (value) => value,
+});

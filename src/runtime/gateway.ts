@@ -19,6 +19,7 @@ import { GatewayMetrics } from './gateway-metrics.ts';
 import type { RunningGateway } from './gateway-status.ts';
 import { Generation } from './generation.ts';
 import { Generations } from './generations.ts';
+import { resolveLocalAddresses } from './local-address.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { dropPrivileges, giveSocket } from './privileges.ts';
@@ -109,7 +110,7 @@ export class Gateway implements AsyncDisposable {
 
   /** Starts everything. Throws `ICAPGW_LISTEN` where an address cannot be had; nothing is left running then. */
   static async start(options: GatewayOptions): Promise<Gateway> {
-    const config = await keepFree(undefined, options.config, options.log);
+    const config = await keepFree(undefined, await resolveLocalAddresses(options.config), options.log);
     const gateway = new Gateway({ ...options, config });
     try {
       await gateway.#start();
@@ -169,7 +170,7 @@ export class Gateway implements AsyncDisposable {
    */
   async reload(wished: Config, material: readonly LoadedService[]): Promise<void> {
     const before = this.current;
-    const config = await keepFree(before, wished, this.#options.log);
+    const config = await keepFree(before, await resolveLocalAddresses(wished), this.#options.log);
     const wanted = wantedAddresses(before, config);
     const next = this.#createGeneration(config, material, before);
     this.#generations.prepare(next);

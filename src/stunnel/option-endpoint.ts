@@ -1,9 +1,9 @@
-import { type AddressOptions, isIpv4, isIpv6, readAddress } from './address.ts';
+import { type AddressOptions, readAddress } from './address.ts';
 import { type StunnelOption, serviceOption } from './option.ts';
 import { ignoredOption, refusedOption } from './option-foreign.ts';
 import type { Placed, Setting } from './place.ts';
-import { quote, type Report } from './report.ts';
-import { readWord, readYesNo, reportPlaceholder, store } from './value.ts';
+import type { Report } from './report.ts';
+import { readText, readWord, readYesNo, reportPlaceholder, store } from './value.ts';
 
 /** Protocols that stunnel negotiates before TLS, with what does without that; none of them is ICAP's. */
 const NEGOTIATED: ReadonlyMap<string, string> = new Map([
@@ -95,12 +95,11 @@ export const ENDPOINT_OPTIONS: readonly StunnelOption[] = [
     name: 'local',
     rating: 'B',
     verdict: 'same',
-    values: 'IP',
-    note: 'source address of connections to backends; host names are not taken',
+    values: 'HOST, IP',
+    note: 'source address of connections to backends; a name is resolved at the start and by a reload',
     apply(setting, draft, report) {
-      const isAddress = isIpv4(setting.value) || isIpv6(setting.value);
-      if (isAddress) store(draft.values, 'sockets.local-address', setting.value, setting);
-      else report.invalid(setting, `must be an IP address of this machine, not ${quote(setting.value)}`);
+      const host = readText(setting, 'name an address of this machine', report);
+      if (host !== undefined) store(draft.values, 'sockets.local-address', host, setting);
     },
   }),
   serviceOption({

@@ -1,5 +1,5 @@
-import { LISTEN_ADDRESS } from '../address.ts';
-import { CIDR, IP_ADDRESS } from '../cidr.ts';
+import { LISTEN_ADDRESS, OWN_HOST } from '../address.ts';
+import { CIDR } from '../cidr.ts';
 import { converted, list, orOff } from '../collection.ts';
 import type {
   BalanceConfig,
@@ -126,7 +126,7 @@ const SOCKETS: Mapping<SocketConfig> = mapping<SocketConfig>({
   backendNoDelay: key('backend-no-delay', FLAG, true),
   keepAliveMs: key('keep-alive', orOff(duration(SECOND_MS, DAY_MS)), MINUTE_MS),
   ipv6Only: key('ipv6-only', FLAG, false),
-  localAddress: optional('local-address', IP_ADDRESS),
+  localAddress: optional('local-address', OWN_HOST),
   reset: key('reset', FLAG, true),
 });
 
