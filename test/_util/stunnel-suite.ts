@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchDebianSource } from './debian-source.ts';
@@ -68,4 +68,16 @@ function readText(path: string): string {
   } catch {
     return '';
   }
+}
+
+/**
+ * Makes a program in `folder` that runs another one where every `exec` has become a `connect` to where nobody listens:
+ * many tests use `exec` only for the way that no client must take.
+ */
+export function withoutExec(program: string, folder: string): string {
+  const path = join(folder, 'without-exec');
+  const commands = ["-e 's/^\\( *\\)exec = .*/\\1connect = 127.0.0.1:9/'", "-e '/^ *execArgs = /d'"];
+  const lines = ['#!/bin/sh', `[ ! -f "$1" ] || sed -i ${commands.join(' ')} "$1"`, `exec '${program}' "$@"`, ''];
+  writeFileSync(path, lines.join('\n'), { mode: 0o755 });
+  return path;
 }

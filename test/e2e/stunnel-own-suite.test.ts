@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NoSourceError } from '../_util/debian-source.ts';
-import { prepareStunnelSuite, type StunnelSuite, type SuiteResult } from '../_util/stunnel-suite.ts';
+import { prepareStunnelSuite, type StunnelSuite, type SuiteResult, withoutExec } from '../_util/stunnel-suite.ts';
 
 const COMPAT = join(import.meta.dirname, '../../stunnel-compat');
 const LAUNCHER = join(COMPAT, 'stunnel');
 const RESULTS: Readonly<Record<string, readonly SuiteResult[]>> = {
   passes: ['succeeded'],
   skipped: ['skipped'],
+  'passes without exec': ['failed', 'hangs'],
   fails: ['failed', 'hangs'],
 };
 
@@ -65,6 +66,16 @@ describe.concurrent("stunnel's own tests, with icapgw in its place", () => {
     if (suite === undefined) return skip(missing);
     await check(LAUNCHER, row, RESULTS[row.expected] ?? []);
   });
+});
+
+describe.concurrent("stunnel's own tests, with connect in the place of exec", () => {
+  test.for(TABLE.filter(({ expected }) => expected === 'passes without exec'))(
+    '$number, $about',
+    async (row, { skip }) => {
+      if (suite === undefined) return skip(missing);
+      await check(withoutExec(LAUNCHER, folder), row, ['succeeded']);
+    },
+  );
 });
 
 describe.concurrent("stunnel's own tests, with stunnel itself: they are run as they are meant to be", () => {
