@@ -101,6 +101,16 @@ export class LineSink {
     }
   }
 
+  /** Writes what is pending before it returns, if it can. */
+  flush(): void {
+    if (this.#state !== 'open') return;
+    try {
+      this.#stream.flushSync();
+    } catch (error) {
+      this.#trouble(messageOf(error));
+    }
+  }
+
   /** Writes what is pending, if that works in reasonable time, and closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     const wasOpen = this.#state === 'open';

@@ -187,6 +187,8 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, FeedLogEvents,
     /** Whole days since. */
     readonly days: number;
   };
+  /** Asked for by a signal. `listed` may be less than all of them. */
+  readonly 'active-connections': { readonly total: number; readonly listed: readonly string[] };
   readonly statistics: {
     readonly service: string;
     readonly active: number;
@@ -202,6 +204,8 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, FeedLogEvents,
     /** Where that was: `mcas 3`. */
     readonly services?: readonly string[];
   };
+  /** A mistake in this program, which ends with it. */
+  readonly crashed: { readonly detail: string };
   readonly terminated: { readonly signal: string };
   /** Said once, of the first message to the service manager that did not arrive. */
   readonly 'notify-failed': { readonly detail: string };

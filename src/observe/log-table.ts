@@ -169,6 +169,12 @@ const EVENTS: EventTable = {
     text: ({ kind, subject, days }) => `${KIND_TEXTS[kind]} ${subject} expired ${days} days ago`,
     told: ['kind', 'subject', 'days'],
   },
+  'active-connections': {
+    level: 'notice',
+    text: ({ total }) => `${total} connections are open`,
+    told: ['total', 'listed'],
+    always: true,
+  },
   statistics: {
     level: 'notice',
     text: ({ service, active, accepted, bytesIn, bytesOut }) =>
@@ -194,6 +200,11 @@ const EVENTS: EventTable = {
         ? 'drained: every connection finished'
         : `drained: ${cut} connections were cut (${services.join(', ')})`,
     told: ['cut', 'services'],
+  },
+  crashed: {
+    level: 'error',
+    text: ({ detail }) => `this program has a mistake, and ends with it: ${detail}`,
+    told: ['detail'],
   },
   terminated: { level: 'notice', text: ({ signal }) => `terminated by ${signal}`, told: ['signal'] },
   'notify-failed': {

@@ -160,6 +160,11 @@ export class Logger {
     this.log('log-reopened', { file });
   }
 
+  /** Writes what waits, now, as far as that goes without waiting: there may be no later. */
+  flush(): void {
+    for (const sink of this.#sinks) sink.flush();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#limitTimer);
     this.#reportSuppressed(Number.POSITIVE_INFINITY);

@@ -91,9 +91,13 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   },
   'config-loaded': {
     level: 5,
-    lines: ({ file }) => [line(5, `Reading configuration from file ${file}`), line(5, 'Configuration successful')],
+    lines: ({ file }) => [
+      line(5, `Reading configuration from ${sourceOf(file)}`),
+      line(5, 'FIPS mode disabled'),
+      line(5, 'Configuration successful'),
+    ],
   },
-  'config-reading': { level: 5, lines: ({ file }) => [line(5, `Reading configuration from file ${file}`)] },
+  'config-reading': { level: 5, lines: ({ file }) => [line(5, `Reading configuration from ${sourceOf(file)}`)] },
   'config-accepted': { level: 5, lines: () => [line(5, 'Configuration successful')] },
   'config-problem': {
     level: 3,
@@ -122,6 +126,14 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     ],
   },
   ready: { level: 6, lines: () => [line(6, 'Accepting new connections')] },
+  'active-connections': {
+    level: 0,
+    lines: ({ total, listed }) => [
+      line(0, 'Active connections:'),
+      ...listed.map((text, index) => line(0, `Active connection ${index + 1}: ${text}`)),
+      line(0, `Listed ${total} active connection(s)`),
+    ],
+  },
   statistics: {
     level: 0,
     lines: ({ service, active, accepted, bytesIn, bytesOut }) => [
@@ -134,6 +146,11 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   },
   'log-reopened': { level: 5, lines: () => [line(5, 'Log file reopened')] },
 };
+
+function sourceOf(file: string): string {
+  const descriptor = /^\/dev\/fd\/(\d+)$/.exec(file)?.[1];
+  return descriptor === undefined ? `file ${file}` : `descriptor ${descriptor}`;
+}
 
 const BIND_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'Permission denied (13)',

@@ -1,9 +1,11 @@
 import type { AdminConfig } from '../config/config.ts';
 import type { AdminServer } from '../observe/admin.ts';
+import type { ConnectionList } from '../observe/connection-entry.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadResult } from '../observe/reload-result.ts';
 import type { StatusSnapshot } from '../observe/status.ts';
 import { BlockKeeper } from './block-keeper.ts';
+import { ConnectionSurvey } from './connection-survey.ts';
 import { createControl } from './control.ts';
 import type { Crew } from './crew.ts';
 import { type RunningGateway, readiness, snapshotStatus } from './gateway-status.ts';
@@ -23,11 +25,13 @@ export class AdminSide implements AsyncDisposable {
   readonly #options: AdminSideOptions;
   readonly #history: StatusHistory;
   readonly #blocks: BlockKeeper;
+  readonly #survey: ConnectionSurvey;
   #server: AdminServer | undefined;
 
   constructor(options: AdminSideOptions) {
     const { crew, log, running } = options;
     this.#options = options;
+    this.#survey = new ConnectionSurvey(crew);
     this.#history = new StatusHistory(() => {
       const { config, totals } = running();
       return { names: config.services.map(({ name }) => name), totals };
@@ -43,6 +47,11 @@ export class AdminSide implements AsyncDisposable {
   /** `127.0.0.1:9344`, as really bound; undefined where there is no endpoint. */
   get address(): string | undefined {
     return this.#server?.address;
+  }
+
+  /** The oldest of the open connections; undefined where a worker does not answer. */
+  connections(limit: number): Promise<ConnectionList | undefined> {
+    return this.#survey.list(limit);
   }
 
   status(): StatusSnapshot {
@@ -63,7 +72,7 @@ export class AdminSide implements AsyncDisposable {
         status: () => this.status(),
         readiness: () => readiness({ ...running(), isListening: crew.isListening }),
         metricsText,
-        control: createControl({ running, crew, blocks: this.#blocks, log, reload }),
+        control: createControl({ running, survey: this.#survey, blocks: this.#blocks, log, reload }),
       },
     });
   }

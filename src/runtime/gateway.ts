@@ -25,7 +25,7 @@ import { removePidFile, writePidFile } from './pid-file.ts';
 import { dropPrivileges, giveSocket } from './privileges.ts';
 import { keepFree, wantedAddresses } from './reload-address.ts';
 import { Reloader } from './reloader.ts';
-import { tellFileLimit, tellListening, tellStatistics } from './report.ts';
+import { LISTED_CONNECTIONS, tellConnections, tellFileLimit, tellListening, tellStatistics } from './report.ts';
 import { serviceLevels } from './service-levels.ts';
 import type { CutCount, WorkerSnapshot } from './snapshot.ts';
 
@@ -202,8 +202,12 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** Writes one line of statistics for each service. */
-  logStatistics(): void {
-    tellStatistics(this.status(), this.#options.log);
+  async logStatistics(): Promise<void> {
+    const { log, config } = this.#options;
+    // Elsewhere `ctl connections` lists them.
+    const list = config.log.format === 'stunnel' ? await this.#admin.connections(LISTED_CONNECTIONS) : undefined;
+    if (list !== undefined) tellConnections(list, this.current.config, log);
+    tellStatistics(this.status(), log);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,9 @@
 import { formatAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
+import type { ConnectionList } from '../observe/connection-entry.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { StatusSnapshot } from '../observe/status.ts';
+import { byteCounts } from '../observe/stunnel-line.ts';
 import { fileLimit, neededFiles } from './file-limit.ts';
 import type { Generation } from './generation.ts';
 import type { LoadedService } from './material.ts';
@@ -31,6 +33,23 @@ export function tellListening(
 export function tellFileLimit(config: Config, log: Logger): void {
   const [limit, needed] = [fileLimit(), neededFiles(config)];
   if (limit < needed) log.log('file-limit-low', { limit, needed });
+}
+
+/** More of them tell nobody anything, and would push everything else out of a log. */
+export const LISTED_CONNECTIONS = 1000;
+
+/** Tells of open connections in the words of stunnel, the oldest first. */
+export function tellConnections({ total, connections }: ConnectionList, { services }: Config, log: Logger): void {
+  const isClient = new Set(services.filter(speaksTlsToBackends).map(({ name }) => name));
+  const listed = connections.map(({ service, bytesIn, bytesOut }) => {
+    const [toTls, toSocket] = isClient.has(service) ? [bytesIn, bytesOut] : [bytesOut, bytesIn];
+    return `Service [${service}], ${byteCounts(toTls, toSocket)}`;
+  });
+  log.log('active-connections', { total, listed });
+}
+
+function speaksTlsToBackends({ tls, backends }: Config['services'][number]): boolean {
+  return tls === undefined && backends.some((backend) => backend.tls !== undefined);
 }
 
 /** Tells what each service has carried so far. */

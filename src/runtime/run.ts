@@ -6,6 +6,7 @@ import { type Logger, openLogger } from '../observe/logger.ts';
 import type { SpanExporter } from '../observe/span-exporter.ts';
 import type { StunnelHost } from '../stunnel/host.ts';
 import type { ConfigWatch } from './config-watch.ts';
+import { reportCrash } from './crash-report.ts';
 import { Gateway } from './gateway.ts';
 import type { LoadedService } from './material.ts';
 import { createLogFiles } from './privileges.ts';
@@ -65,7 +66,9 @@ export async function run(options: RunOptions): Promise<void> {
     onReopen: () => {
       for (const reopen of reopened) reopen();
     },
-    onStatistics: () => gateway?.logStatistics(),
+    onStatistics: () => {
+      gateway?.logStatistics().catch(crash);
+    },
   });
   await createLogFiles(config, logFilesOf(config));
   await using log = await openLogger({
@@ -73,6 +76,7 @@ export async function run(options: RunOptions): Promise<void> {
     ...{ color: color && config.log.file === '-', complain, background },
     serviceLevels: serviceLevels(config),
   });
+  using _crash = background === true ? reportCrash(log) : undefined;
   await using access = await openAccess(config, log);
   await using spans = await openTraces(config, options.version, log);
   reopened.push(() => reopenLogs(log, access));

@@ -48,9 +48,10 @@ function readStatement(content: string, place: Place, report: Report): Statement
 }
 
 function missingSeparator(content: string): string {
-  if (/^\[[^\]]*\]\s*[;#]/.test(content)) return 'a comment must stand on a line of its own, not behind a [section]';
-  if (content.startsWith('[')) return 'a [section] line must end in "]"';
-  return 'neither a [section] nor an option: options are written as "name = value"';
+  if (/^\[[^\]]*\]\s*[;#]/.test(content))
+    return "No '=' found: a comment must stand on a line of its own, not behind a [section]";
+  if (content.startsWith('[')) return `No '=' found: a [section] line must end in "]"`;
+  return `No '=' found: neither a [section] nor an option; options are written as "name = value"`;
 }
 
 function isTooLong(content: string): boolean {

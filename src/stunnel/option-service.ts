@@ -91,8 +91,13 @@ export const SERVICE_OPTIONS: readonly StunnelOption[] = [
       const [, facility = 'daemon', name = ''] = /^(?:([^.]*)\.)?(.*)$/.exec(setting.value.toLowerCase()) ?? [];
       const level =
         LEVELS[LEVEL_NAMES.includes(name) ? LEVEL_NAMES.indexOf(name) : /^[0-7]$/.test(name) ? Number(name) : -1];
-      if (level === undefined || !FACILITY.test(facility)) {
-        report.invalid(setting, `must be 0 to 7 or one of ${LEVEL_NAMES.join(', ')}, not ${quote(setting.value)}`);
+      if (!FACILITY.test(facility)) {
+        report.invalid(setting, `Illegal syslog facility ${quote(facility)}`);
+        return;
+      }
+      if (level === undefined) {
+        const levels = `0 to 7 or one of ${LEVEL_NAMES.join(', ')}`;
+        report.invalid(setting, `Illegal debug level: it must be ${levels}, not ${quote(setting.value)}`);
         return;
       }
       draft.level = { value: level, place: setting.place };

@@ -76,7 +76,7 @@ function putServices(
   if (sections.length === 0 && !report.hasErrors) {
     report.error(
       start,
-      'no [section]: stunnel would serve one connection on standard input (inetd mode), which icapgw does not; ' +
+      'Inetd mode: no [section]; stunnel would serve one connection on standard input (inetd mode), which icapgw does not; ' +
         'put a line such as [icap] before accept and connect',
     );
   }

@@ -83,15 +83,18 @@ function hasRoom(count: number, limit: number, what: string, place: Place, repor
   return false;
 }
 
+/** stunnel's words, which its users look for. */
+const NOT_VALID = 'Specified option name is not valid here';
+
 function describeUnknown(name: string): string {
   const guess = nearestOption(name);
   const advice = guess === undefined ? '' : `; did you mean ${guess}?`;
   const unseen = /[^\x20-\x7e]/.test(name)
     ? ' (it holds a character that is not ASCII, perhaps a blank from a web page)'
     : '';
-  return `unknown option ${quote(name)}${unseen}${advice}`;
+  return `${NOT_VALID}: unknown option ${quote(name)}${unseen}${advice}`;
 }
 
 function describeMisplaced(option: StunnelOption): string {
-  return `${option.name} is about the whole process: move it before the first [section]`;
+  return `${NOT_VALID}: ${option.name} is about the whole process; move it before the first [section]`;
 }

@@ -16,7 +16,7 @@ export function readWord<Word extends string>(
 ): Word | undefined {
   const given = setting.value.toLowerCase();
   const word = words.find((candidate) => candidate.toLowerCase() === given);
-  if (word === undefined) report.invalid(setting, `must be ${listWords(words)}, not ${quote(setting.value)}`);
+  if (word === undefined) report.invalid(setting, `${needs(words)}, not ${quote(setting.value)}`);
   return word;
 }
 
@@ -73,6 +73,9 @@ export function store<T extends RawScalar>(
   else if (value !== undefined) values.set(key, { value, place: setting.place });
 }
 
-function listWords(words: readonly string[]): string {
-  return words.length === 1 ? String(words[0]) : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+/** In stunnel's words, which its users look for. */
+function needs(words: readonly string[]): string {
+  const quoted = words.map((word) => `'${word}'`);
+  if (quoted.length === 1) return `The argument needs to be ${quoted[0]}`;
+  return `The argument needs to be either ${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
 }

@@ -175,7 +175,7 @@ test('a configuration that cannot be used gives its errors and no lines', async 
   using folder = createConfigFolder({ 'a.conf': `${confOf({ lines: ['accept = 11344'] })}\nbogus = 1\n` });
   const { stdout, stderr, exitCode } = await firewall(['a.conf'], folder.path);
   expect([stdout, exitCode]).toEqual(['', 2]);
-  expect(stderr).toMatch(/^a\.conf:5: error: unknown option "bogus"/);
+  expect(stderr).toMatch(/^a\.conf:5: error: Specified option name is not valid here: unknown option "bogus"/);
 });
 
 test('an unknown format is refused, and help has examples', async () => {

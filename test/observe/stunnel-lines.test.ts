@@ -231,6 +231,7 @@ describe('stunnel lines', () => {
       'LOG5[ui]: Compiled/running with OpenSSL 3.5.1',
       'LOG5[ui]: Threading:WORKER Sockets:EPOLL,IPv6 TLS:SNI',
       'LOG5[ui]: Reading configuration from file /etc/icapgw/icapgw.yaml',
+      'LOG5[ui]: FIPS mode disabled',
       'LOG5[ui]: Configuration successful',
       'LOG6[ui]: Service [mcas] bound to 127.0.0.1:11344',
       'LOG6[ui]: Accepting new connections',

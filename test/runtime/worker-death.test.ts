@@ -37,7 +37,15 @@ async function startHere(log: Awaited<ReturnType<typeof createLog>>['log'], back
   if (config === undefined) throw new Error('the configuration of this test is wrong');
   const { services } = loadMaterial(config, lineOf);
   const sinks = { log, access: undefined, spans: undefined };
-  return Gateway.start({ ...sinks, config, material: services, version: 'test', adminToken: undefined, feed: undefined, host: 'run' });
+  return Gateway.start({
+    ...sinks,
+    config,
+    material: services,
+    version: 'test',
+    adminToken: undefined,
+    feed: undefined,
+    host: 'run',
+  });
 }
 
 test('a worker that dies is replaced and counted, and what it held is given back', async () => {

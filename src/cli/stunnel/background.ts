@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 export interface Parent {
   /** Whether nobody sees what the program writes to its terminal. */
   readonly isDetached: boolean;
+  /** Takes what has to be said and has no log to be said in; lost once it runs where nobody sees it. */
+  complain(text: string): void;
   /** It runs. */
   ready(): void;
   /** It does not start; `text` says why, in lines. */
@@ -19,11 +21,16 @@ export interface BackgroundOptions {
   readonly complain: (text: string) => void;
 }
 
-type Word = { readonly type: 'ready' } | { readonly type: 'failed'; readonly text: string };
+interface Word {
+  readonly type: 'ready' | 'failed';
+  /** For whoever sees the terminal; empty: nothing. */
+  readonly text: string;
+}
 
 const MAIN: string = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../main.ts' : '../../main.js', import.meta.url),
 );
+const MAX_COMPLAINTS = 64 * 1024;
 const MARK = 'ICAPGW_BACKGROUND';
 
 /**
@@ -40,7 +47,7 @@ export async function startInBackground({ args, input, complain }: BackgroundOpt
   child.stdin?.end(input);
   const { promise, resolve } = Promise.withResolvers<boolean>();
   child.on('message', (word: Word) => {
-    if (word.type === 'failed') complain(word.text);
+    complain(word.text);
     resolve(word.type === 'ready');
   });
   child.once('error', (error) => {
@@ -68,6 +75,7 @@ export function findParent(stderr: NodeJS.WritableStream): Parent {
   if (process.env[MARK] === undefined || process.send === undefined) {
     return {
       isDetached: false,
+      complain: (text) => stderr.write(text),
       ready: () => {},
       failed: async (text) => {
         stderr.write(text);
@@ -85,12 +93,16 @@ export function findParent(stderr: NodeJS.WritableStream): Parent {
       });
     });
   };
+  let complaints = '';
   return {
     isDetached: true,
-    ready() {
-      tell({ type: 'ready' }).then(() => process.chdir('/'), crash);
+    complain(text) {
+      if (complaints.length < MAX_COMPLAINTS) complaints += text;
     },
-    failed: (text) => tell({ type: 'failed', text }),
+    ready() {
+      tell({ type: 'ready', text: complaints }).then(() => process.chdir('/'), crash);
+    },
+    failed: (text) => tell({ type: 'failed', text: complaints + text }),
   };
 }
 

@@ -89,7 +89,7 @@ async function runHere(
     await run({
       ...startable,
       color: false,
-      complain: (text) => io.stderr.write(text),
+      complain: (text) => parent.complain(text),
       onReady: () => parent.ready(),
       host: 'stunnel',
       background: parent.isDetached,
