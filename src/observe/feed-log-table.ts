@@ -40,6 +40,11 @@ export const FEED_EVENTS: FeedEventTable = {
     told: ['feed', 'address', 'reason'],
     limited: true,
   },
+  'feed-address-lifted': {
+    level: 'notice',
+    text: ({ address, reason }) => `${address} is no longer blocked: ${IGNORE_TEXTS[reason]}`,
+    told: ['address', 'reason'],
+  },
   'feed-state-damaged': {
     level: 'error',
     text: ({ file, detail }) =>

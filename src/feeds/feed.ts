@@ -1,0 +1,255 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Config } from '../config/config.ts';
+import type { FeedsConfig } from '../config/feed-config.ts';
+import { RuntimeError } from '../errors.ts';
+import type { FeedCounts } from '../observe/feed-counts.ts';
+import type { FeedMetricsSource } from '../observe/feed-metrics.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { FeedClock } from './contract/feed-clock.ts';
+import type { FeedQueue } from './contract/feed-queue.ts';
+import type { FeedSink, SinkStatus } from './contract/feed-sink.ts';
+import type { FeedMaterial } from './feed-material.ts';
+import { FindingIntake } from './finding-intake.ts';
+import { Guard } from './guard.ts';
+import {
+  GUARD_DUTY_TIMEOUTS,
+  type GuardDutyListener,
+  type GuardDutySettings,
+  startGuardDuty,
+} from './guardduty/guardduty-listener.ts';
+import { OwnAddresses } from './own-addresses.ts';
+import { ownHosts } from './own-hosts.ts';
+import { EmbeddedQueue } from './queue/embedded-queue.ts';
+import { startFeedDisk } from './queue/feed-disk.ts';
+import { readSecret } from './secret.ts';
+import { startSmcSink } from './smc/smc-sink.ts';
+
+export interface FeedOptions {
+  readonly config: Config;
+  /** Where the state is kept. */
+  readonly folder: string;
+  readonly material: FeedMaterial;
+  readonly clock: FeedClock;
+  /** As Math.random. */
+  readonly random: () => number;
+  readonly counts: FeedCounts;
+  readonly log: Pick<Logger, 'log'>;
+  /** Addresses of backends, as they are known at the moment of the call. */
+  readonly backends: () => readonly string[];
+}
+
+/** What `/api/v1/blocked` says beside the entries. */
+export interface FeedStatus {
+  readonly queue: { readonly type: string; readonly depth: number; readonly oldestSeconds: number };
+  /** Null: nothing is relayed. */
+  readonly smc: SinkStatus | null;
+  /** Why findings cannot be kept at the moment; undefined: they can. */
+  readonly trouble: string | undefined;
+}
+
+const SOURCE = 'guardduty';
+/** Well within the second in which an address is to be free again. */
+const EXPIRE_MS = 250;
+/** How long the start waits for names to resolve. */
+const RESOLVE_PATIENCE_MS = 1_000;
+
+/** The threat feed of one process: its sources, its queue and its sinks, and what holds them together. */
+export class Feed implements AsyncDisposable {
+  readonly queue: FeedQueue;
+  readonly #options: FeedOptions;
+  #config: Config;
+  #feeds: FeedsConfig;
+  #own: OwnAddresses;
+  #guard: Guard;
+  #listener: GuardDutyListener | undefined;
+  #sink: FeedSink | undefined;
+  #ticker: Disposable | undefined;
+
+  private constructor(options: FeedOptions, feeds: FeedsConfig, openQueue: (feed: () => FeedsConfig) => FeedQueue) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#feeds = feeds;
+    this.queue = openQueue(() => this.#feeds);
+    this.#own = this.#createOwn();
+    this.#guard = this.#createGuard();
+  }
+
+  /** Opens the queue, so that what is blocked is known; nothing else begins. Throws `ICAPGW_FEED_STATE`. */
+  static async open(options: FeedOptions): Promise<Feed> {
+    const { config, folder, clock, log } = options;
+    const { feeds } = config;
+    if (feeds === undefined) throw new RangeError('the configuration has no feeds');
+    const disk = await startFeedDisk({ folder, nowMs: clock.nowMs() });
+    const { damaged } = disk;
+    if (damaged !== undefined) log.log('feed-state-damaged', { file: damaged.movedTo, detail: damaged.detail });
+    const onTrouble = (detail: string | undefined): void => {
+      if (detail === undefined) log.log('feed-queue-recovered', {});
+      else log.log('feed-queue-failed', { detail });
+    };
+    return new Feed(
+      options,
+      feeds,
+      (current) => new EmbeddedQueue({ disk, clock, maxEntries: () => current().maxEntries, onTrouble }),
+    );
+  }
+
+  /** `host:port` as really bound; undefined where there is no listener. */
+  get address(): string | undefined {
+    return this.#listener?.address;
+  }
+
+  /** Begins to take findings and to relay them. Throws `ICAPGW_LISTEN`; what has begun ends with disposal. */
+  async start(): Promise<void> {
+    const { clock, material, counts, log } = this.#options;
+    await this.#resolveOwn();
+    await this.#lift();
+    this.#tick();
+    const { guardDuty } = this.#feeds;
+    if (guardDuty !== undefined) {
+      this.#listener = await startGuardDuty({
+        ...settingsOf(this.#feeds, material),
+        ...{ host: guardDuty.host, port: guardDuty.port, clock, log },
+        tally: counts,
+        timeouts: GUARD_DUTY_TIMEOUTS,
+        intake: new FindingIntake({
+          ...{ source: SOURCE, queue: this.queue, clock, log },
+          guard: () => this.#guard,
+          durationMs: () => this.#feeds.durationMs,
+          tally: counts,
+        }),
+      });
+    }
+    this.#startSink();
+  }
+
+  /**
+   * Takes another configuration, as far as that goes without a restart, and reads the key of the SMC again. What may
+   * never be blocked any more is lifted. Throws TlsMaterialError where the CA of the SMC cannot be used.
+   */
+  async reload(config: Config, material: FeedMaterial): Promise<void> {
+    const { feeds } = config;
+    if (feeds === undefined) return;
+    const isSinkSame = JSON.stringify(sinkOf(this.#feeds)) === JSON.stringify(sinkOf(feeds));
+    this.#config = config;
+    this.#feeds = feeds;
+    this.#own[Symbol.dispose]();
+    this.#own = this.#createOwn();
+    this.#guard = this.#createGuard();
+    await this.#resolveOwn();
+    this.#listener?.configure(settingsOf(feeds, material));
+    await this.#lift();
+    if (isSinkSame) {
+      this.#sink?.retryNow();
+      return;
+    }
+    await this.#sink?.[Symbol.asyncDispose]();
+    this.#sink = undefined;
+    this.#startSink();
+  }
+
+  /** Takes nothing more, and goes on with what it has. */
+  async stopTaking(): Promise<void> {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    await listener?.[Symbol.asyncDispose]();
+  }
+
+  status(): FeedStatus {
+    const { trouble } = this.queue.status();
+    return { queue: { type: this.queue.type, ...this.#backlog() }, smc: this.#sink?.status() ?? null, trouble };
+  }
+
+  get metrics(): FeedMetricsSource {
+    const { counts } = this.#options;
+    return { counts, hasSmc: this.#feeds.smc !== undefined, backlog: () => this.#backlog() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopTaking();
+    this.#ticker?.[Symbol.dispose]();
+    this.#own[Symbol.dispose]();
+    await this.#sink?.[Symbol.asyncDispose]();
+    await this.queue[Symbol.asyncDispose]();
+  }
+
+  #startSink(): void {
+    const { clock, random, counts, log } = this.#options;
+    const { smc, durationMs } = this.#feeds;
+    if (smc === undefined) return;
+    const apiKey = (): string => {
+      const key = readSecret(this.#feeds.smc?.apiKey ?? smc.apiKey, 'feeds.smc.api-key-file');
+      if (key === undefined) throw new RuntimeError('ICAPGW_FEED_STATE', { detail: 'there is no API key' });
+      return key;
+    };
+    this.#sink = startSmcSink({
+      config: smc,
+      apiKey,
+      durationMs,
+      queue: this.queue,
+      clock,
+      random,
+      log,
+      tally: counts,
+    });
+  }
+
+  #createOwn(): OwnAddresses {
+    const { clock, backends } = this.#options;
+    return new OwnAddresses({ hosts: ownHosts(this.#config), others: backends, clock });
+  }
+
+  #createGuard(): Guard {
+    const own = this.#own;
+    const { blockable } = this.#feeds;
+    return new Guard({ blockable, allow: this.#config.blockList.allow, own: () => own.current() });
+  }
+
+  async #resolveOwn(): Promise<void> {
+    await Promise.race([this.#own.start(), delay(RESOLVE_PATIENCE_MS, undefined, { ref: false })]);
+  }
+
+  /** What was blocked before it was known that it must not be. */
+  async #lift(): Promise<void> {
+    for (const { address } of [...this.queue.entries()]) {
+      const reason = this.#guard.reasonAgainst(address);
+      if (reason !== 'own' && reason !== 'allowed') continue;
+      if (await this.queue.remove(address)) this.#options.log.log('feed-address-lifted', { address, reason });
+    }
+  }
+
+  #tick(): void {
+    const { clock } = this.#options;
+    this.#ticker = clock.after(EXPIRE_MS, () => {
+      this.queue.expire(clock.nowMs()).catch(() => {});
+      this.#tick();
+    });
+  }
+
+  #backlog(): { readonly depth: number; readonly oldestSeconds: number } {
+    // Without an SMC nobody is waited for.
+    if (this.#feeds.smc === undefined) return { depth: 0, oldestSeconds: 0 };
+    const { depth, oldestMs } = this.queue.status();
+    const waitedMs = oldestMs === undefined ? 0 : Math.max(0, this.#options.clock.nowMs() - oldestMs);
+    return { depth, oldestSeconds: Math.round(waitedMs / 1000) };
+  }
+}
+
+function settingsOf(
+  { guardDuty, minSeverity }: FeedsConfig,
+  { token, hmacKey, keyPair }: FeedMaterial,
+): GuardDutySettings {
+  return {
+    token,
+    hmacKey,
+    bodyLimitBytes: guardDuty?.bodyLimitBytes ?? 0,
+    ratePerSecond: guardDuty?.ratePerSecond ?? 0,
+    allowFrom: guardDuty?.allowFrom ?? [],
+    minSeverity,
+    tls: keyPair && { keyPair, minVersion: guardDuty?.tls?.minVersion ?? 'TLSv1.2' },
+  };
+}
+
+/** What a sink is made of; the key is asked for each time. */
+function sinkOf({ smc, durationMs }: FeedsConfig): unknown {
+  return smc === undefined ? undefined : { ...smc, apiKey: undefined, durationMs };
+}
