@@ -2,6 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { CounterTotals } from '../src/observe/counter-totals.ts';
 import { createCounterBuffer, createCounterLayout, WorkerCounters } from '../src/observe/counters.ts';
+import { FeedCounts } from '../src/observe/feed-counts.ts';
+import {
+  FEED_ADDRESS_RESULTS,
+  FEED_IGNORE_REASONS,
+  SMC_ENTRY_RESULTS,
+  SMC_OPERATIONS,
+} from '../src/observe/feed-tally.ts';
 import {
   BACKEND_RESULTS,
   BACKEND_STATES,
@@ -46,7 +53,10 @@ describe('docs/metrics.md', () => {
   test('has every metric with its type and labels, and no other', async () => {
     const layout = createCounterLayout({ services: ['s'], backends: [['b']], workers: 1 });
     const buffer = createCounterBuffer(layout);
+    const counts = new FeedCounts(['guardduty']);
+    counts.smcEntries('NGFW 1', 'added', 1);
     const metrics = new Metrics({
+      feed: { counts, hasSmc: true, backlog: () => ({ depth: 0, oldestSeconds: 0 }) },
       build: { version: '1', node: '1', openssl: '1' },
       totals: new CounterTotals(layout, buffer),
       sources: {
@@ -84,6 +94,7 @@ describe('docs/metrics.md', () => {
     ['Verdicts', VERDICTS],
     ['Retries', RETRY_REASONS],
     ['Rules that bypass', BYPASS_RULES],
+    ['Addresses that are not blocked', FEED_IGNORE_REASONS],
   ])('%s: has every value, what it means and what to do', (heading, values) => {
     expect(firstCells(heading)).toEqual([...values]);
     for (const row of tableOf(heading)) expect(row.every((cell) => cell !== '')).toBe(true);
@@ -94,6 +105,9 @@ describe('docs/metrics.md', () => {
     ['version', HANDSHAKE_VERSIONS],
     ['kind', CERTIFICATE_KINDS],
     ['result', RELOAD_RESULTS],
+    ['result of addresses', FEED_ADDRESS_RESULTS],
+    ['result at engines', SMC_ENTRY_RESULTS],
+    ['operation', SMC_OPERATIONS],
   ])('has every value of %s', (_, values) => {
     for (const value of values) expect(DOC).toContain(`\`${value}\``);
   });

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import type { FeedsConfig } from '../config/feed-config.ts';
-import { RuntimeError } from '../errors.ts';
+import { GatewayError, messageOf, RuntimeError } from '../errors.ts';
 import type { FeedCounts } from '../observe/feed-counts.ts';
 import type { FeedMetricsSource } from '../observe/feed-metrics.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { FeedClock } from './contract/feed-clock.ts';
 import type { FeedQueue } from './contract/feed-queue.ts';
 import type { FeedSink, SinkStatus } from './contract/feed-sink.ts';
-import type { FeedMaterial } from './feed-material.ts';
+import { type FeedMaterial, loadFeedMaterial } from './feed-material.ts';
 import { FindingIntake } from './finding-intake.ts';
 import { Guard } from './guard.ts';
 import {
@@ -124,11 +124,12 @@ export class Feed implements AsyncDisposable {
 
   /**
    * Takes another configuration, as far as that goes without a restart, and reads the key of the SMC again. What may
-   * never be blocked any more is lifted. Throws TlsMaterialError where the CA of the SMC cannot be used.
+   * never be blocked any more is lifted. Throws `ICAPGW_FEED_STATE` where a file that it needs cannot be used any more.
    */
-  async reload(config: Config, material: FeedMaterial): Promise<void> {
+  async reload(config: Config): Promise<void> {
     const { feeds } = config;
     if (feeds === undefined) return;
+    const material = reloadMaterial(feeds);
     const isSinkSame = JSON.stringify(sinkOf(this.#feeds)) === JSON.stringify(sinkOf(feeds));
     this.#config = config;
     this.#feeds = feeds;
@@ -247,6 +248,16 @@ function settingsOf(
     minSeverity,
     tls: keyPair && { keyPair, minVersion: guardDuty?.tls?.minVersion ?? 'TLSv1.2' },
   };
+}
+
+/** Who asks for a reload has looked at these files a moment ago. */
+function reloadMaterial(feeds: FeedsConfig): FeedMaterial {
+  try {
+    return loadFeedMaterial(feeds);
+  } catch (cause) {
+    if (!(cause instanceof GatewayError)) throw cause;
+    throw new RuntimeError('ICAPGW_FEED_STATE', { detail: messageOf(cause), cause });
+  }
 }
 
 /** What a sink is made of; the key is asked for each time. */

@@ -137,9 +137,11 @@ function findRoute(path: string): ApiRoute | undefined {
 }
 
 function replyReadiness(sources: AdminSources): Reply {
-  const { state, isListening, servicesDown } = sources.readiness();
+  const { state, isListening, servicesDown, feedTrouble } = sources.readiness();
   if (state !== 'ready') return { status: 503, type: TEXT, body: `not ready: ${state}\n` };
   if (!isListening) return { status: 503, type: TEXT, body: 'not ready: no worker accepts connections\n' };
+  if (feedTrouble !== undefined)
+    return { status: 503, type: TEXT, body: `not ready: findings cannot be kept: ${feedTrouble}\n` };
   if (servicesDown.length === 0) return { status: 200, type: TEXT, body: 'ready\n' };
   return { status: 503, type: TEXT, body: `not ready: no usable backend for ${servicesDown.join(', ')}\n` };
 }

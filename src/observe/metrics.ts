@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CounterTotals } from './counter-totals.ts';
 import type { CounterLayout } from './counters.ts';
+import { type FeedMetricsSource, registerFeedMetrics } from './feed-metrics.ts';
 import {
   type CertificateKind,
   HEALTH_CHECK_RESULTS,
@@ -22,6 +23,8 @@ export interface MetricsOptions {
   readonly build: { readonly version: string; readonly node: string; readonly openssl: string };
   readonly totals: CounterTotals;
   readonly sources: MetricsSources;
+  /** Undefined: there is no feed, and nothing is told of one. */
+  readonly feed: FeedMetricsSource | undefined;
 }
 
 /** prom-client names these gauges like counters, and they tell only of the main thread, which has few handles. */
@@ -49,7 +52,7 @@ export class Metrics {
   /** Services and backends that have their series. */
   readonly #known: Set<string> = new Set();
 
-  constructor({ build, totals, sources }: MetricsOptions) {
+  constructor({ build, totals, sources, feed }: MetricsOptions) {
     const registry = this.registry;
     const registers = [registry];
     new Gauge({
@@ -59,6 +62,7 @@ export class Metrics {
       registers,
     }).set(build, 1);
     registerWorkerMetrics({ registry, totals, sources });
+    if (feed !== undefined) registerFeedMetrics(registry, feed);
     this.#certificateExpiry = new Gauge({
       name: 'icapgw_certificate_expiry_timestamp_seconds',
       help: 'When the first certificate or revocation list of this kind expires.',

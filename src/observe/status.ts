@@ -105,6 +105,8 @@ export interface Readiness {
   readonly isListening: boolean;
   /** Names of services without a usable backend. */
   readonly servicesDown: readonly string[];
+  /** Why the feed cannot keep findings, where there is nothing but the feed. */
+  readonly feedTrouble?: string | undefined;
 }
 
 /** Where the clients of a service come in, in words. */

@@ -1,4 +1,5 @@
-import type { AdminConfig } from '../config/config.ts';
+import type { AdminConfig, Config } from '../config/config.ts';
+import type { Feed } from '../feeds/feed.ts';
 import type { AdminServer } from '../observe/admin.ts';
 import type { ConnectionList } from '../observe/connection-entry.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -9,6 +10,7 @@ import { ConnectionSurvey } from './connection-survey.ts';
 import { createControl } from './control.ts';
 import type { Crew } from './crew.ts';
 import { type RunningGateway, readiness, snapshotStatus } from './gateway-status.ts';
+import { giveSocket } from './privileges.ts';
 import { StatusHistory } from './status-history.ts';
 
 export interface AdminSideOptions {
@@ -18,6 +20,7 @@ export interface AdminSideOptions {
   readonly running: () => RunningGateway;
   readonly metricsText: () => Promise<string>;
   readonly reload: () => Promise<ReloadResult>;
+  readonly feed: Feed | undefined;
 }
 
 /** What operators see of a running gateway and can do to it, with the endpoint they come to. */
@@ -64,17 +67,25 @@ export class AdminSide implements AsyncDisposable {
   async start({ listen, explicit }: AdminConfig, token: string | undefined): Promise<void> {
     this.#history.start();
     if (listen === 'off') return;
-    const { crew, log, running, metricsText, reload } = this.#options;
+    const { crew, log, running, metricsText, reload, feed } = this.#options;
     const { startAdmin } = await import('../observe/admin.ts');
     this.#server = await startAdmin({
       ...{ listen, explicit, token, log },
       sources: {
         status: () => this.status(),
-        readiness: () => readiness({ ...running(), isListening: crew.isListening }),
+        readiness: () =>
+          readiness({ ...running(), isListening: crew.isListening, feedTrouble: feed?.status().trouble }),
         metricsText,
         control: createControl({ running, survey: this.#survey, blocks: this.#blocks, log, reload }),
       },
     });
+  }
+
+  /** Who operates the gateway as the user it runs as must be able to reach it. */
+  async giveSocket(config: Config): Promise<void> {
+    const { listen } = config.admin;
+    if (listen === 'off' || listen.kind !== 'unix' || this.address === undefined) return;
+    await giveSocket(config, listen.path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../observe/logger.ts';
 import type { Crew } from './crew.ts';
 import type { CutCount } from './snapshot.ts';
 
@@ -21,4 +22,17 @@ export async function drainCrew(crew: Crew, deadline: AbortSignal): Promise<read
   // A worker that does not even answer is ended with the rest.
   await Promise.race([drained, delay(CUT_PATIENCE_MS, undefined, { ref: false })]);
   return answers.flatMap(({ counts }) => counts).filter(({ count }) => count > 0);
+}
+
+/** Tells what was cut, by service, and returns how much that was. */
+export function tellDrained(counts: readonly CutCount[], log: Pick<Logger, 'log'>): number {
+  const byService = Map.groupBy(counts, ({ service }) => service);
+  const services = Array.from(byService, ([name, parts]) => `${name} ${sumOf(parts)}`);
+  const cut = sumOf(counts);
+  log.log('drained', { cut, ...(cut > 0 && { services }) });
+  return cut;
+}
+
+function sumOf(counts: readonly CutCount[]): number {
+  return counts.reduce((sum, { count }) => sum + count, 0);
 }

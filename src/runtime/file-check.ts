@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { RawPath } from '../config/raw.ts';
 import { ConfigError, type Problem } from '../errors.ts';
 import { loadToken } from '../observe/admin-guard.ts';
+import { verifyFeed } from './feed-check.ts';
 
 /** A file that will be written, by the key that names it. */
 interface Output {
@@ -30,7 +31,11 @@ export async function verifyFiles(config: Config, lineOf: (path: RawPath) => num
     return trouble === undefined ? [] : [error(path, `${path.join('.')}: ${trouble}`)];
   });
   const token = admin.tokenFile === undefined ? [] : await tokenTroubles(admin.tokenFile);
-  return [...problems, ...token.map((message) => error(['admin', 'token-file'], message))];
+  return [
+    ...problems,
+    ...token.map((message) => error(['admin', 'token-file'], message)),
+    ...verifyFeed(config, lineOf),
+  ];
 }
 
 function describeTrouble(file: string): string | undefined {

@@ -1,5 +1,6 @@
 import type { CounterTotals } from '../observe/counter-totals.ts';
 import type { EventSinks } from '../observe/event-port.ts';
+import type { FeedMetricsSource } from '../observe/feed-metrics.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Generation } from './generation.ts';
 
@@ -9,6 +10,8 @@ export interface GatewayMetricsOptions {
   /** The configuration in force, and its pools. */
   readonly current: () => Pick<Generation, 'config' | 'pools'>;
   readonly sinks: EventSinks;
+  /** Undefined: there is no feed. */
+  readonly feed: FeedMetricsSource | undefined;
 }
 
 /** The metrics of a running gateway. Loading them takes longer than all the rest of the start: it goes on beside it. */
@@ -42,6 +45,7 @@ async function load(options: GatewayMetricsOptions): Promise<Metrics> {
   return new Metrics({
     build: { version, node: process.versions.node, openssl: process.versions.openssl },
     totals,
+    feed: options.feed,
     sources: {
       connectionsActive: (service) => current().pools[service]?.state.connections() ?? 0,
       backends: (service) =>

@@ -32,7 +32,8 @@ export interface RunningGateway {
   readonly material: readonly LoadedService[];
 }
 
-type ReadinessSources = Pick<RunningGateway, 'state' | 'config' | 'pools'> & Pick<Readiness, 'isListening'>;
+type ReadinessSources = Pick<RunningGateway, 'state' | 'config' | 'pools'> &
+  Pick<Readiness, 'isListening' | 'feedTrouble'>;
 
 /** What the status is made of. */
 export interface StatusSources extends RunningGateway {
@@ -59,11 +60,14 @@ export function snapshotStatus(sources: StatusSources): StatusSnapshot {
 }
 
 /** Which services have nobody to send clients to. */
-export function readiness({ state, isListening, config, pools }: ReadinessSources): Readiness {
+export function readiness({ state, isListening, feedTrouble, config, pools }: ReadinessSources): Readiness {
   const isDown = (index: number): boolean => !pools[index]?.status().some((member) => member.state === 'up');
+  // The feed alone has no services to wait for; beside them, one that cannot keep findings turns no clients away.
+  const isFeedAlone = config.services.length === 0;
   return {
     state,
-    isListening,
+    isListening: isListening || isFeedAlone,
+    feedTrouble: isFeedAlone ? feedTrouble : undefined,
     servicesDown: config.services.filter((_, index) => isDown(index)).map(({ name }) => name),
   };
 }

@@ -1,7 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { RuntimeError } from '../errors.ts';
-import type { FeedQueue } from '../feeds/contract/feed-queue.ts';
+import type { Feed } from '../feeds/feed.ts';
 import { createResolver } from '../health/resolver.ts';
 import { CounterTotals } from '../observe/counter-totals.ts';
 import { type EventSinks, receiveEvents, wishesOf } from '../observe/event-port.ts';
@@ -13,7 +14,7 @@ import type { StunnelHost } from '../stunnel/host.ts';
 import { createSharedSessions } from '../tls/shared-sessions.ts';
 import { AdminSide } from './admin-side.ts';
 import { Crew } from './crew.ts';
-import { drainCrew } from './drain.ts';
+import { drainCrew, tellDrained } from './drain.ts';
 import { FeedBlocks } from './feed-blocks.ts';
 import { GatewayMetrics } from './gateway-metrics.ts';
 import type { RunningGateway } from './gateway-status.ts';
@@ -22,12 +23,12 @@ import { Generations } from './generations.ts';
 import { resolveLocalAddresses } from './local-address.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
-import { dropPrivileges, giveSocket } from './privileges.ts';
+import { dropPrivileges } from './privileges.ts';
 import { keepFree, wantedAddresses } from './reload-address.ts';
 import { Reloader } from './reloader.ts';
 import { LISTED_CONNECTIONS, tellConnections, tellFileLimit, tellListening, tellStatistics } from './report.ts';
 import { serviceLevels } from './service-levels.ts';
-import type { CutCount, WorkerSnapshot } from './snapshot.ts';
+import type { WorkerSnapshot } from './snapshot.ts';
 
 export interface GatewayOptions extends EventSinks {
   readonly config: Config;
@@ -36,10 +37,12 @@ export interface GatewayOptions extends EventSinks {
   readonly version: string;
   /** The token of the admin endpoint, already read. */
   readonly adminToken: string | undefined;
-  /** What feeds have blocked, open for as long as the gateway; undefined: no feed. */
-  readonly feed: FeedQueue | undefined;
+  /** Its queue is open for as long as the gateway; begun here, ended by its owner. Undefined: no feed. */
+  readonly feed: Feed | undefined;
   /** As whom a stunnel.conf is read when it is loaded again. */
   readonly host: StunnelHost;
+  /** Reads the configuration again where it is not simply its file. */
+  readonly load?: (() => Promise<LoadedConfig>) | undefined;
 }
 
 const SOURCE_ENTRIES = 65_536;
@@ -83,12 +86,14 @@ export class Gateway implements AsyncDisposable {
     });
     const { feed } = options;
     this.#feedBlocks =
-      feed && new FeedBlocks({ queue: feed, tell: (change) => this.#crew.tell({ type: 'feed-blocked', ...change }) });
+      feed &&
+      new FeedBlocks({ queue: feed.queue, tell: (change) => this.#crew.tell({ type: 'feed-blocked', ...change }) });
     this.#metrics = new GatewayMetrics({
       version: options.version,
       totals: this.#totals,
       current: () => this.current,
       sinks: options,
+      feed: feed?.metrics,
     });
     this.#admin = new AdminSide({
       crew: this.#crew,
@@ -96,11 +101,13 @@ export class Gateway implements AsyncDisposable {
       running: () => this.#running(),
       metricsText: () => this.#metrics.text(),
       reload: () => this.requestReload(),
+      feed,
     });
     this.#reloader = new Reloader({
       config,
       cwd: process.cwd(),
       host: options.host,
+      load: options.load,
       log,
       isEnding: () => this.#state === 'draining',
       apply: (next, material) => this.reload(next, material),
@@ -131,6 +138,12 @@ export class Gateway implements AsyncDisposable {
     return this.#admin.address && `http://${this.#admin.address}`;
   }
 
+  /** Where the backends are, as far as that is known. */
+  get backendHosts(): readonly string[] {
+    const members = this.current.pools.flatMap((pool) => pool.members);
+    return members.flatMap(({ address }) => (address.kind === 'tcp' ? [address.host] : []));
+  }
+
   /** What the status page shows. */
   status(): StatusSnapshot {
     return this.#admin.status();
@@ -157,11 +170,7 @@ export class Gateway implements AsyncDisposable {
     const connections = this.current.pools.reduce((sum, pool) => sum + pool.state.connections(), 0);
     log.log('draining', { connections, deadlineMs: config.drainTimeoutMs });
     const counts = await drainCrew(this.#crew, deadline);
-    const byService = Map.groupBy(counts, ({ service }) => service);
-    const services = Array.from(byService, ([name, parts]) => `${name} ${sumOf(parts)}`);
-    const cut = sumOf(counts);
-    log.log('drained', { cut, ...(cut > 0 && { services }) });
-    return cut;
+    return tellDrained(counts, log);
   }
 
   /**
@@ -194,6 +203,7 @@ export class Gateway implements AsyncDisposable {
       this.#crew.tell({ type: 'options', generation: next.number, service: index, paths });
     }
     tellListening(before, next, material, this.#options.log);
+    await this.#options.feed?.reload(config);
   }
 
   /** Loads the configuration file again. Never rejects for what the file holds. */
@@ -229,20 +239,14 @@ export class Gateway implements AsyncDisposable {
     // From then on somebody may ask for a reload, which starts the trust of another generation.
     this.current.trust.start();
     await this.#admin.start(config.admin, this.#options.adminToken);
-    await this.#giveAdminSocket(config);
+    await this.#admin.giveSocket(config);
+    await this.#options.feed?.start();
     dropPrivileges(config);
     if (config.setuid !== undefined || config.setgid !== undefined) log.privilegesDropped();
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
     const ms = Math.round(performance.now() - startedMs);
     log.log('ready', { services: config.services.length, workers: config.workers, ms });
-  }
-
-  /** Who operates the gateway as the user it runs as must be able to reach it. */
-  async #giveAdminSocket(config: Config): Promise<void> {
-    const { listen } = config.admin;
-    if (listen === 'off' || listen.kind !== 'unix' || this.#admin.address === undefined) return;
-    await giveSocket(config, listen.path);
   }
 
   #createGeneration(config: Config, material: readonly LoadedService[], earlier?: Generation): Generation {
@@ -293,8 +297,4 @@ export class Gateway implements AsyncDisposable {
       material: this.current.trust.material,
     };
   }
-}
-
-function sumOf(counts: readonly CutCount[]): number {
-  return counts.reduce((sum, { count }) => sum + count, 0);
 }

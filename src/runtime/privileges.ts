@@ -1,4 +1,5 @@
-import { lchown, open } from 'node:fs/promises';
+import { lchown, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 
@@ -36,6 +37,27 @@ export async function giveSocket(account: Account, path: string): Promise<void> 
   try {
     // Never what a link leads to: the folder may belong to somebody else.
     await lchown(path, uid, gid);
+  } catch (cause) {
+    throw refused(account, cause);
+  }
+}
+
+/**
+ * Hands files over to the user that the process is going to be; those that are not there are passed over. The folder goes
+ * with them unless others share it. Throws as `giveSocket`.
+ */
+export async function giveFiles(account: Account, folder: string, names: readonly string[]): Promise<void> {
+  if (account.setuid === undefined && account.setgid === undefined) return;
+  const { uid, gid } = numbersOf(account);
+  try {
+    const isOwnFolder = (await readdir(folder)).every((name) => names.some((own) => name.startsWith(own)));
+    if (isOwnFolder) await lchown(folder, uid, gid);
+    for (const name of names) {
+      // Never what a link leads to: the folder may belong to somebody else.
+      await lchown(join(folder, name), uid, gid).catch((error: unknown) => {
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      });
+    }
   } catch (cause) {
     throw refused(account, cause);
   }

@@ -1,9 +1,10 @@
 import type { Config } from '../config/config.ts';
-import { lineOfProblem, loadConfig, mergeProblems } from '../config/load.ts';
+import { type LoadedConfig, lineOfProblem, loadConfig, mergeProblems } from '../config/load.ts';
 import { messageOf, type Problem, RuntimeError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadResult } from '../observe/reload-result.ts';
 import type { StunnelHost } from '../stunnel/host.ts';
+import { verifyFeed } from './feed-check.ts';
 import { type LoadedService, loadMaterial } from './material.ts';
 
 export interface ReloaderOptions {
@@ -13,6 +14,8 @@ export interface ReloaderOptions {
   readonly cwd: string;
   /** As whom a stunnel.conf is read. */
   readonly host: StunnelHost;
+  /** Reads the configuration where it is not simply that file. */
+  readonly load?: (() => Promise<LoadedConfig>) | undefined;
   readonly log: Logger;
   /** Takes a checked configuration over. Throws where an address cannot be had, with nothing changed. */
   readonly apply: (config: Config, material: readonly LoadedService[]) => Promise<void>;
@@ -31,6 +34,12 @@ const FIXED: readonly (readonly [key: string, of: (config: Config) => unknown])[
   ['pid', ({ pidFile }) => pidFile],
   ['setuid', ({ setuid }) => setuid],
   ['setgid', ({ setgid }) => setgid],
+  ['feeds', ({ feeds }) => feeds === undefined],
+  ['feeds.state-dir', ({ feeds }) => feeds?.stateDir],
+  ['feeds.queue', ({ feeds }) => feeds?.queue],
+  ['feeds.guardduty.host', ({ feeds }) => feeds?.guardDuty?.host],
+  ['feeds.guardduty.port', ({ feeds }) => feeds?.guardDuty?.port],
+  ['feeds.guardduty.tls', ({ feeds }) => feeds?.guardDuty?.tls === undefined],
 ];
 
 /**
@@ -64,7 +73,7 @@ export class Reloader {
   }
 
   async #attempt(): Promise<ReloadResult> {
-    const { log, apply, onResult, cwd, host, isEnding } = this.#options;
+    const { log, apply, onResult, cwd, host, isEnding, load } = this.#options;
     const { file } = this.#config;
     if (isEnding()) {
       const detail = 'the gateway is draining';
@@ -74,9 +83,10 @@ export class Reloader {
     }
     const startedMs = performance.now();
     log.log('config-reading', { file });
-    const { config, problems, lineOf, texts } = loadConfig(file, cwd, { host });
+    const { config, problems, lineOf, texts } = load === undefined ? loadConfig(file, cwd, { host }) : await load();
     const loaded = config === undefined ? undefined : loadMaterial(config, lineOf);
-    const all = mergeProblems(problems, loaded?.problems ?? []);
+    const feedProblems = config === undefined ? [] : verifyFeed(config, lineOf);
+    const all = mergeProblems(problems, [...(loaded?.problems ?? []), ...feedProblems]);
     if (config === undefined || loaded === undefined || all.some(({ severity }) => severity === 'error')) {
       this.#tellProblems(all, texts);
       const detail = 'the configuration cannot be used; the one before stays in force';

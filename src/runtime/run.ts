@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import type { Problem } from '../errors.ts';
+import type { Feed } from '../feeds/feed.ts';
 import { type AccessLog, openAccessLog } from '../observe/access-log.ts';
 import { type Logger, openLogger } from '../observe/logger.ts';
 import type { SpanExporter } from '../observe/span-exporter.ts';
@@ -29,6 +31,8 @@ export interface RunOptions {
   readonly onReady?: (gateway: Gateway) => void;
   /** As whom a stunnel.conf is read when it is loaded again. */
   readonly host?: StunnelHost | undefined;
+  /** Reads the configuration again where it is not simply its file. */
+  readonly load?: (() => Promise<LoadedConfig>) | undefined;
   /** Whether it leaves its terminal once it is ready. */
   readonly background?: boolean | undefined;
 }
@@ -83,6 +87,8 @@ export async function run(options: RunOptions): Promise<void> {
   tellStart(options, log);
   await using manager = new ServiceManager(process.env, log);
   const adminToken = await readAdminToken(config);
+  await using feed =
+    config.feeds === undefined ? undefined : await startFeed(config, log, () => gateway?.backendHosts ?? []);
   gateway = await Gateway.start({
     config,
     material: options.material,
@@ -91,8 +97,9 @@ export async function run(options: RunOptions): Promise<void> {
     access,
     spans,
     adminToken,
-    feed: undefined,
+    feed,
     host: options.host ?? 'run',
+    load: options.load,
   });
   await using running = gateway;
   manager.ready(running);
@@ -106,6 +113,7 @@ export async function run(options: RunOptions): Promise<void> {
   const { drainDelayMs, drainTimeoutMs } = running.current.config;
   manager.stopping(drainDelayMs + drainTimeoutMs);
   await beUnready(running, drainDelayMs, force.signal, log);
+  await feed?.stopTaking();
   const deadline = AbortSignal.any([force.signal, AbortSignal.timeout(drainTimeoutMs)]);
   await running.drain(deadline);
 }
@@ -150,6 +158,12 @@ async function openTraces({ tracing }: Config, version: string, log: Logger): Pr
   if (tracing.otlp === undefined) return undefined;
   const { SpanExporter } = await import('../observe/span-exporter.ts');
   return new SpanExporter({ url: tracing.otlp, version, log });
+}
+
+/** What nobody asked for is not even loaded. */
+async function startFeed(config: Config, log: Logger, backends: () => readonly string[]): Promise<Feed> {
+  const { openFeed } = await import('./open-feed.ts');
+  return await openFeed(config, log, backends);
 }
 
 function reopenLogs(log: Logger, access: { reopen(): Promise<void> } | undefined): void {

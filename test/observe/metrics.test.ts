@@ -15,6 +15,7 @@ const LAYOUT = createCounterLayout({ services: ['mcas', 'od"d\\'], backends: [['
 function createMetrics(): { metrics: Metrics; worker: WorkerCounters; scrape(): Promise<Map<string, Family>> } {
   const buffer = createCounterBuffer(LAYOUT);
   const metrics = new Metrics({
+    feed: undefined,
     build: { version: '1.2.3', node: 'v26.0.0', openssl: '3.5.1' },
     totals: new CounterTotals(LAYOUT, buffer),
     sources: {

@@ -1,0 +1,96 @@
+import { statSync } from 'node:fs';
+import type { Config } from '../config/config.ts';
+import type { FeedsConfig, SecretConfig } from '../config/feed-config.ts';
+import type { RawPath } from '../config/raw.ts';
+import { ConfigError, messageOf, type Problem, TlsMaterialError } from '../errors.ts';
+import { readSecret } from '../feeds/secret.ts';
+import { loadSmcTrust } from '../feeds/smc/smc-trust.ts';
+import { loadKeyPair } from '../tls/material.ts';
+
+/** A secret of the feed, with where either form of the configuration writes it. */
+interface Named {
+  readonly what: string;
+  readonly secret: SecretConfig | undefined;
+  readonly path: RawPath;
+  readonly flat: string;
+}
+
+const OTHERS_READ = 0o004;
+
+/**
+ * Looks at the files that the feed of a configuration needs: secrets, certificate and key, the CA of the SMC. Warns where
+ * everybody can read a configuration that holds a secret itself.
+ */
+export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): Problem[] {
+  const { feeds, file } = config;
+  if (feeds === undefined) return [];
+  // One of the two forms is not the one that was read: its line is that of the whole document.
+  const line = (path: RawPath, flat: string): number => Math.max(lineOf(path), lineOf([flat]));
+  const secrets = secretsOf(feeds);
+  const problems: Problem[] = secrets.flatMap(({ what, secret, path, flat }) => {
+    const message = troubleOf(() => secret && readSecret(secret, what));
+    if (message === undefined) return [];
+    return [{ severity: 'error', file, line: line(path, flat), message, code: 'ICAPGW_CONFIG_INVALID' }];
+  });
+  const material = (path: RawPath, flat: string, load: () => unknown): void => {
+    const message = troubleOf(load);
+    if (message === undefined) return;
+    problems.push({ severity: 'error', file, line: line(path, flat), message, code: 'ICAPGW_TLS_MATERIAL' });
+  };
+  const { guardDuty, smc } = feeds;
+  const tls = guardDuty?.tls;
+  if (tls !== undefined) {
+    material(['feeds', 'guardduty', 'tls'], '', () =>
+      loadKeyPair({
+        certFile: tls.cert,
+        keyFile: tls.key,
+        passphraseFile: tls.keyPassphraseFile,
+        securityLevel: undefined,
+      }),
+    );
+  }
+  if (smc !== undefined) material(['feeds', 'smc', 'ca'], 'smc_ca', () => loadSmcTrust(smc.ca));
+  const written = secrets.find(({ secret }) => secret?.value !== undefined);
+  if (written !== undefined && isReadByAll(file)) {
+    const { what } = written;
+    const message = `${what} stands in this file, which every account can read: chmod 640, or put it in a file of its own`;
+    const place = line(written.path, written.flat);
+    problems.push({ severity: 'warning', file, line: place, message, code: 'ICAPGW_CONFIG_UNSAFE' });
+  }
+  return problems;
+}
+
+function secretsOf({ guardDuty, smc, queue }: FeedsConfig): readonly Named[] {
+  const named = (what: string, secret: SecretConfig | undefined, path: RawPath, flat: string): Named => {
+    const isFile = secret?.file !== undefined;
+    const last = `${String(path.at(-1))}${isFile ? '-file' : ''}`;
+    return { what, secret, path: ['feeds', ...path.slice(0, -1), last], flat: `${flat}${isFile ? '_file' : ''}` };
+  };
+  return [
+    named('the token of the feed', guardDuty?.token, ['guardduty', 'token'], 'token'),
+    named('the HMAC key of the feed', guardDuty?.hmacKey, ['guardduty', 'hmac-key'], 'hmac_key'),
+    named('the API key of the SMC', smc?.apiKey, ['smc', 'api-key'], 'smc_api_key'),
+    named('the address of the broker', queue.url, ['queue', 'url'], 'queue_url'),
+  ];
+}
+
+function troubleOf(load: () => unknown): string | undefined {
+  try {
+    load();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map(({ message }) => message).join('; ');
+    if (error instanceof TlsMaterialError) return messageOf(error);
+    throw error;
+  }
+}
+
+function isReadByAll(file: string): boolean {
+  try {
+    const stats = statSync(file);
+    return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS_READ) !== 0;
+  } catch {
+    // Standard input, or gone since it was read.
+    return false;
+  }
+}
