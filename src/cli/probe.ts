@@ -13,6 +13,8 @@ import { addProbeOptions, type ProbeFlags, TLS_FLAGS } from './probe-options.ts'
 
 const HARMLESS_TEXT = 'This is a harmless text, sent by icapgw probe.\n';
 const CONNECT_TIMEOUT_MS = 10_000;
+/** For each check of `--all`, unless --timeout says otherwise. */
+const CHECK_TIMEOUT_MS = 10_000;
 
 const EXIT_CODES: Readonly<Record<Verdict, 0 | 1 | 3>> = { allowed: 0, modified: 0, blocked: 3, error: 1 };
 const COLORS = { allowed: 'green', modified: 'yellow', blocked: 'red', error: 'red' } as const;
@@ -22,11 +24,13 @@ Examples:
   $ icapgw probe icap://10.0.0.5:1344/reqmod             does a harmless text pass?
   $ icapgw probe icap://10.0.0.5/respmod --eicar         is the EICAR test string blocked?
   $ icapgw probe icap://10.0.0.5 --profile kata --file report.docx
+  $ icapgw probe icap://10.0.0.5/reqmod --all            what does this server support, and what not?
   $ icapgw probe icaps://gw.example --profile symantec --text 'card 4111 1111 1111 1111' \\
       --cert client.pem --key client-key.pem --ca cert.pem
                                                          as a cloud service asks, over TLS on port 11344
 
-Exit code: 0 allowed (also when changed), 3 blocked, 1 no verdict, 2 wrong usage.`;
+Exit code: 0 allowed (also when changed), 3 blocked, 1 no verdict, 2 wrong usage.
+With --all: 0 documents are judged and no check failed, 1 otherwise.`;
 
 /** Adds `probe URL`, which asks an ICAP server or a gateway for a verdict. */
 export function addProbeCommand(program: Command, io: CliIo): void {
@@ -41,7 +45,8 @@ export function addProbeCommand(program: Command, io: CliIo): void {
     if (flags.insecure === true) {
       io.stderr.write('icapgw: warning: --insecure: the server is not verified, anybody could answer in its place\n');
     }
-    await runProbe(target, flags, io);
+    if (flags.all === true) await runAll(command, target, flags, io);
+    else await runProbe(target, flags, io);
   });
 }
 
@@ -62,16 +67,40 @@ async function runProbe(target: ProbeTarget, flags: ProbeFlags, io: CliIo): Prom
   io.exit(EXIT_CODES[report.verdict]);
 }
 
+async function runAll(command: Command, target: ProbeTarget, flags: ProbeFlags, io: CliIo): Promise<void> {
+  const { runSurvey } = await import('./probe-all.ts');
+  const isGiven = command.getOptionValueSource('timeout') !== 'default';
+  const checkMs = isGiven ? flags.timeout : CHECK_TIMEOUT_MS;
+  const basis = await basisFrom(target, flags, io, checkMs);
+  const virus = await documentFrom({ ...flags, eicar: true });
+  try {
+    await runSurvey({ ...basis, virus, largeBytes: flags.size, json: flags.json === true }, io);
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    printFailure(error, flags, io);
+    io.exit(1);
+  }
+}
+
 async function optionsFrom(target: ProbeTarget, flags: ProbeFlags, io: CliIo): Promise<ProbeOptions> {
+  return {
+    ...(await basisFrom(target, flags, io, flags.timeout)),
+    document: await documentFrom(flags),
+    usePreview: flags.preview,
+    allow204: flags[204],
+    // Ctrl-C ends the program.
+    cancel: new AbortController().signal,
+  };
+}
+
+type Basis = Omit<ProbeOptions, 'document' | 'usePreview' | 'allow204' | 'cancel'>;
+
+async function basisFrom(target: ProbeTarget, flags: ProbeFlags, io: CliIo, totalMs: number): Promise<Basis> {
   const { PROFILES } = await import('../probe/profile.ts');
-  const totalMs = flags.timeout;
   return {
     target,
     profile: PROFILES[flags.profile],
     method: flags.method?.toUpperCase() as ModMethod | undefined,
-    document: await documentFrom(flags),
-    usePreview: flags.preview,
-    allow204: flags[204],
     fields: flags.header ?? [],
     tls: await tlsFrom(flags),
     timeouts: { connectMs: CONNECT_TIMEOUT_MS, silenceMs: totalMs, totalMs },
@@ -134,6 +163,9 @@ function parseUrl(text: string): ProbeTarget {
 
 /** An option that would silently do nothing could make somebody believe in a protection that is not there. */
 function refuseMisplaced(command: Command, { scheme }: ProbeTarget, flags: ProbeFlags): void {
+  if (flags.all === undefined && command.getOptionValueSource('size') !== 'default') {
+    command.error('error: --size is for --all');
+  }
   const misplaced = scheme === 'icap' ? TLS_FLAGS.find((flag) => flags[flag] !== undefined) : undefined;
   if (misplaced !== undefined) {
     const name = misplaced === 'serverName' ? 'server-name' : misplaced;

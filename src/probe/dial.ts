@@ -35,19 +35,28 @@ export interface DialedConnection {
   explain(error: unknown): string | undefined;
 }
 
-/** Connects, with TLS where the target says so. Throws UpstreamError with what to do about it. */
-export async function dial(target: ProbeTarget, tls: ProbeTls, timeoutMs: number): Promise<DialedConnection> {
+/**
+ * Connects, with TLS where the target says so. Throws UpstreamError with what to do about it, or the reason of `cancel`.
+ */
+export async function dial(
+  target: ProbeTarget,
+  tls: ProbeTls,
+  timeoutMs: number,
+  cancel: AbortSignal,
+): Promise<DialedConnection> {
+  cancel.throwIfAborted();
   const isTls = target.scheme === 'icaps';
   const socket = isTls ? openTls(target, tls) : connectTcp({ host: target.host, port: target.port, noDelay: true });
   const timeout = AbortSignal.timeout(timeoutMs);
   const situation = { host: tls.serverName ?? target.host, hasClientCert: tls.keyPair !== undefined };
   const explain = (error: unknown): string | undefined => explainTlsError(error, situation);
   try {
-    await once(socket, isTls ? 'secureConnect' : 'connect', { signal: timeout });
+    await once(socket, isTls ? 'secureConnect' : 'connect', { signal: AbortSignal.any([timeout, cancel]) });
   } catch (cause) {
     const failure = timeout.aborted ? timeoutError(target, socket) : dialError(target, cause, explain(cause));
     socket.on('error', () => {});
     socket.destroy();
+    cancel.throwIfAborted();
     throw failure;
   }
   return { socket, tls: socket instanceof TLSSocket ? summaryOf(socket) : undefined, explain };

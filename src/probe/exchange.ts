@@ -4,6 +4,7 @@ import { CHUNK_END, chunkStart, LAST_CHUNK, LAST_CHUNK_IEOF } from '../icap/chun
 import type { BodyPart, Section } from '../icap/encapsulated.ts';
 import type { Field } from '../icap/field.ts';
 import { serializeRequest } from '../icap/serialize.ts';
+import { type Judgement, judge } from '../icap/verdict.ts';
 import { DocumentReader, type ProbeDocument } from './document.ts';
 import { httpSections } from './http-message.ts';
 import type { IcapClient } from './icap-client.ts';
@@ -60,6 +61,12 @@ export async function modify(client: IcapClient, request: ModRequest, trace: Tra
   } finally {
     await source.close();
   }
+}
+
+/** What the server decided in that exchange. */
+export function judgeResult(method: ModMethod, { sent, reply, bodyChanged }: ModResult): Judgement {
+  const { head, sections } = reply;
+  return judge({ method, sent, status: head.status, fields: head.fields, received: sections, bodyChanged });
 }
 
 class Exchange {

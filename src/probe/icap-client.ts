@@ -41,6 +41,8 @@ export class IcapClient {
     this.#stream = stream;
     this.#options = options;
     this.#reader = createResponseReader(options.limits, () => this.#method);
+    // The connection may end before there is a request.
+    this.#reply.promise.catch(() => {});
     stream.on('data', (bytes: Buffer) => this.#receive(bytes));
     stream.on('error', (error) => this.#end(this.#closedError(error)));
     stream.on('end', () => this.#end(this.#closedError(undefined)));

@@ -1,11 +1,12 @@
 import { UpstreamError } from '../errors.ts';
 import type { Field } from '../icap/field.ts';
 import { parseServiceOptions, type ServiceOptions } from '../icap/service-options.ts';
-import { type Judgement, judge } from '../icap/verdict.ts';
+import type { Judgement } from '../icap/verdict.ts';
 import type { ProbeTls, TlsSummary } from './dial.ts';
 import type { ProbeDocument } from './document.ts';
-import { askOptions, type ModResult, modify, type Trace } from './exchange.ts';
+import { askOptions, judgeResult, type ModResult, modify, type Trace } from './exchange.ts';
 import type { ModMethod, ProbeProfile } from './profile.ts';
+import { requestFields } from './request-fields.ts';
 import { ProbeSession, type ProbeTimeouts, type SessionConnection } from './session.ts';
 import { authorityOf, type ProbeTarget, uriOf } from './target.ts';
 
@@ -22,6 +23,8 @@ export interface ProbeOptions {
   readonly tls: ProbeTls;
   readonly timeouts: ProbeTimeouts;
   readonly trace: Trace;
+  /** Ends the probe with its reason, an Error. */
+  readonly cancel: AbortSignal;
 }
 
 /** What the service said to OPTIONS. */
@@ -51,21 +54,21 @@ export interface ProbeReport extends Judgement {
 /** Connects, asks for OPTIONS, sends the document and judges the answer, as the client of a DLP or a scanner does. */
 export async function probe(options: ProbeOptions): Promise<ProbeReport> {
   const { target, profile, document, trace } = options;
-  using session = new ProbeSession(target, options.tls, options.timeouts);
+  using session = new ProbeSession(target, options.tls, options.timeouts, options.cancel);
   const startMs = performance.now();
   const connection = await session.connect();
   const connectMs = performance.now() - startMs;
 
   const wanted = options.method ?? profile.method;
   const optionsUri = uriOf(target, pathFor(options, wanted));
-  const { head } = await askOptions(connection.client, optionsUri, fieldsFor(options, connection), trace);
+  const { head } = await askOptions(connection.client, optionsUri, requestFields(options, connection.socket), trace);
   const service: OptionsReport = { ...parseServiceOptions(head.fields), status: head.status, reason: head.reason };
   const method = methodFor(options, wanted, service);
   const path = pathFor(options, method);
   const previewBytes = options.usePreview && head.status === 200 ? service.previewBytes : undefined;
 
   const ask = async (next: SessionConnection): Promise<ModResult> => {
-    const fields = fieldsFor(options, next);
+    const fields = requestFields(options, next.socket);
     return await modify(next.client, { method, uri: uriOf(target, path), fields, document, previewBytes }, trace);
   };
   const askedMs = performance.now();
@@ -76,7 +79,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeReport> {
     return await ask(await session.connect());
   });
   return {
-    ...judgementOf(method, result),
+    ...judgeResult(method, result),
     address: authorityOf(target),
     tls: connection.tls,
     options: service,
@@ -96,11 +99,6 @@ function isClosed(error: unknown): boolean {
   return error instanceof UpstreamError && error.code === 'ICAPGW_UPSTREAM_CLOSED';
 }
 
-function judgementOf(method: ModMethod, { sent, reply, bodyChanged }: ModResult): Judgement {
-  const { head, sections } = reply;
-  return judge({ method, sent, status: head.status, fields: head.fields, received: sections, bodyChanged });
-}
-
 function pathFor({ target, profile }: ProbeOptions, method: ModMethod): string {
   return target.path ?? profile.paths[method];
 }
@@ -109,15 +107,4 @@ function methodFor({ method, target }: ProbeOptions, wanted: ModMethod, { method
   const other: ModMethod = wanted === 'REQMOD' ? 'RESPMOD' : 'REQMOD';
   const takesOnlyOther = methods.includes(other) && !methods.includes(wanted);
   return method === undefined && target.path !== undefined && takesOnlyOther ? other : wanted;
-}
-
-function fieldsFor(options: ProbeOptions, { socket }: SessionConnection): readonly Field[] {
-  const own: readonly Field[] = [
-    { name: 'Host', value: authorityOf(options.target) },
-    { name: 'User-Agent', value: 'icapgw-probe' },
-    ...(options.allow204 ? [{ name: 'Allow', value: '204' }] : []),
-    ...options.profile.fields(socket.localAddress ?? '127.0.0.1'),
-  ];
-  const replaced = new Set(options.fields.map(({ name }) => name.toLowerCase()));
-  return [...own.filter(({ name }) => !replaced.has(name.toLowerCase())), ...options.fields];
 }

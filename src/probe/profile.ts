@@ -2,7 +2,25 @@ import type { Field } from '../icap/field.ts';
 
 export type ModMethod = 'REQMOD' | 'RESPMOD';
 
-export type ProfileName = 'reqmod' | 'respmod' | 'symantec' | 'forcepoint' | 'kata' | 'ddan';
+/** In the order of the help text: any server, what stands behind a gateway, and who stands in front of it. */
+export const PROFILE_NAMES = [
+  'reqmod',
+  'respmod',
+  'symantec',
+  'forcepoint',
+  'kata',
+  'ddan',
+  'clamav',
+  'mcas',
+  'zscaler',
+  'umbrella',
+  'forcepoint-one',
+  'fortigate',
+  'f5',
+  'squid',
+] as const;
+
+export type ProfileName = (typeof PROFILE_NAMES)[number];
 
 /** How the clients of one product ask. */
 export interface ProbeProfile {
@@ -10,6 +28,8 @@ export interface ProbeProfile {
   readonly method: ModMethod;
   /** Used where the URL has none. */
   readonly paths: Readonly<Record<ModMethod, string>>;
+  /** F5 BIG-IP sends no Host unless it is told to. */
+  readonly saysHost: boolean;
   /** Header fields beside those of the protocol. `clientAddress` is the probe's own. */
   fields(clientAddress: string): readonly Field[];
 }
@@ -25,28 +45,53 @@ function authenticatedUser(uri: string): Field {
   return { name: 'X-Authenticated-User', value: Buffer.from(uri).toString('base64') };
 }
 
+function clientAndUser(address: string): readonly Field[] {
+  return [clientIp(address), authenticatedUser('Local://icapgw-probe')];
+}
+
+/** A client that says nothing beside what ICAP asks for, as far as is known. */
+const PLAIN: ProbeProfile = { method: 'REQMOD', paths: GENERIC_PATHS, saysHost: true, fields: () => [] };
+
 export const PROFILES: Readonly<Record<ProfileName, ProbeProfile>> = {
-  reqmod: { method: 'REQMOD', paths: GENERIC_PATHS, fields: () => [] },
-  respmod: { method: 'RESPMOD', paths: GENERIC_PATHS, fields: () => [] },
-  symantec: {
-    method: 'REQMOD',
-    paths: GENERIC_PATHS,
-    fields: (address) => [clientIp(address), authenticatedUser('Local://icapgw-probe')],
-  },
-  forcepoint: {
-    method: 'REQMOD',
-    paths: GENERIC_PATHS,
-    fields: (address) => [clientIp(address), authenticatedUser('Local://icapgw-probe')],
-  },
+  reqmod: PLAIN,
+  respmod: { ...PLAIN, method: 'RESPMOD' },
+  symantec: { ...PLAIN, fields: clientAndUser },
+  forcepoint: { ...PLAIN, fields: clientAndUser },
   // A REQMOD is judged by its URL there, a file only in a RESPMOD.
   kata: {
+    ...PLAIN,
     method: 'RESPMOD',
     paths: { REQMOD: '/av/reqmod', RESPMOD: '/av/respmod' },
     fields: (address) => [clientIp(address), { name: 'X-Client-Username', value: 'icapgw-probe' }],
   },
   ddan: {
-    method: 'REQMOD',
+    ...PLAIN,
     paths: { REQMOD: '/request', RESPMOD: '/response' },
     fields: (address) => [clientIp(address)],
   },
+  // The alias that Debian's virus_scan.conf gives its service.
+  clamav: { ...PLAIN, method: 'RESPMOD', paths: { REQMOD: '/avscan', RESPMOD: '/avscan' } },
+  mcas: PLAIN,
+  zscaler: PLAIN,
+  umbrella: {
+    ...PLAIN,
+    fields: (address) => [
+      ...clientAndUser(address),
+      { name: 'X-Authenticated-Groups', value: Buffer.from('Local://probes').toString('base64') },
+    ],
+  },
+  'forcepoint-one': PLAIN,
+  fortigate: {
+    ...PLAIN,
+    method: 'RESPMOD',
+    paths: { REQMOD: '/', RESPMOD: '/' },
+    fields: (address) => [
+      clientIp(address),
+      { name: 'X-Server-IP', value: '192.0.2.1' },
+      { name: 'X-Forwarded-Proto', value: 'http' },
+      { name: 'X-Scan-Progress-Interval', value: '10' },
+    ],
+  },
+  f5: { ...PLAIN, paths: { REQMOD: '/request', RESPMOD: '/response' }, saysHost: false },
+  squid: { ...PLAIN, fields: (address) => [clientIp(address)] },
 };

@@ -39,7 +39,8 @@ export function statusAdvice(status: number): string {
   return ADVICE[status] ?? 'the server did not judge the document';
 }
 
-function tlsText(tls: TlsSummary | undefined, nowMs: number): string {
+/** How the connection is protected. */
+export function tlsText(tls: TlsSummary | undefined, nowMs: number): string {
   if (tls === undefined) return 'in clear text';
   const { subject, notAfterMs } = tls.certificate;
   const days = Math.floor((notAfterMs - nowMs) / DAY_MS);
@@ -47,7 +48,8 @@ function tlsText(tls: TlsSummary | undefined, nowMs: number): string {
   return `${tls.version}, certificate ${subject} (${validity})${tls.isVerified ? '' : ', NOT VERIFIED'}`;
 }
 
-function optionsText(options: OptionsReport): string {
+/** What a service says of itself, on one line. */
+export function optionsText(options: OptionsReport): string {
   const { status, reason, service, methods, previewBytes, allow204 } = options;
   return [
     `${status} ${reason}`.trim(),

@@ -30,14 +30,18 @@ export class ProbeSession implements Disposable {
   readonly #tls: ProbeTls;
   readonly #timeouts: ProbeTimeouts;
   readonly #deadline: AbortSignal;
+  readonly #cancel: AbortSignal;
   #current: SessionConnection | undefined;
 
-  constructor(target: ProbeTarget, tls: ProbeTls, timeouts: ProbeTimeouts) {
+  /** Whoever waits when `cancel` is aborted gets its reason, an Error. */
+  constructor(target: ProbeTarget, tls: ProbeTls, timeouts: ProbeTimeouts, cancel: AbortSignal) {
     this.#target = target;
     this.#tls = tls;
     this.#timeouts = timeouts;
     this.#deadline = AbortSignal.timeout(timeouts.totalMs);
     this.#deadline.addEventListener('abort', () => this.#current?.client.close(this.#late()));
+    this.#cancel = cancel;
+    cancel.addEventListener('abort', this.#onCancel);
   }
 
   /** A connection that takes a request. */
@@ -45,7 +49,7 @@ export class ProbeSession implements Disposable {
     if (this.#current?.client.isReusable === true) return this.#current;
     this.#current?.client.close();
     const { connectMs, silenceMs, totalMs } = this.#timeouts;
-    const dialed = await dial(this.#target, this.#tls, Math.min(connectMs, totalMs));
+    const dialed = await dial(this.#target, this.#tls, Math.min(connectMs, totalMs), this.#cancel);
     const { explain } = dialed;
     const backend = authorityOf(this.#target);
     const limits = DEFAULT_ICAP_LIMITS;
@@ -57,8 +61,13 @@ export class ProbeSession implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#cancel.removeEventListener('abort', this.#onCancel);
     this.#current?.client.close();
   }
+
+  readonly #onCancel = (): void => {
+    this.#current?.client.close(this.#cancel.reason);
+  };
 
   #late(): UpstreamError {
     const backend = authorityOf(this.#target);

@@ -102,6 +102,53 @@ describe('icapgw probe', () => {
   });
 });
 
+describe('icapgw probe --all', () => {
+  test('prints a table and ends with exit code 0', async () => {
+    const { stdout, stderr, exitCode } = await againstDemo(['--all']);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    const lines = stdout.split('\n');
+    expect(lines[0]).toBe('METHOD   CHECK                          RESULT       TIME  WHAT THE SERVER DOES');
+    expect(lines).toContainEqual(
+      expect.stringMatching(
+        /^REQMOD {3}EICAR test string {14}yes {5}[ .\d]{6} ms {2}blocked as EICAR-Test-File, HTTP 403$/,
+      ),
+    );
+    expect(lines.at(-3)).toMatch(/^server {3}127\.0\.0\.1:\d+, in clear text, connected in \d+ ms$/);
+    expect(lines.at(-2)).toBe('WORKS    27 checks, none failed');
+    expect(stdout).not.toContain('\x1b');
+  });
+
+  test('colours results only on a terminal that wants it', async () => {
+    const { stdout } = await againstDemo(['--all', '--method', 'reqmod'], true);
+    expect(stdout).toContain('\x1b[32m yes \x1b[39m');
+    expect(stdout).toContain('\x1b[33m no \x1b[39m');
+    expect(stdout).toContain('\x1b[32mWORKS\x1b[39m');
+  });
+
+  test('prints one JSON object for scripts', async () => {
+    const { stdout, exitCode } = await againstDemo(['--all', '--json', '--size', '64KiB']);
+    expect(exitCode).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ works: true, isComplete: true, options: { '/reqmod': { status: 200 } } });
+    expect(report.checks[2]).toMatchObject({ method: 'REQMOD', name: 'clean', result: 'yes', icapStatus: 204 });
+    expect(report.checks.map(({ label }: { label: string }) => label)).toContain('large body, 64KiB');
+  });
+
+  test('ends with exit code 1 where something fails, or nobody is there', async () => {
+    let url: string;
+    {
+      await using silent = await startSilentServer();
+      url = `icap://127.0.0.1:${silent.port}`;
+      const { stdout, exitCode } = await runProbe([url, '--all', '--timeout', '50ms']);
+      expect(exitCode).toBe(1);
+      expect(stdout).toMatch(/^BROKEN {3}5 of 5 checks failed$/m);
+    }
+    const { stdout, stderr, exitCode } = await runProbe([url, '--all']);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
+    expect(stderr).toContain('nothing listens on');
+  });
+});
+
 describe('without a verdict', () => {
   test('the reason stands on one line and the exit code is 1', async () => {
     let port: number;
@@ -154,6 +201,11 @@ describe('wrong usage ends with exit code 2 and says what is right', () => {
     { args: [], text: "missing required argument 'url'" },
     { args: ['icap://h', '--eicar', '--text', 'x'], text: 'cannot be used with' },
     { args: ['icap://h', '--file', 'x', '--eicar'], text: 'cannot be used with' },
+    { args: ['icap://h', '--all', '--eicar'], text: 'cannot be used with' },
+    { args: ['icap://h', '--all', '--no-preview'], text: 'cannot be used with' },
+    { args: ['icap://h', '--all', '--no-204'], text: 'cannot be used with' },
+    { args: ['icap://h', '--all', '--size', '10'], text: 'a size such as 64KiB' },
+    { args: ['icap://h', '--size', '1MiB'], text: '--size is for --all' },
     { args: ['icap://h', '--profile', 'mcafee'], text: 'Allowed choices are reqmod, respmod, symantec' },
     { args: ['icap://h', '--timeout', '10'], text: 'a duration such as 500ms, 60s or 10m' },
     { args: ['icap://h', '--header', 'nonsense'], text: "'Name: value'" },

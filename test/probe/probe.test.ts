@@ -36,6 +36,7 @@ function run(port: number, options: Partial<ProbeOptions> = {}) {
     tls: TLS,
     timeouts: TIMEOUTS,
     trace: () => {},
+    cancel: new AbortController().signal,
     ...options,
   });
 }
