@@ -63,6 +63,16 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, FeedLogEvents,
     readonly subject?: string | undefined;
     readonly fingerprint?: string | undefined;
   };
+  /** The client fails verification and goes on with the service for such clients, under the same number. */
+  readonly 'connection-redirected': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly reason: HandshakeFailure;
+    readonly detail: string;
+    readonly subject?: string | undefined;
+    readonly fingerprint?: string | undefined;
+  };
   readonly 'backend-connected': {
     readonly service: string;
     readonly connection: number;

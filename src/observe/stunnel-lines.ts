@@ -5,7 +5,7 @@ import { definitionOf, levelOf } from './log-table.ts';
 import { REJECTION_TEXTS } from './reason-text.ts';
 import { stunnelBanner } from './stunnel-banner.ts';
 import { byteCounts, line, type StunnelLevel, type StunnelLine } from './stunnel-line.ts';
-import { backendTlsLines, handshakeLines } from './stunnel-tls-lines.ts';
+import { backendTlsLines, handshakeLines, verificationLines } from './stunnel-tls-lines.ts';
 
 interface StunnelDefinition<F> {
   /** The most severe level among its lines. */
@@ -55,6 +55,13 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     lines: ({ reason, detail, subject }) => [
       ...handshakeLines('SSL_accept', reason, detail, subject),
       line(5, `Connection ${reason === 'timeout' ? 'reset' : 'reset/closed'}: ${byteCounts(0, 0)}`),
+    ],
+  },
+  'connection-redirected': {
+    level: 4,
+    lines: ({ reason, detail, subject }) => [
+      ...verificationLines(reason, detail, subject),
+      line(5, 'Redirecting connection'),
     ],
   },
   'backend-connected': {

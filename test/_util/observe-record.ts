@@ -18,6 +18,7 @@ export const SAMPLE_EVENTS: LogEvents = {
     fingerprint: 'AB:CD',
   },
   'handshake-failed': { ...CLIENT, reason: 'expired', detail: 'certificate has expired', subject: 'CN=old' },
+  'connection-redirected': { ...CLIENT, reason: 'unknown-ca', detail: 'unable to get issuer', subject: 'CN=stranger' },
   'backend-connected': {
     ...BACKEND,
     connection: 7,
