@@ -74,6 +74,12 @@ export function isHostName(host: string): boolean {
     .every((label) => /^[\w](?:[\w-]{0,61}[\w])?$/.test(label));
 }
 
+/** Whether only this machine can connect there. */
+export function isLocal(address: Address): boolean {
+  if (address.kind === 'unix') return true;
+  return address.host === '::1' || address.host === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(address.host);
+}
+
 /** The inverse of `parseBackendAddress`. */
 export function formatAddress(address: BackendAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
