@@ -107,7 +107,7 @@ async function showVerdicts(gateway: Gateway, { folder, print, color, once }: De
       tls,
       timeouts: { connectMs: 5000, silenceMs: 10_000, totalMs: 20_000 },
       trace: () => {},
-    cancel: new AbortController().signal,
+      cancel: new AbortController().signal,
     });
     print(`${name.padEnd(13)} ${painted(verdictWord(report), report.verdict, color)}${threatText(report)}\n`);
     if (report.verdict !== expected) isRight = false;
