@@ -4,7 +4,7 @@ import type { LogEventName, LogEvents } from './log-event.ts';
 import { definitionOf, levelOf } from './log-table.ts';
 import { REJECTION_TEXTS } from './reason-text.ts';
 import { stunnelBanner } from './stunnel-banner.ts';
-import { byteCounts, line, type StunnelLevel, type StunnelLine } from './stunnel-line.ts';
+import { besideLine, byteCounts, line, type StunnelLevel, type StunnelLine } from './stunnel-line.ts';
 import { backendTlsLines, handshakeLines, verificationLines } from './stunnel-tls-lines.ts';
 
 interface StunnelDefinition<F> {
@@ -104,13 +104,16 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
       line(5, 'Configuration successful'),
     ],
   },
-  'config-reading': { level: 5, lines: ({ file }) => [line(5, `Reading configuration from ${sourceOf(file)}`)] },
+  'config-reading': {
+    level: 5,
+    lines: ({ file }) => [line(5, `Reading configuration from ${sourceOf(file)}`), line(5, 'FIPS mode disabled')],
+  },
   'config-accepted': { level: 5, lines: () => [line(5, 'Configuration successful')] },
   'config-problem': {
     level: 3,
     lines: ({ file, line: number, severity, text, code, written }) => {
       const place = number === 0 ? file : `${file}:${number}`;
-      const said = written === undefined ? text : `"${written}": ${text}`;
+      const said = written === undefined ? text : `"${written}": ${besideLine(text, written)}`;
       return [line(severity === 'error' ? 3 : 4, `${place}: ${said} [${code}]`)];
     },
   },
