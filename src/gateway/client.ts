@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { HandshakeVersion, RejectReason } from '../observe/labels.ts';
+import type { HandshakeFacts } from '../observe/log-event.ts';
 import { sha256Hex } from '../tls/certificate.ts';
 import { nameFromLines } from '../tls/distinguished-name.ts';
 import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
@@ -201,7 +202,7 @@ export class Client {
     }
     const problem = isSettled ? undefined : tls.auth.judge(evidence, Date.now());
     if (problem !== undefined) {
-      this.#turnAway(problem, version);
+      this.#turnAway(problem, { version, cipher: socket.getCipher().name, resumed });
       return;
     }
     this.version = version;
@@ -230,7 +231,7 @@ export class Client {
     this.#refuse({ reason: 'closed', detail: 'the client closed the connection during the handshake' }, 'failed');
 
   /** It fails verification: it is redirected where the service wants that, and refused elsewhere. */
-  #turnAway(problem: HandshakeProblem, version: HandshakeVersion): void {
+  #turnAway(problem: HandshakeProblem, tls: HandshakeFacts): void {
     if (this.#service.config.tls?.clientAuth.redirect.length === 0) {
       this.#refuse(problem, 'judged');
       return;
@@ -245,9 +246,9 @@ export class Client {
       const { counters, index, events } = this.#service;
       const { reason, detail } = problem;
       this.#handlers = undefined;
-      this.version = version;
+      this.version = tls.version;
       counters.handshakeFailed(index, reason);
-      events.log('connection-redirected', { ...this.names(), reason, detail, ...this.identity() });
+      events.log('connection-redirected', { ...this.names(), reason, detail, ...tls, ...this.identity() });
       if (events.accessEnabled) this.#tellAccess(reason);
       redirect();
     });

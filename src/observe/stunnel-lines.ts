@@ -1,6 +1,6 @@
 import type { LogLevel } from '../config/config.ts';
 import type { BackendResult, CloseReason } from './labels.ts';
-import type { LogEventName, LogEvents } from './log-event.ts';
+import type { HandshakeFacts, LogEventName, LogEvents } from './log-event.ts';
 import { definitionOf, levelOf } from './log-table.ts';
 import { REJECTION_TEXTS } from './reason-text.ts';
 import { stunnelBanner } from './stunnel-banner.ts';
@@ -46,8 +46,7 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     level: 5,
     lines: ({ subject, resumed, version, cipher }) => [
       ...(subject === undefined ? [] : [line(5, `Certificate accepted at depth=0: ${subject}`)]),
-      line(6, `TLS accepted: ${resumed ? 'previous session reused' : 'new session negotiated'}`),
-      line(6, `${version} ciphersuite: ${cipher}`),
+      ...acceptedLines({ resumed, version, cipher }),
     ],
   },
   'handshake-failed': {
@@ -59,8 +58,9 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   },
   'connection-redirected': {
     level: 4,
-    lines: ({ reason, detail, subject }) => [
+    lines: ({ reason, detail, subject, ...tls }) => [
       ...verificationLines(reason, detail, subject),
+      ...acceptedLines(tls),
       line(5, 'Redirecting connection'),
     ],
   },
@@ -156,6 +156,13 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   },
   'log-reopened': { level: 5, lines: () => [line(5, 'Log file reopened')] },
 };
+
+function acceptedLines({ resumed, version, cipher }: HandshakeFacts): readonly StunnelLine[] {
+  return [
+    line(6, `TLS accepted: ${resumed ? 'previous session reused' : 'new session negotiated'}`),
+    line(6, `${version} ciphersuite: ${cipher}`),
+  ];
+}
 
 function sourceOf(file: string): string {
   const descriptor = /^\/dev\/fd\/(\d+)$/.exec(file)?.[1];

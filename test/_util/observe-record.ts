@@ -18,7 +18,11 @@ export const SAMPLE_EVENTS: LogEvents = {
     fingerprint: 'AB:CD',
   },
   'handshake-failed': { ...CLIENT, reason: 'expired', detail: 'certificate has expired', subject: 'CN=old' },
-  'connection-redirected': { ...CLIENT, reason: 'unknown-ca', detail: 'unable to get issuer', subject: 'CN=stranger' },
+  'connection-redirected': {
+    ...CLIENT,
+    ...{ reason: 'unknown-ca', detail: 'unable to get issuer', subject: 'CN=stranger' },
+    ...{ version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', resumed: true },
+  },
   'backend-connected': {
     ...BACKEND,
     connection: 7,

@@ -69,9 +69,14 @@ describe('stunnel lines', () => {
     expect(linesOf('connection-redirected', { reason: 'expired', subject: 'CN=old' })).toEqual([
       'LOG4[7]: CERT: Pre-verification error: certificate has expired',
       'LOG4[7]: Rejected by CERT at depth=0: CN=old',
+      'LOG6[7]: TLS accepted: previous session reused',
+      'LOG6[7]: TLSv1.3 ciphersuite: TLS_AES_256_GCM_SHA384',
       'LOG5[7]: Redirecting connection',
     ]);
-    expect(linesOf('connection-redirected', { reason: 'no-certificate', subject: undefined })).toEqual([
+    const bare = { reason: 'no-certificate', subject: undefined, resumed: false } as const;
+    expect(linesOf('connection-redirected', bare)).toEqual([
+      'LOG6[7]: TLS accepted: new session negotiated',
+      'LOG6[7]: TLSv1.3 ciphersuite: TLS_AES_256_GCM_SHA384',
       'LOG5[7]: Redirecting connection',
     ]);
   });
