@@ -34,6 +34,7 @@ const MESSAGES = {
   ICAPGW_ICAP_BODY_TOO_LARGE: 'the body is larger than the limit',
   ICAPGW_FEED_STATE: 'the state of the threat feed cannot be used',
   ICAPGW_FEED_UNAVAILABLE: 'the threat feed can take nothing at the moment',
+  ICAPGW_FEED_BROKER: 'the broker of the threat feed cannot be used',
   ICAPGW_SMC: 'the Forcepoint SMC did not do what it was asked',
   ICAPGW_PROBE_FILE: 'the document to send cannot be read',
 } as const;

@@ -8,7 +8,6 @@ import type { Logger } from '../observe/logger.ts';
 import type { FeedClock } from './contract/feed-clock.ts';
 import type { FeedQueue } from './contract/feed-queue.ts';
 import type { FeedSink, SinkStatus } from './contract/feed-sink.ts';
-import type { GatewayFeed } from './contract/gateway-feed.ts';
 import { type FeedMaterial, loadFeedMaterial } from './feed-material.ts';
 import { FindingIntake } from './finding-intake.ts';
 import { Guard } from './guard.ts';
@@ -18,10 +17,10 @@ import {
   type GuardDutySettings,
   startGuardDuty,
 } from './guardduty/guardduty-listener.ts';
+import { openQueue, type QueueRules } from './open-queue.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { ownHosts } from './own-hosts.ts';
-import { EmbeddedQueue } from './queue/embedded-queue.ts';
-import { startFeedDisk } from './queue/feed-disk.ts';
+import { loadBroker } from './rabbitmq/broker.ts';
 import { readSecret } from './secret.ts';
 import { startSmcSink } from './smc/smc-sink.ts';
 
@@ -55,43 +54,37 @@ const EXPIRE_MS = 250;
 const RESOLVE_PATIENCE_MS = 1_000;
 
 /** The threat feed of one process: its sources, its queue and its sinks, and what holds them together. */
-export class Feed implements GatewayFeed, AsyncDisposable {
+export class Feed implements AsyncDisposable {
   readonly queue: FeedQueue;
   readonly #options: FeedOptions;
   #config: Config;
   #feeds: FeedsConfig;
+  /** As at the start: another broker takes a restart. */
+  readonly #brokerHosts: readonly string[];
   #own: OwnAddresses;
   #guard: Guard;
   #listener: GuardDutyListener | undefined;
   #sink: FeedSink | undefined;
   #ticker: Disposable | undefined;
 
-  private constructor(options: FeedOptions, feeds: FeedsConfig, openQueue: (feed: () => FeedsConfig) => FeedQueue) {
+  private constructor(options: FeedOptions, feeds: FeedsConfig, createQueue: (rules: QueueRules) => FeedQueue) {
     this.#options = options;
     this.#config = options.config;
     this.#feeds = feeds;
-    this.queue = openQueue(() => this.#feeds);
+    this.#brokerHosts = brokerHosts(feeds);
     this.#own = this.#createOwn();
     this.#guard = this.#createGuard();
+    this.queue = createQueue({
+      maxEntries: () => this.#feeds.maxEntries,
+      isBlockable: (address) => this.#guard.reasonAgainst(address) === undefined,
+    });
   }
 
-  /** Opens the queue, so that what is blocked is known; nothing else begins. Throws `ICAPGW_FEED_STATE`. */
+  /** Opens the queue, so that what is blocked is known; nothing else begins. Throws as `openQueue`. */
   static async open(options: FeedOptions): Promise<Feed> {
-    const { config, folder, clock, log } = options;
-    const { feeds } = config;
+    const { feeds } = options.config;
     if (feeds === undefined) throw new RangeError('the configuration has no feeds');
-    const disk = await startFeedDisk({ folder, nowMs: clock.nowMs() });
-    const { damaged } = disk;
-    if (damaged !== undefined) log.log('feed-state-damaged', { file: damaged.movedTo, detail: damaged.detail });
-    const onTrouble = (detail: string | undefined): void => {
-      if (detail === undefined) log.log('feed-queue-recovered', {});
-      else log.log('feed-queue-failed', { detail });
-    };
-    return new Feed(
-      options,
-      feeds,
-      (current) => new EmbeddedQueue({ disk, clock, maxEntries: () => current().maxEntries, onTrouble }),
-    );
+    return new Feed(options, feeds, await openQueue({ ...options, feeds }));
   }
 
   /** `host:port` as really bound; undefined where there is no listener. */
@@ -156,11 +149,6 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     await listener?.[Symbol.asyncDispose]();
   }
 
-  /** The addresses of this process and of those it needs, in canonical form, as they are now. */
-  own(): ReadonlySet<string> {
-    return this.#own.current();
-  }
-
   status(): FeedStatus {
     const { trouble } = this.queue.status();
     return { queue: { type: this.queue.type, ...this.#backlog() }, smc: this.#sink?.status() ?? null, trouble };
@@ -181,8 +169,8 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   #startSink(): void {
     const { clock, random, counts, log } = this.#options;
-    const { smc, durationMs } = this.#feeds;
-    if (smc === undefined) return;
+    const { smc, durationMs, queue } = this.#feeds;
+    if (smc === undefined || (queue.type === 'rabbitmq' && !queue.relay)) return;
     const apiKey = (): string => {
       const key = readSecret(this.#feeds.smc?.apiKey ?? smc.apiKey, 'feeds.smc.api-key-file');
       if (key === undefined) throw new RuntimeError('ICAPGW_FEED_STATE', { detail: 'there is no API key' });
@@ -202,7 +190,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   #createOwn(): OwnAddresses {
     const { clock, backends } = this.#options;
-    return new OwnAddresses({ hosts: ownHosts(this.#config), others: backends, clock });
+    return new OwnAddresses({ hosts: [...ownHosts(this.#config), ...this.#brokerHosts], others: backends, clock });
   }
 
   #createGuard(): Guard {
@@ -264,6 +252,11 @@ function reloadMaterial(feeds: FeedsConfig): FeedMaterial {
     if (!(cause instanceof GatewayError)) throw cause;
     throw new RuntimeError('ICAPGW_FEED_STATE', { detail: messageOf(cause), cause });
   }
+}
+
+/** Its address may stand in a file, which a configuration alone does not tell. */
+function brokerHosts({ queue }: FeedsConfig): readonly string[] {
+  return queue.type === 'rabbitmq' ? [loadBroker(queue).address.hostname] : [];
 }
 
 /** What a sink is made of; the key is asked for each time. */

@@ -27,7 +27,6 @@ const MAX_TEXT_LENGTH = 512;
 const REFUSALS: ReadonlySet<LogEventName> = new Set<LogEventName>([
   'connection-rejected',
   'handshake-failed',
-  'connection-redirected',
   'icap-request-refused',
   'icap-policy',
 ]);

@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
-import type { FeedsConfig, SecretConfig } from '../config/feed-config.ts';
+import type { FeedQueueConfig, FeedsConfig, SecretConfig } from '../config/feed-config.ts';
 import type { RawPath } from '../config/raw.ts';
-import { ConfigError, messageOf, type Problem, TlsMaterialError } from '../errors.ts';
+import { ConfigError, messageOf, type Problem, RuntimeError, TlsMaterialError } from '../errors.ts';
+import { loadPeerTrust } from '../feeds/peer-trust.ts';
+import { parseBrokerUrl } from '../feeds/rabbitmq/broker-url.ts';
 import { readSecret } from '../feeds/secret.ts';
-import { loadSmcTrust } from '../feeds/smc/smc-trust.ts';
 import { loadKeyPair } from '../tls/material.ts';
 
 /** A secret of the feed, with where either form of the configuration writes it. */
@@ -37,7 +38,7 @@ export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): P
     if (message === undefined) return;
     problems.push({ severity: 'error', file, line: line(path, flat), message, code: 'ICAPGW_TLS_MATERIAL' });
   };
-  const { guardDuty, smc } = feeds;
+  const { guardDuty, smc, queue } = feeds;
   const tls = guardDuty?.tls;
   if (tls !== undefined) {
     material(['feeds', 'guardduty', 'tls'], '', () =>
@@ -49,7 +50,16 @@ export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): P
       }),
     );
   }
-  if (smc !== undefined) material(['feeds', 'smc', 'ca'], 'smc_ca', () => loadSmcTrust(smc.ca));
+  if (queue.type === 'rabbitmq') {
+    material(['feeds', 'queue', 'ca'], '', () => loadPeerTrust(queue.ca));
+    const isFile = queue.url.file !== undefined;
+    const place = line(['feeds', 'queue', isFile ? 'url-file' : 'url'], 'queue_url');
+    const message = troubleOf(() => addressOf(queue));
+    if (message !== undefined) {
+      problems.push({ severity: 'error', file, line: place, message, code: 'ICAPGW_FEED_BROKER' });
+    }
+  }
+  if (smc !== undefined) material(['feeds', 'smc', 'ca'], 'smc_ca', () => loadPeerTrust(smc.ca));
   const written = secrets.find(({ secret }) => secret?.value !== undefined);
   if (written !== undefined && isReadByAll(file)) {
     const { what } = written;
@@ -58,6 +68,13 @@ export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): P
     problems.push({ severity: 'warning', file, line: place, message, code: 'ICAPGW_CONFIG_UNSAFE' });
   }
   return problems;
+}
+
+/** A file that cannot be read was told of already. */
+function addressOf({ url }: FeedQueueConfig): void {
+  if (troubleOf(() => readSecret(url, '')) !== undefined) return;
+  const text = readSecret(url, '');
+  if (text !== undefined) parseBrokerUrl(text);
 }
 
 function secretsOf({ guardDuty, smc, queue }: FeedsConfig): readonly Named[] {
@@ -80,7 +97,7 @@ function troubleOf(load: () => unknown): string | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof ConfigError) return error.problems.map(({ message }) => message).join('; ');
-    if (error instanceof TlsMaterialError) return messageOf(error);
+    if (error instanceof TlsMaterialError || error instanceof RuntimeError) return messageOf(error);
     throw error;
   }
 }

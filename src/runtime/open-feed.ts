@@ -3,6 +3,7 @@ import { SYSTEM_CLOCK } from '../feeds/contract/feed-clock.ts';
 import { Feed } from '../feeds/feed.ts';
 import { feedFolder } from '../feeds/feed-folder.ts';
 import { loadFeedMaterial } from '../feeds/feed-material.ts';
+import { GATEWAY_ID_FILE } from '../feeds/rabbitmq/gateway-id.ts';
 import { FeedCounts } from '../observe/feed-counts.ts';
 import type { Logger } from '../observe/logger.ts';
 import { giveFiles } from './privileges.ts';
@@ -22,6 +23,6 @@ export async function openFeed(config: Config, log: Logger, backends: () => read
     random: Math.random,
     counts: new FeedCounts(feeds.guardDuty === undefined ? [] : ['guardduty']),
   });
-  await giveFiles(config, folder, ['feeds.db', 'feeds.db-wal', 'feeds.db-shm']);
+  await giveFiles(config, folder, ['feeds.db', 'feeds.db-wal', 'feeds.db-shm', GATEWAY_ID_FILE]);
   return feed;
 }

@@ -1,12 +1,13 @@
 import type { SmcConfig } from '../../src/config/feed-config.ts';
 import type { FeedQueue, Sighting } from '../../src/feeds/contract/feed-queue.ts';
 import type { FeedSink } from '../../src/feeds/contract/feed-sink.ts';
+import { EmbeddedQueue } from '../../src/feeds/queue/embedded-queue.ts';
 import { startSmcSink } from '../../src/feeds/smc/smc-sink.ts';
 import type { FeedTally } from '../../src/observe/feed-tally.ts';
 import type { LogEventName, LogEvents } from '../../src/observe/log-event.ts';
 import { type FakeSmc, type FakeSmcOptions, startFakeSmc } from './fake-smc.ts';
 import { createFeedClock, type FakeFeedClock } from './feed-clock.ts';
-import { createMemoryQueue } from './feed-memory-queue.ts';
+import { createMemoryDisk } from './feed-memory-disk.ts';
 
 export interface SmcRigOptions extends FakeSmcOptions {
   readonly config?: Partial<SmcConfig>;
@@ -46,7 +47,12 @@ export async function startSmcRig(options: SmcRigOptions = {}): Promise<SmcRig> 
   const { durationMs = HOUR_MS } = options;
   const smc = await startFakeSmc(options);
   const clock = createFeedClock();
-  const queue = createMemoryQueue(() => clock.nowMs());
+  const queue = new EmbeddedQueue({
+    disk: createMemoryDisk(),
+    clock,
+    maxEntries: () => 100_000,
+    onTrouble: () => {},
+  });
   const events: LoggedEvent[] = [];
   const counts: Map<string, number> = new Map();
   let sessionEnds = Promise.withResolvers<void>();

@@ -57,8 +57,6 @@ export function clientAuthConfig(change: Partial<ClientAuthConfig> = {}): Client
     chainAndPin: false,
     crl: [],
     allow: EVERYBODY,
-    redirect: [],
-    redirectBalance: 'in-order',
     ...change,
   };
 }

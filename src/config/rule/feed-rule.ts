@@ -90,7 +90,6 @@ function checkQueue({ queue, guardDuty, smc }: FeedsConfig, root: Place): void {
     }
     return;
   }
-  feedPlace(root, 'queue.type').error('rabbitmq is not available in this version yet; use embedded');
   if (!isSet(url) && !feedPlace(root, 'queue.url').failed) {
     feedPlace(root, 'queue.url').error('is missing; say where the broker is, such as amqps://broker.example/vhost');
   }

@@ -41,10 +41,12 @@ export interface PutResult {
   readonly extended: number;
 }
 
-/** What one engine made of one address. */
-export interface Settlement extends EngineHold {
+/** What one engine made of one address. `gone`: there is no such engine any more, and nothing to remember of it. */
+export interface Settlement {
   readonly address: string;
   readonly engine: string;
+  readonly outcome: EngineOutcome | 'gone';
+  readonly heldUntilMs: number;
 }
 
 /** A sink has done what it could for an address that was due. */

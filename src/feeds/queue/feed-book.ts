@@ -135,7 +135,8 @@ export class BookDraft {
       const entry = this.#find(address);
       if (entry === undefined) continue;
       const engines: Map<string, EngineHold> = new Map(entry.engines);
-      engines.set(engine, { outcome, heldUntilMs });
+      if (outcome === 'gone') engines.delete(engine);
+      else engines.set(engine, { outcome, heldUntilMs });
       this.#set({ ...entry, engines });
     }
   }

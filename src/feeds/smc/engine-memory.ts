@@ -1,4 +1,4 @@
-import { BackOff, type BackOffOptions } from './back-off.ts';
+import { BackOff, type BackOffOptions } from '../back-off.ts';
 import { MAX_ADDRESSES } from './block-entry.ts';
 
 /** What is remembered of one engine from session to session. */

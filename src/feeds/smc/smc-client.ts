@@ -2,8 +2,8 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders, t
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { messageOf } from '../../errors.ts';
 import type { FeedTally, SmcOperation } from '../../observe/feed-tally.ts';
+import type { PeerTrust } from '../peer-trust.ts';
 import { SmcError } from './smc-error.ts';
-import type { SmcTrust } from './smc-trust.ts';
 
 export interface SmcRequest {
   readonly operation: SmcOperation;
@@ -27,7 +27,7 @@ export interface SmcReply {
 export interface SmcClientOptions {
   /** Scheme, host and port. */
   readonly endpoint: string;
-  readonly trust: SmcTrust;
+  readonly trust: PeerTrust;
   readonly tally: Pick<FeedTally, 'smcRequest'>;
 }
 

@@ -1,7 +1,7 @@
 import type { FeedTally } from '../../observe/feed-tally.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { FeedClock } from '../contract/feed-clock.ts';
-import type { EngineOutcome, FeedEntry, FeedQueue, Settlement } from '../contract/feed-queue.ts';
+import type { FeedEntry, FeedQueue, Settlement } from '../contract/feed-queue.ts';
 import { entryBatch, type Order } from './block-entry.ts';
 import type { EngineMemories, EngineMemory } from './engine-memory.ts';
 import { ordersFor } from './engine-order.ts';
@@ -45,6 +45,7 @@ export async function relayRound(
   context: SmcRoundContext,
 ): Promise<void> {
   const { queue, memories, signal } = context;
+  await forgetOthers(targets, entries, queue);
   const retryAtMs: Map<string, number> = new Map();
   const failures = ({ name }: Target): number => memories.of(name).backOff.failureCount;
   let silentCount = 0;
@@ -62,6 +63,21 @@ export async function relayRound(
     if (silentCount === SILENT_ENGINES) throw failure;
   }
   await queue.conclude(entries.map(({ address }) => ({ address, retryAtMs: retryAtMs.get(address) })));
+}
+
+/** Engines that are not listed any more, or excluded: what they hold asks for nothing. */
+async function forgetOthers(
+  targets: readonly Target[],
+  entries: readonly FeedEntry[],
+  queue: FeedQueue,
+): Promise<void> {
+  const wanted: ReadonlySet<string> = new Set(targets.map(({ name }) => name));
+  const gone = entries.flatMap(({ address, engines }) =>
+    [...engines.keys()]
+      .filter((engine) => !wanted.has(engine))
+      .map((engine): Settlement => ({ address, engine, outcome: 'gone', heldUntilMs: 0 })),
+  );
+  if (gone.length > 0) await queue.settle(gone);
 }
 
 /** One engine in one round. */
@@ -94,7 +110,10 @@ class EngineVisit {
     const unsent: Order[][] = [[...orders]];
     try {
       const link = await this.#link();
-      if (link === undefined) return undefined;
+      if (link === undefined) {
+        await this.#settleAll(entries, 'gone');
+        return undefined;
+      }
       await this.#sendAll(link, unsent);
       this.#recovered();
       return undefined;
@@ -191,7 +210,14 @@ class EngineVisit {
     if (settlements.length > 0) await this.#context.queue.settle(settlements);
   }
 
-  #settlement(address: string, outcome: EngineOutcome, heldUntilMs: number): Settlement {
+  /** For an engine that can hold nothing any more. */
+  async #settleAll(entries: readonly FeedEntry[], outcome: Settlement['outcome']): Promise<void> {
+    const known = entries.filter(({ engines }) => engines.has(this.#target.name));
+    if (known.length === 0) return;
+    await this.#context.queue.settle(known.map(({ address }) => this.#settlement(address, outcome, 0)));
+  }
+
+  #settlement(address: string, outcome: Settlement['outcome'], heldUntilMs: number): Settlement {
     return { address, engine: this.#target.name, outcome, heldUntilMs };
   }
 

@@ -3,17 +3,18 @@ import { GatewayError, messageOf } from '../../errors.ts';
 import type { FeedTally } from '../../observe/feed-tally.ts';
 import { SMC_ENTRY_RESULTS } from '../../observe/feed-tally.ts';
 import type { Logger } from '../../observe/logger.ts';
+import { BackOff } from '../back-off.ts';
 import type { FeedClock } from '../contract/feed-clock.ts';
 import type { FeedQueue, QueueChange } from '../contract/feed-queue.ts';
 import type { FeedSink, SinkStatus } from '../contract/feed-sink.ts';
-import { BackOff } from './back-off.ts';
+import { crash } from '../crash.ts';
+import { loadPeerTrust, type PeerTrust } from '../peer-trust.ts';
 import { EngineMemories } from './engine-memory.ts';
 import { hasMissed } from './engine-order.ts';
 import { SmcClient } from './smc-client.ts';
 import { SmcError } from './smc-error.ts';
 import { relayRound, type Target } from './smc-round.ts';
 import { SmcSession } from './smc-session.ts';
-import { loadSmcTrust, type SmcTrust } from './smc-trust.ts';
 
 export interface SmcSinkOptions {
   readonly config: SmcConfig;
@@ -39,14 +40,14 @@ const UNKNOWN_ENGINE = 'unknown';
 
 /** Begins to bring what is in the queue to the engines of an SMC. Throws TlsMaterialError where the CA cannot be used. */
 export function startSmcSink(options: SmcSinkOptions): FeedSink {
-  return new SmcSink(options, loadSmcTrust(options.config.ca));
+  return new SmcSink(options, loadPeerTrust(options.config.ca));
 }
 
 /** One session at a time, from when something is due until nothing is. */
 class SmcSink implements FeedSink {
   readonly name = 'smc';
   readonly #options: SmcSinkOptions;
-  readonly #trust: SmcTrust;
+  readonly #trust: PeerTrust;
   readonly #backOff: BackOff;
   readonly #memories: EngineMemories;
   readonly #subscription: Disposable;
@@ -64,7 +65,7 @@ class SmcSink implements FeedSink {
   #lastSuccess: string | undefined;
   #lastError: string | undefined;
 
-  constructor(options: SmcSinkOptions, trust: SmcTrust) {
+  constructor(options: SmcSinkOptions, trust: PeerTrust) {
     const { retry } = options.config;
     const backOff = { firstMs: retry.firstMs, mostMs: retry.mostMs, random: options.random };
     this.#options = options;
@@ -92,6 +93,7 @@ class SmcSink implements FeedSink {
       () => this.#schedule(),
       (error: unknown) => this.#onBroken(error),
     );
+    this.#schedule();
   }
 
   /** Lets what is under way come to its end, within bounds, and logs out. */
@@ -216,9 +218,7 @@ class SmcSink implements FeedSink {
   #onBroken(error: unknown): void {
     if (this.#isStopping && (error === this.#stop.signal.reason || error instanceof GatewayError)) return;
     if (!(error instanceof GatewayError)) {
-      process.nextTick(() => {
-        throw error;
-      });
+      crash(error);
       return;
     }
     const { clock, config, log, tally } = this.#options;

@@ -63,7 +63,7 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   start(): void {
-    this.client.open({ onReady: () => this.#begin(), onRefused: () => this.#leave(), onUnverified: () => undefined });
+    this.client.open({ onReady: () => this.#begin(), onRefused: () => this.#leave() });
   }
 
   sweep(nowMs: number): void {

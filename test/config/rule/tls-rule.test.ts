@@ -87,8 +87,6 @@ describe('client-auth', () => {
       chainAndPin: false,
       crl: [],
       allow: { subjects: [], sans: [], spkiSha256: [] },
-      redirect: [],
-      redirectBalance: 'in-order',
     });
   });
 

@@ -143,6 +143,20 @@ describe('what is brought', () => {
     expect(rig.smc.addressesOf('NGFW 1')).toEqual(['198.51.100.1']);
   });
 
+  test('an engine that is gone asks for nothing more', async () => {
+    await using rig = await startSmcRig({ engines: ENGINES });
+    await rig.put('198.51.100.0');
+    await rig.session(LINGER_MS);
+    rig.smc.engines = ENGINES.slice(0, 2);
+    await rig.put('198.51.100.0');
+    rig.clock.advance(1000);
+    await rig.put('198.51.100.0');
+    await rig.session(HOUR_MS / 2);
+    expect(rig.smc.callsOf('login')).toHaveLength(2);
+    expect([...(rig.queue.find('198.51.100.0')?.engines.keys() ?? [])]).toEqual(['NGFW 1', 'NGFW 2']);
+    expect(rig.queue.nextDueMs(HOUR_MS / 2)).toBeUndefined();
+  });
+
   test('an engine that is new gets what the others have when there is something to bring', async () => {
     await using rig = await startSmcRig();
     await rig.put('198.51.100.0');
