@@ -7,6 +7,9 @@ const MAX_COLUMN_LENGTH = 2048;
 /** What squid escapes in a column, so that blanks only stand between columns. Escapes that are there already stay. */
 const ESCAPED = /[^\x21-\x7e]|[<>"'#{}|\\^~[\]`]/gu;
 
+/** squid 5.7 leaves the backslash of a domain's user as it is. */
+const ESCAPED_IN_NAME = /[^\x21-\x7e]|[<>"'#{}|^~[\]`]/gu;
+
 /**
  * One transaction as squid writes it with the `logformat` of Kaspersky's guide for KATA, the backend in place of the
  * server's address:
@@ -30,7 +33,7 @@ export function squidLine(access: IcapAccess): string {
     `${outcomeOf(access)}/${String(access.status ?? 0).padStart(3, '0')}`,
     column(access.method),
     column(withoutCredentials(squid?.uri ?? access.path)),
-    column(access.user),
+    column(access.user, ESCAPED_IN_NAME),
     column(access.backend),
     access.bytesOut,
     access.bytesIn,
@@ -69,8 +72,8 @@ function hostOf(address: string): string {
   return address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
-function column(text: string | undefined): string {
-  return text === undefined || text === '' ? '-' : text.slice(0, MAX_COLUMN_LENGTH).replace(ESCAPED, escaped);
+function column(text: string | undefined, unwanted: RegExp = ESCAPED): string {
+  return text === undefined || text === '' ? '-' : text.slice(0, MAX_COLUMN_LENGTH).replace(unwanted, escaped);
 }
 
 /** Text of ICAP has a character for each byte; a decoded user's name may have others. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { EICAR } from '../../src/demo/eicar.ts';
 import type { LabIdentity } from './certificate-lab.ts';
-import { type CIcap, hasCIcap, startCIcap } from './icap-c-icap.ts';
+import { type CIcap, type CIcapOptions, hasCIcap, startCIcap } from './icap-c-icap.ts';
 import { converse, type ServerProcess, startServerProcess } from './server-process.ts';
 
 /** What the database has a signature for, besides the EICAR test file. */
@@ -48,12 +48,18 @@ const SERVICES = [
   'Module common clamd_mod.so',
 ];
 
-/** Starts both; the TLS port of c-icap wants a client certificate of `ca`. */
-export async function startScanningServer(server: LabIdentity, ca: string): Promise<ScanningServer> {
+/**
+ * Starts both; the TLS port of c-icap wants a client certificate of `ca`. `configure` says what c-icap is told, with the
+ * socket of clamd.
+ */
+export async function startScanningServer(
+  server: LabIdentity,
+  ca: string,
+  configure: (clamdSocket: string) => CIcapOptions = scanningServices,
+): Promise<ScanningServer> {
   const clamd = await startClamd();
   try {
-    const lines = [...SERVICES, `clamd_mod.ClamdSocket ${clamd.socket}`];
-    const icap = await startCIcap(server, ca, { lines, service: 'virus_scan' });
+    const icap = await startCIcap(server, ca, configure(clamd.socket));
     return {
       ...icap,
       clamd,
@@ -66,6 +72,10 @@ export async function startScanningServer(server: LabIdentity, ca: string): Prom
     await clamd[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function scanningServices(clamdSocket: string): CIcapOptions {
+  return { lines: [...SERVICES, `clamd_mod.ClamdSocket ${clamdSocket}`], service: 'virus_scan' };
 }
 
 async function startClamd(): Promise<Clamd> {

@@ -33,6 +33,8 @@ export interface SquidOptions {
   readonly reqmod?: SquidService;
   /** Asked about responses. */
   readonly respmod?: SquidService;
+  /** Further lines, which come first. `place` makes a file readable for squid; files of its own go into `dir`. */
+  readonly lines?: (dir: string, place: (file: string) => string) => readonly string[];
 }
 
 /** A transaction as squid tells it. */
@@ -60,7 +62,9 @@ export interface Squid extends AsyncDisposable {
   /** False once its process has ended, of itself too. */
   readonly isRunning: boolean;
   /** Fetches through it; with a body it is a POST. */
-  fetch(url: string, body?: string | Buffer): Promise<SquidAnswer>;
+  fetch(url: string, body?: string | Buffer, headers?: Readonly<Record<string, string>>): Promise<SquidAnswer>;
+  /** A file in its folder. */
+  read(name: string): string;
   /** Its icap.log so far. */
   transactions(): readonly SquidTransaction[];
   /** Its own log, which tells of assertions and exceptions. */
@@ -91,6 +95,7 @@ export async function startSquid(options: SquidOptions): Promise<Squid> {
     return own(copy);
   };
   const lines = [
+    ...(options.lines?.(dir, copied) ?? []),
     `http_port 127.0.0.1:${port}`,
     'visible_hostname squid.test',
     'http_access allow all',
@@ -124,7 +129,8 @@ export async function startSquid(options: SquidOptions): Promise<Squid> {
     get isRunning() {
       return running.isRunning;
     },
-    fetch: (url, body) => fetchThrough(port, url, body),
+    fetch: (url, body, headers) => fetchThrough(port, url, body, headers),
+    read: (name) => readFileSync(join(dir, name), 'latin1'),
     transactions: () => readFileSync(icapLog, 'latin1').split('\n').filter(Boolean).map(parseTransaction),
     cacheLog: () => readFileSync(cacheLog, 'latin1'),
     async [Symbol.asyncDispose]() {
@@ -160,9 +166,14 @@ function parseTransaction(line: string): SquidTransaction {
   return { method, url, status: Number(status) || 0, outcome };
 }
 
-function fetchThrough(port: number, url: string, body?: string | Buffer): Promise<SquidAnswer> {
+function fetchThrough(
+  port: number,
+  url: string,
+  body?: string | Buffer,
+  more: Readonly<Record<string, string>> = {},
+): Promise<SquidAnswer> {
   const { host } = new URL(url);
-  const headers = { Host: host, ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }) };
+  const headers = { ...more, Host: host, ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }) };
   const method = body === undefined ? 'GET' : 'POST';
   return new Promise((resolve, reject) => {
     // Squid closes after some answers: a connection for each request loses none to that.

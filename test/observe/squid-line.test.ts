@@ -28,7 +28,7 @@ describe('a line in the layout of squid', () => {
   test('has what squid 5.7 wrote for the same transaction', () => {
     expect(lineOf()).toBe(
       '21/Nov/2026:04:59:14 +0530      0 POST http://host/s.conf? /s.conf?a=1&b=%20x     12 192.0.2.7 ICAP_SAT/200 REQMOD ' +
-        'icap://127.0.0.1:13990/echo dom%5Calice dlp-1 1167 1326 1023 ' +
+        'icap://127.0.0.1:13990/echo dom\\alice dlp-1 1167 1326 1023 ' +
         'Host:%20127.0.0.1:13990%0D%0AAllow:%20204,%20trailers%0D%0A ' +
         'ISTag:%20%22CI0001-XXXXXXXXX%22%0D%0AEncapsulated:%20res-hdr=0,%20res-body=254%0D%0A 12 12',
     );

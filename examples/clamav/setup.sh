@@ -1,0 +1,20 @@
+#!/bin/sh
+# From a plain Debian to a c-icap that scans with ClamAV on port 1344 of this machine. Run it as root; twice does no harm.
+set -eu
+cd "$(dirname "$0")"
+
+apt-get update
+apt-get install -y --no-install-recommends c-icap libc-icap-mod-virus-scan clamav-daemon clamav-freshclam
+
+cp icapgw-scan.conf /etc/c-icap/icapgw-scan.conf
+grep -q '^Include icapgw-scan.conf' /etc/c-icap/c-icap.conf || echo 'Include icapgw-scan.conf' >>/etc/c-icap/c-icap.conf
+# Debian's c-icap listens on every address. Nobody but icapgw has to reach it.
+sed -i 's/^Port 1344$/Port 127.0.0.1:1344/' /etc/c-icap/c-icap.conf
+sed -i 's/^START=no/START=yes/' /etc/default/c-icap
+
+# clamd does not start without signatures; the first ones are 300 MB and more.
+service clamav-freshclam stop || true
+[ -e /var/lib/clamav/daily.cvd ] || [ -e /var/lib/clamav/daily.cld ] || freshclam
+service clamav-freshclam start
+service clamav-daemon restart
+service c-icap restart
