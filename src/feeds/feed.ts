@@ -66,6 +66,7 @@ export class Feed implements AsyncDisposable {
   #listener: GuardDutyListener | undefined;
   #sink: FeedSink | undefined;
   #ticker: Disposable | undefined;
+  #subscription: Disposable | undefined;
 
   private constructor(options: FeedOptions, feeds: FeedsConfig, createQueue: (rules: QueueRules) => FeedQueue) {
     this.#options = options;
@@ -98,6 +99,10 @@ export class Feed implements AsyncDisposable {
     await this.#resolveOwn();
     await this.#lift();
     this.#tick();
+    this.#subscription = this.queue.onChange(({ kind, entries }) => {
+      if (kind !== 'expired') return;
+      for (const { address } of entries) log.log('feed-address-expired', { address });
+    });
     const { guardDuty } = this.#feeds;
     if (guardDuty !== undefined) {
       this.#listener = await startGuardDuty({
@@ -162,6 +167,7 @@ export class Feed implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stopTaking();
     this.#ticker?.[Symbol.dispose]();
+    this.#subscription?.[Symbol.dispose]();
     this.#own[Symbol.dispose]();
     await this.#sink?.[Symbol.asyncDispose]();
     await this.queue[Symbol.asyncDispose]();

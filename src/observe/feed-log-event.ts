@@ -26,6 +26,8 @@ export interface FeedLogEvents {
     readonly address: string;
     readonly reason: FeedIgnoreReason;
   };
+  /** Its time is over. */
+  readonly 'feed-address-expired': { readonly address: string };
   /** It was blocked before it was known that it must not be. */
   readonly 'feed-address-lifted': { readonly address: string; readonly reason: 'own' | 'allowed' };
   readonly 'feed-state-damaged': { readonly file: string; readonly detail: string };

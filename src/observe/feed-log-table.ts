@@ -40,6 +40,12 @@ export const FEED_EVENTS: FeedEventTable = {
     told: ['feed', 'address', 'reason'],
     limited: true,
   },
+  'feed-address-expired': {
+    level: 'info',
+    text: ({ address }) => `${address} is no longer blocked: its time is over`,
+    told: ['address'],
+    limited: true,
+  },
   'feed-address-lifted': {
     level: 'notice',
     text: ({ address, reason }) => `${address} is no longer blocked: ${IGNORE_TEXTS[reason]}`,

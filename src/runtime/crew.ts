@@ -94,6 +94,7 @@ export class Crew implements AsyncDisposable {
     next: GenerationSnapshot,
     addresses: readonly (readonly Address[])[],
   ): Promise<readonly (readonly Address[])[]> {
+    if (this.#options.size === 0) return addresses;
     if (this.#joining.size > 0) await Promise.all(this.#joining);
     const reusePort = this.#options.size > 1;
     // While one has the unix sockets, nobody else can listen there.

@@ -148,6 +148,7 @@ export const SAMPLE_EVENTS: LogEvents = {
     until: '2026-01-01T00:00:00.000Z',
   },
   'feed-address-ignored': { feed: 'guardduty', address: '10.0.0.1', reason: 'private' },
+  'feed-address-expired': { address: '203.0.113.7' },
   'feed-address-lifted': { address: '203.0.113.7', reason: 'allowed' },
   'feed-state-damaged': { file: '/var/lib/icapgw/feeds.db.damaged-20260101T000000Z', detail: 'x' },
   'feed-queue-failed': { detail: 'x' },

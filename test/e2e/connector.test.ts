@@ -1,0 +1,321 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
+import { type ConfigFolder, createConfigFolder } from '../_util/config-folder.ts';
+import { spawnConnector, startConnector } from '../_util/e2e-connector.ts';
+import { type FakeSmc, startFakeSmc } from '../_util/fake-smc.ts';
+
+/** As the guide prints it. */
+const GUIDE_EVENT = `
+{
+  "detail": {
+    "type": "UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom",
+    "service": {
+      "action": {
+        "awsApiCallAction": {
+          "remoteIpDetails": {
+            "ipAddressV4": "198.51.100.0"
+          }
+        }
+      }
+    }
+  }
+}
+`;
+
+const API_KEY = '00123456';
+
+/** The file of the guide, with the values of a test. */
+function guideConfig(smcUrl: string, more = ''): string {
+  const { hostname, port } = new URL(smcUrl);
+  return `
+# Connector config
+host: 127.0.0.1
+port: 0
+log_level: debug
+
+# SMC config
+smc_endpoint: http://${hostname}
+smc_port: ${port}
+smc_api_key: ${API_KEY}
+smc_api_version: 6.7
+blacklist_duration: 3600
+exclude_engines:
+  - NGFW 1
+${more}`;
+}
+
+function createFolder(config: string): ConfigFolder {
+  const folder = createConfigFolder({ 'config.yaml': config });
+  chmodSync(join(folder.path, 'config.yaml'), 0o600);
+  return folder;
+}
+
+const ENGINES = [{ name: 'NGFW 1' }, { name: 'NGFW 2' }, { name: 'NGFW 3' }];
+
+async function guideSmc(port = 0): Promise<FakeSmc> {
+  return await startFakeSmc({ apiKey: API_KEY, engines: ENGINES, versions: ['6.7', '6.10'] }, port);
+}
+
+function addedTo(smc: FakeSmc, engine: string): readonly string[] {
+  return smc.calls
+    .filter((call) => call.operation === 'add' && call.engine === engine)
+    .flatMap(({ body }) => [...body.matchAll(/"ip_network":"([^"]+)"/g)].map(([, network = '']) => network));
+}
+
+describe('the file of the guide', () => {
+  test('its test event, posted as it is, comes to every engine that is not excluded, and is there after a restart', async () => {
+    await using smc = await guideSmc();
+    using folder = createFolder(guideConfig(smc.url));
+    {
+      await using connector = await startConnector({ folder: folder.path });
+      expect(await (await fetch(connector.url)).text()).toBe('Running...');
+      const response = await fetch(connector.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: GUIDE_EVENT,
+      });
+      expect([response.status, response.headers.get('x-icapgw-result'), await response.text()]).toEqual([
+        200,
+        'blocked=1, extended=0, ignored=0',
+        'Success!',
+      ]);
+      await vi.waitFor(async () => expect(await connector.metric('icapgw_feed_queue_depth')).toBe(0), 10_000);
+      expect(await connector.metric('icapgw_smc_up')).toBe(1);
+      expect(addedTo(smc, 'NGFW 1')).toEqual([]);
+      for (const engine of ['NGFW 2', 'NGFW 3']) {
+        expect(addedTo(smc, engine)).toEqual(['198.51.100.0/32', '198.51.100.0/32']);
+      }
+      connector.signal('SIGTERM');
+      expect(await connector.exited).toBe(0);
+    }
+    await using again = await startConnector({ folder: folder.path });
+    expect(await again.post(JSON.parse(GUIDE_EVENT))).toEqual([200, 'blocked=0, extended=1, ignored=0']);
+    expect(await again.metric('icapgw_feed_queue_depth')).toBe(0);
+    expect(addedTo(smc, 'NGFW 2')).toHaveLength(2);
+    expect(smc.complaints).toEqual([]);
+  });
+
+  test('with its placeholders is refused with each key that is not filled in', async () => {
+    using folder = createFolder(
+      guideConfig('http://smc:1').replace(API_KEY, '<SMC_API_KEY>').replace('smc\n', '<SMC>\n'),
+    );
+    await using connector = spawnConnector({ folder: folder.path });
+    expect(await connector.exited).toBe(2);
+    expect(connector.lines.join('\n')).toMatch(
+      /config\.yaml:10: error: smc_api_key: still has the placeholder <SMC_API_KEY>/,
+    );
+  });
+
+  test('no secret comes to the log at any level', async () => {
+    await using smc = await guideSmc();
+    using folder = createFolder(guideConfig(smc.url, 'token: geheimes-token\n'));
+    await using connector = await startConnector({ folder: folder.path });
+    expect(await connector.post({ remote_ip: '198.51.100.7' }, { authorization: 'Bearer geheim-falsch' })).toEqual([
+      401,
+      null,
+    ]);
+    const response = await fetch(`${connector.url}?token=geheimes-token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"remote_ip":"198.51.100.7"}',
+    });
+    expect(response.status).toBe(200);
+    await connector.waitForLine(/198\.51\.100\.7/);
+    await vi.waitFor(async () => expect(await connector.metric('icapgw_smc_up')).toBe(1), 10_000);
+    connector.signal('SIGTERM');
+    await connector.exited;
+    expect(connector.lines.join('\n')).not.toMatch(new RegExp(`geheim|${API_KEY}|JSESSIONID`));
+  });
+});
+
+describe('kill -9', () => {
+  test('after a 200 loses neither the block nor its relay', async () => {
+    const { port, url } = await freePort();
+    using folder = createFolder(guideConfig(url));
+    {
+      await using connector = await startConnector({ folder: folder.path });
+      expect((await connector.post(JSON.parse(GUIDE_EVENT)))[0]).toBe(200);
+      connector.signal('SIGKILL');
+      await connector.exited;
+    }
+    await using smc = await guideSmc(port);
+    await using again = await startConnector({ folder: folder.path });
+    await vi.waitFor(() => expect(addedTo(smc, 'NGFW 2')).toHaveLength(2), 15_000);
+    expect(await again.post(JSON.parse(GUIDE_EVENT))).toEqual([200, 'blocked=0, extended=1, ignored=0']);
+    const [duration = 0] = [
+      ...(smc.calls.find(({ operation }) => operation === 'add')?.body ?? '').matchAll(/"duration":(\d+)/g),
+    ].map(([, seconds]) => Number(seconds));
+    expect(duration).toBeLessThanOrEqual(3600);
+    expect(duration).toBeGreaterThan(3500);
+  });
+
+  test('while many come loses none that was answered 200', async () => {
+    using folder = createFolder('feeds: { guardduty: { host: 127.0.0.1, port: 0, rate: 0/s, token: t } }\n');
+    const taken = new Set<string>();
+    for (let round = 0; round < 3; round += 1) {
+      await using connector = await startConnector({ folder: folder.path });
+      const senders = Array.from({ length: 8 }, async (_, sender) => {
+        for (let number = 0; ; number += 1) {
+          const address = `203.0.${round * 8 + sender}.${number}`;
+          const [code] = await connector.post({ remote_ip: address }, { 'x-icapgw-token': 't' });
+          if (code === 200) taken.add(address);
+          if (taken.size >= (round + 1) * 150) connector.signal('SIGKILL');
+        }
+      });
+      // Each ends when nobody answers any more.
+      expect((await Promise.allSettled(senders)).every(({ status }) => status === 'rejected')).toBe(true);
+      await connector.exited;
+    }
+    await using connector = await startConnector({ folder: folder.path });
+    const all = [...taken].map((address) => ({ remote_ip: address }));
+    expect(await connector.post(all, { authorization: 'Bearer t' })).toEqual([
+      200,
+      `blocked=0, extended=${taken.size}, ignored=0`,
+    ]);
+  });
+});
+
+describe('the state', () => {
+  const CONFIG = 'feeds: { duration: 2s, state-dir: state, guardduty: { host: 127.0.0.1, port: 0, token: t } }\n';
+  const TOKEN = { 'x-icapgw-token': 't' };
+
+  test('is in a folder of its own, for nobody else, and of one process', async () => {
+    using folder = createFolder(CONFIG);
+    await using connector = await startConnector({ folder: folder.path });
+    expect(await connector.post({ remote_ip: '198.51.100.1' }, TOKEN)).toEqual([
+      200,
+      'blocked=1, extended=0, ignored=0',
+    ]);
+    expect(statSync(join(folder.path, 'state')).mode & 0o777).toBe(0o700);
+    expect(statSync(join(folder.path, 'state/feeds.db')).mode & 0o777).toBe(0o600);
+    await using second = spawnConnector({ folder: folder.path });
+    expect(await second.exited).toBe(1);
+    expect(second.lines.join('\n')).toMatch(/another process works with it.*\[ICAPGW_FEED_STATE\]/);
+  });
+
+  test('that is damaged is set aside, and the connector starts', async () => {
+    using folder = createFolder(CONFIG.replace('state-dir: state', 'state-dir: .'));
+    writeFileSync(join(folder.path, 'feeds.db'), 'this is no database'.repeat(300));
+    await using connector = await startConnector({ folder: folder.path });
+    await connector.waitForLine(/error +the state of the feed could not be read/);
+    expect(readdirSync(folder.path)).toEqual(expect.arrayContaining([expect.stringMatching(/^feeds\.db\.damaged-/)]));
+    expect((await connector.post({ remote_ip: '198.51.100.1' }, TOKEN))[0]).toBe(200);
+  });
+
+  test('that cannot be written makes it unready, and keeps findings with their senders', async () => {
+    using folder = createFolder(CONFIG);
+    await using connector = await startConnector({ folder: folder.path });
+    const ready = async (): Promise<string> => await (await fetch(`${connector.adminUrl}/readyz`)).text();
+    expect(await ready()).toBe('ready\n');
+    renameSync(join(folder.path, 'state/feeds.db'), join(folder.path, 'state/elsewhere.db'));
+    expect((await connector.post({ remote_ip: '198.51.100.1' }, TOKEN))[0]).toBe(503);
+    expect(await ready()).toMatch(/^not ready: findings cannot be kept: /);
+    renameSync(join(folder.path, 'state/elsewhere.db'), join(folder.path, 'state/feeds.db'));
+    expect((await connector.post({ remote_ip: '198.51.100.1' }, TOKEN))[0]).toBe(200);
+    expect(await ready()).toBe('ready\n');
+  });
+
+  test('lets go of an address when its time is over', async () => {
+    using folder = createFolder(CONFIG);
+    await using connector = await startConnector({ folder: folder.path });
+    await connector.post({ remote_ip: '198.51.100.1' }, TOKEN);
+    await connector.waitForLine(/198\.51\.100\.1 is no longer blocked: its time is over/);
+    expect(await connector.post({ remote_ip: '198.51.100.1' }, TOKEN)).toEqual([
+      200,
+      'blocked=1, extended=0, ignored=0',
+    ]);
+  });
+});
+
+test('SIGHUP reads secrets and lists again, and lifts what is allowed now', async () => {
+  const config = (allow: string): string =>
+    `feeds: { guardduty: { host: 127.0.0.1, port: 0, token-file: token } }\nblock-list: { allow: [${allow}] }\n`;
+  using folder = createFolder(config(''));
+  writeFileSync(join(folder.path, 'token'), 'first\n', { mode: 0o600 });
+  await using connector = await startConnector({ folder: folder.path });
+  const post = (token: string): ReturnType<typeof connector.post> =>
+    connector.post({ remote_ip: '198.51.100.1' }, { authorization: `Bearer ${token}` });
+  expect(await post('first')).toEqual([200, 'blocked=1, extended=0, ignored=0']);
+  writeFileSync(join(folder.path, 'token'), 'second\n');
+  writeFileSync(join(folder.path, 'config.yaml'), config('198.51.100.0/24'));
+  connector.signal('SIGHUP');
+  await connector.waitForLine(/198\.51\.100\.1 is no longer blocked: block-list\.allow has it/);
+  await connector.waitForLine(/configuration reloaded/);
+  expect(await post('first')).toEqual([401, null]);
+  expect(await post('second')).toEqual([200, 'blocked=0, extended=0, ignored=1']);
+  writeFileSync(join(folder.path, 'token'), '');
+  connector.signal('SIGHUP');
+  await connector.waitForLine(/not reloaded/);
+  expect((await post('second'))[0]).toBe(200);
+});
+
+describe('a configuration by URL', () => {
+  test('is fetched, kept, and served from the copy while the URL is away', async () => {
+    using folder = createConfigFolder({});
+    const config = 'feeds: { guardduty: { host: 127.0.0.1, port: 0, token: t } }\n';
+    const { port, server } = await serve((path) => (path === '/config.yaml?sig=geheim' ? config : undefined));
+    const env = { CONFIG_URL: `http://127.0.0.1:${port}/config.yaml?sig=geheim` };
+    const copy = join(folder.path, 'icapgw-config.yaml');
+    {
+      await using connector = await startConnector({ folder: folder.path, args: [], env });
+      expect((await connector.post({ remote_ip: '198.51.100.1' }, { 'x-icapgw-token': 't' }))[0]).toBe(200);
+      expect(readFileSync(copy, 'utf8')).toBe(config);
+      expect(statSync(copy).mode & 0o777).toBe(0o600);
+      expect(existsSync(join(folder.path, 'feeds.db'))).toBe(true);
+      expect(connector.lines.join('\n')).not.toContain('geheim');
+    }
+    server.close();
+    server.closeAllConnections();
+    await once(server, 'close');
+    const before = createHash('sha256').update(readFileSync(copy)).digest('hex');
+    await using connector = await startConnector({ folder: folder.path, args: ['-c', env.CONFIG_URL] });
+    await connector.waitForLine(/warning .*cannot be fetched: .*ECONNREFUSED.*the copy of .* serves in its place/);
+    expect(connector.lines.join('\n')).not.toContain('geheim');
+    expect(await connector.post({ remote_ip: '198.51.100.1' }, { 'x-icapgw-token': 't' })).toEqual([
+      200,
+      'blocked=0, extended=1, ignored=0',
+    ]);
+    expect(createHash('sha256').update(readFileSync(copy)).digest('hex')).toBe(before);
+  });
+
+  test('that cannot be fetched and has no copy is an error of the configuration', async () => {
+    using folder = createConfigFolder({});
+    const { port, server } = await serve(() => undefined);
+    await using connector = spawnConnector({ folder: folder.path, args: ['-c', `http://127.0.0.1:${port}/c`] });
+    expect(await connector.exited).toBe(2);
+    expect(connector.lines.join('\n')).toContain('cannot be fetched: the server answered 404');
+    server.close();
+  });
+
+  test('is needed, or a file', async () => {
+    using folder = createConfigFolder({});
+    await using connector = spawnConnector({ folder: folder.path, args: [], env: { CONFIG_URL: '' } });
+    expect(await connector.exited).toBe(2);
+    expect(connector.lines.join('\n')).toContain('CONFIG_URL');
+  });
+});
+
+async function serve(
+  textOf: (path: string) => string | undefined,
+): Promise<{ port: number; server: ReturnType<typeof createServer> }> {
+  const server = createServer((request, response) => {
+    const text = textOf(request.url ?? '');
+    response.writeHead(text === undefined ? 404 : 200).end(text);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { port: (server.address() as AddressInfo).port, server };
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<{ port: number; url: string }> {
+  const { port, server } = await serve(() => undefined);
+  server.close();
+  await once(server, 'close');
+  return { port, url: `http://127.0.0.1:${port}` };
+}
