@@ -63,6 +63,7 @@ describe('docs/metrics.md', () => {
         connectionsActive: () => 0,
         backends: () => [{ name: 'b', state: 'up', active: 0 }],
         queueDepth: () => 0,
+        blockCounts: () => new Map([['manual', 0]]),
         logLinesLost: () => 0,
         spans: () => ({ exported: 0, lost: 0 }),
       },

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import { printable } from '../config/show.ts';
+import type { BlockedEntry, BlockedReport, QueueReport, SmcReport } from '../observe/blocked-report.ts';
 import type { ConnectionList } from '../observe/connection-entry.ts';
-import type { BlockedAddress } from '../observe/control.ts';
 import { VERDICTS } from '../observe/labels.ts';
 import type { Latency } from '../observe/quantile.ts';
 import { type BackendStatus, entranceText, type ServiceStatus, type StatusSnapshot } from '../observe/status.ts';
@@ -66,10 +66,35 @@ export function connectionsText({ total, connections }: ConnectionList): string 
 }
 
 /** What `ctl blocked` prints. */
-export function blockedText(blocked: readonly BlockedAddress[]): string {
-  if (blocked.length === 0) return 'nobody is blocked\n';
-  const rows = blocked.map(({ address, until }) => [address, until === null ? 'unblocked' : `${clockText(until)} UTC`]);
-  return linesText(alignTable(['ADDRESS', 'UNTIL'], rows));
+export function blockedText({ entries, queue, smc }: BlockedReport): string {
+  const titles = ['ADDRESS', 'UNTIL', 'SOURCE', 'FINDINGS', 'RELAY', 'ENGINES', 'FOR'];
+  const table = entries.length === 0 ? ['nobody is blocked'] : alignTable(titles, entries.map(blockedRow));
+  return linesText([...table, ...(queue === null ? [] : [queueText(queue)]), ...(smc === null ? [] : [smcText(smc)])]);
+}
+
+function blockedRow({ ip, until, source, findings, relay, engines, type }: BlockedEntry): Cell[] {
+  const added = Object.values(engines).filter((outcome) => outcome === 'added').length;
+  const count = Object.keys(engines).length;
+  return [
+    ...[safe(ip), until === null ? 'unblocked' : `${clockText(until)} UTC`, safe(source)],
+    ...[findings, relay, count === 0 ? '-' : `${added} of ${count}`, safe(type === '' ? '-' : type)],
+  ];
+}
+
+function queueText({ type, depth, oldestSeconds }: QueueReport): string {
+  const waiting = depth === 0 ? 'nothing waits' : `${depth} wait, the oldest for ${durationText(oldestSeconds * 1000)}`;
+  return `queue: ${safe(type)}, ${waiting}`;
+}
+
+function smcText({ up, version, lastSuccess, lastError }: SmcReport): string {
+  const success = lastSuccess === null ? 'no success yet' : `last success ${clockText(lastSuccess)} UTC`;
+  const parts = [
+    up ? 'up' : 'not up',
+    ...(version === null ? [] : [`API ${version}`]),
+    success,
+    ...(lastError === null ? [] : [lastError]),
+  ];
+  return `SMC: ${parts.map(safe).join(', ')}`;
 }
 
 function serviceLines(service: ServiceStatus, nowMs: number, paint: Paint): string[] {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { printable } from '../config/show.ts';
+import type { BlockedReport } from '../observe/blocked-report.ts';
 import type { ConnectionList } from '../observe/connection-entry.ts';
-import type { BlockedAddress } from '../observe/control.ts';
 import type { StatusSnapshot } from '../observe/status.ts';
 import { askGateway, CtlError, type CtlTarget } from './ctl-client.ts';
 import { blockedText, connectionsText, createPaint, statusText } from './ctl-text.ts';
@@ -56,6 +56,6 @@ function viewText(name: ViewName, answer: unknown, io: CliIo): string {
     case 'connections':
       return connectionsText(answer as ConnectionList);
     case 'blocked':
-      return blockedText((answer as { readonly blocked: readonly BlockedAddress[] }).blocked);
+      return blockedText(answer as BlockedReport);
   }
 }

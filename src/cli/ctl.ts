@@ -44,7 +44,7 @@ export function addCtlCommand(program: Command, io: CliIo): void {
   addTargetOptions(ctl, io);
   addView(ctl, io, 'status', 'what the status page shows');
   addView(ctl, io, 'connections', 'the open connections of clients');
-  addView(ctl, io, 'blocked', 'which addresses are blocked');
+  addView(ctl, io, 'blocked', 'which addresses are blocked, for what, and how their relay is doing');
   addBackendActions(ctl, io);
   addBlockActions(ctl, io);
   ctl
@@ -104,12 +104,13 @@ function addBlockActions(ctl: Command, io: CliIo): void {
     .summary('turn the clients of an address away')
     .description('Turns the clients of an address or network away and cuts those that are connected.')
     .argument('<address>', '192.0.2.1, 192.0.2.0/24 or 2001:db8::/32')
-    .option('--for <duration>', 'how long: 30s, 10m, 2h, 7d (default: until it is unblocked or restarted)', parseFor)
+    .option('--for <duration>', 'how long: 30s, 10m, 2h, 7d (default: until it is unblocked)', parseFor)
     .action(async (address: string, flags: { readonly for?: number }, command: Command) => {
       const body = { address, ...(flags.for !== undefined && { seconds: flags.for }) };
       await act(command, io, { method: 'POST', path: '/api/v1/block', body }, (answer) => {
-        const { address: blocked, until } = answer as BlockedAddress;
-        return `${blocked} is blocked ${until === null ? 'until it is unblocked' : `until ${until}`}`;
+        const { address: blocked, until, warning } = answer as BlockedAddress & { readonly warning?: string };
+        const kept = warning === undefined ? '' : `, but not over a restart: ${printable(warning)}`;
+        return `${blocked} is blocked ${until === null ? 'until it is unblocked' : `until ${until}`}${kept}`;
       });
     });
   ctl

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, GatewayError } from '../errors.ts';
 import { addCheckCommand } from './check.ts';
+import { addConnectorCommand } from './connector.ts';
 import { addConvertCommand } from './convert.ts';
 import { addCtlCommand } from './ctl.ts';
 import { addDemoCommand } from './demo.ts';
@@ -41,6 +42,7 @@ export function createEmptyProgram(io: CliIo): Command {
 export function createProgram(io: CliIo): Command {
   const program = createEmptyProgram(io);
   addRunCommand(program, io);
+  addConnectorCommand(program, io);
   addStunnelCommand(program);
   addCheckCommand(program, io, async (config, lineOf, name) => (await verifyConfig(config, lineOf, name)).problems);
   addConvertCommand(program, io);

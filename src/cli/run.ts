@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import type { ConfigWatch } from '../runtime/config-watch.ts';
-import { type CliIo, hasColor } from './io.ts';
-import { verifyConfig } from './verify.ts';
-import { readVersion } from './version.ts';
+import type { CliIo } from './io.ts';
+import { runConfig } from './run-config.ts';
 
 const EXAMPLES = `
 Examples:
@@ -25,30 +24,9 @@ export function addRunCommand(program: Command, io: CliIo): void {
     .option('--watch', 'load the configuration again when it, or a file it includes, changes on the disk')
     .addHelpText('after', EXAMPLES)
     .action(async ({ config: file, watch: isWatched }: { readonly config: string; readonly watch?: true }) => {
-      const { loadConfig, mergeProblems } = await import('../config/load.ts');
+      const { loadConfig } = await import('../config/load.ts');
       const watch = isWatched === undefined ? undefined : await watchConfig(file, io.cwd);
-      const { config, problems, lineOf } = loadConfig(file, io.cwd, { streams: true });
-      const verified = config === undefined ? undefined : await verifyConfig(config, lineOf, file);
-      const all = mergeProblems(problems, verified?.problems ?? []);
-      if (config === undefined || verified === undefined || all.some(({ severity }) => severity === 'error')) {
-        const { formatProblem, summarizeProblems } = await import('./problem-text.ts');
-        const color = hasColor(io.stderr, io.env);
-        const lines = all.map((problem) => formatProblem(problem, color));
-        io.stderr.write(`${[...lines, `${file}: ${summarizeProblems(all)}`].join('\n')}\n`);
-        io.exit(2);
-        return;
-      }
-      const { run } = await import('../runtime/run.ts');
-      await run({
-        config,
-        material: verified.services,
-        warnings: all,
-        version: readVersion(),
-        color: hasColor(io.stderr, io.env),
-        complain: (text) => io.stderr.write(text),
-        watch,
-      });
-      io.exit(0);
+      await runConfig({ loaded: loadConfig(file, io.cwd, { streams: true }), name: file, watch }, io);
     });
 }
 

@@ -1,14 +1,8 @@
 import { isIpv4, isIpv6 } from './cidr.ts';
-import type { Address, BackendAddress } from './config.ts';
+import type { Address, BackendAddress, WrittenAddress } from './config.ts';
 import { INVALID, type Kind, scalar } from './kind.ts';
 import type { Place } from './report.ts';
 import { show } from './show.ts';
-
-/** A backend's address, with the text a user knows it by. */
-export interface WrittenAddress {
-  readonly address: BackendAddress;
-  readonly text: string;
-}
 
 const MAX_PORT = 65_535;
 /** What a Unix socket's name may have on Linux, without the final zero byte. */
@@ -78,6 +72,12 @@ export function isHostName(host: string): boolean {
     .replace(/\.$/, '')
     .split('.')
     .every((label) => /^[\w](?:[\w-]{0,61}[\w])?$/.test(label));
+}
+
+/** Whether only this machine can connect there. */
+export function isLocal(address: Address): boolean {
+  if (address.kind === 'unix') return true;
+  return address.host === '::1' || address.host === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(address.host);
 }
 
 /** The inverse of `parseBackendAddress`. */

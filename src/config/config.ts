@@ -20,6 +20,12 @@ export type Address =
 /** Where a backend is: in one place, or wherever the SRV records of a name lead to. */
 export type BackendAddress = Address | { readonly kind: 'srv'; readonly name: string };
 
+/** The same with the text a user knows it by. */
+export interface WrittenAddress {
+  readonly address: BackendAddress;
+  readonly text: string;
+}
+
 export interface AdminConfig {
   readonly listen: Address | 'off';
   /** False when `listen` is the default: a taken port is then a warning, not a failure. */
@@ -54,6 +60,9 @@ export interface ClientAuthConfig extends TrustConfig {
    * a check, which an operator asked for in so many words.
    */
   readonly verify: boolean;
+  /** Where clients go that fail verification or show nothing, in place of the backends; empty: they are refused. */
+  readonly redirect: readonly WrittenAddress[];
+  readonly redirectBalance: 'in-order' | 'round-robin';
 }
 
 /** What may be agreed on with the other side of TLS. */
@@ -200,7 +209,9 @@ export interface ServiceConfig {
   readonly name: string;
   /** Of what is told about connections of this service; undefined: as everything. */
   readonly logLevel: LogLevel | undefined;
-  /** Empty where `sni` is set. */
+  /** Set where it is not in the file: the service whose redirected clients come here. */
+  readonly redirectOf: string | undefined;
+  /** Empty where `sni` or `redirectOf` is set. */
   readonly listen: readonly Address[];
   /** Whether the service needs every address, or goes on with those that can be had. */
   readonly listenRequire: 'all' | 'any';

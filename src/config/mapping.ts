@@ -124,6 +124,11 @@ export function requiredUnless<T>(
   };
 }
 
+/** A property that no key sets. */
+export function unwritten<T>(value: T): Key<T> {
+  return { descriptions: [], fallback: value, take: () => value, give: () => [] };
+}
+
 /** A mapping below a key; left out, it is read as an empty one. */
 export function section<T>(name: string, kind: Kind<T>, standIn: T): Key<T> {
   return {

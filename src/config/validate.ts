@@ -5,6 +5,7 @@ import { deepFreeze } from './freeze.ts';
 import { INVALID } from './kind.ts';
 import type { Mapping } from './mapping.ts';
 import type { RawDocument } from './raw.ts';
+import { withRedirects } from './redirect.ts';
 import { Report } from './report.ts';
 import { checkSettings } from './rule/settings-rule.ts';
 import { FLAT, looksFlat } from './schema/flat-schema.ts';
@@ -53,6 +54,7 @@ export function validate(document: RawDocument, environment: Environment): Confi
   if (settings === undefined) return { config: undefined, problems: report.problems };
   const config: Config = {
     ...settings,
+    services: withRedirects(settings.services),
     file: resolve(environment.cwd, document.file),
     format: document.format,
     workers: settings.workers === 'auto' ? environment.cores : settings.workers,

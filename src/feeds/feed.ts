@@ -8,6 +8,7 @@ import type { Logger } from '../observe/logger.ts';
 import type { FeedClock } from './contract/feed-clock.ts';
 import type { FeedQueue } from './contract/feed-queue.ts';
 import type { FeedSink, SinkStatus } from './contract/feed-sink.ts';
+import type { GatewayFeed } from './contract/gateway-feed.ts';
 import { type FeedMaterial, loadFeedMaterial } from './feed-material.ts';
 import { FindingIntake } from './finding-intake.ts';
 import { Guard } from './guard.ts';
@@ -54,7 +55,7 @@ const EXPIRE_MS = 250;
 const RESOLVE_PATIENCE_MS = 1_000;
 
 /** The threat feed of one process: its sources, its queue and its sinks, and what holds them together. */
-export class Feed implements AsyncDisposable {
+export class Feed implements GatewayFeed, AsyncDisposable {
   readonly queue: FeedQueue;
   readonly #options: FeedOptions;
   #config: Config;
@@ -152,6 +153,11 @@ export class Feed implements AsyncDisposable {
     const listener = this.#listener;
     this.#listener = undefined;
     await listener?.[Symbol.asyncDispose]();
+  }
+
+  /** The addresses of this process and of those it needs, in canonical form, as they are now. */
+  own(): ReadonlySet<string> {
+    return this.#own.current();
   }
 
   status(): FeedStatus {

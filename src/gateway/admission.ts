@@ -22,16 +22,13 @@ export class Admission {
   }
 
   /**
-   * Goes over to another service, if that admits the client as well. The place in the service before is free then; there
+   * Goes over to another service, if that admits the client as well: the place in the service before is free then. There
    * the address goes on counting, so that nobody gets more connections to a port by asking for several services. With a
-   * refusal everything is given back.
+   * refusal nothing has changed.
    */
   transfer(service: ServiceContext, sourceList: SourceList): Admission | RejectReason {
     const next = admit(service, sourceList, this.#address);
-    if (typeof next === 'string') {
-      this.release();
-      return next;
-    }
+    if (typeof next === 'string') return next;
     this.#releasePlace();
     return new Admission(service, this.#address, [...this.#counting, ...next.#counting]);
   }

@@ -2,7 +2,8 @@ import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
-import type { HandshakeVersion } from '../observe/labels.ts';
+import type { HandshakeVersion, RejectReason } from '../observe/labels.ts';
+import type { HandshakeFacts } from '../observe/log-event.ts';
 import { sha256Hex } from '../tls/certificate.ts';
 import { nameFromLines } from '../tls/distinguished-name.ts';
 import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
@@ -10,14 +11,21 @@ import { beginHandshake, finishHandshake } from '../tls/server-handshake.ts';
 import { isTrustWithdrawn } from '../tls/withdrawal.ts';
 import type { Admission } from './admission.ts';
 import type { ClientTls, ServiceContext } from './context.ts';
-import type { Arrival } from './entrance.ts';
+import type { Arrival, Entrance } from './entrance.ts';
+import { judgeNaming } from './naming.ts';
 import type { Peer } from './peer.ts';
+import { tunnelAccess } from './tunnel-access.ts';
 
 export interface ClientHandlers {
   /** The client is who it should be. Its socket has an error listener and is paused. */
   readonly onReady: () => void;
   /** Told once, instead; it is counted and logged, and the socket is gone. */
   readonly onRefused: () => void;
+  /**
+   * Asked about a client that fails verification, over a connection that is ready: what sends it elsewhere, and is called
+   * in place of the other two; undefined: it is refused.
+   */
+  readonly onUnverified: () => (() => void) | undefined;
 }
 
 /**
@@ -32,9 +40,9 @@ export class Client {
   /** The TLS socket, or the raw one where there is no TLS. */
   socket: Socket;
   version: HandshakeVersion | undefined;
-  readonly #service: ServiceContext;
+  #service: ServiceContext;
   readonly #raw: Socket;
-  readonly #admission: Admission;
+  #admission: Admission;
   readonly #startedMs: number;
   readonly #arrival: Pick<Arrival, 'naming' | 'problem'>;
   #handlers: ClientHandlers | undefined;
@@ -42,6 +50,7 @@ export class Client {
   #deadline: NodeJS.Timeout | undefined;
   #certificate: X509Certificate | undefined;
   #requestCount = 0;
+  #isRedirected = false;
 
   constructor(service: ServiceContext, { socket, peer, admission, startedMs, naming, problem }: Arrival) {
     this.#service = service;
@@ -60,7 +69,7 @@ export class Client {
     const { config, index, counters, tls } = this.#service;
     const { problem } = this.#arrival;
     counters.connectionAccepted(index);
-    this.#tellAccepted();
+    if (!this.#isRedirected) this.#tellAccepted();
     this.#handlers = handlers;
     if (problem !== undefined) {
       this.#refuse(problem, problem.reason === 'timeout' ? 'late' : 'failed');
@@ -129,6 +138,19 @@ export class Client {
     return isTrustWithdrawn(this.socket, tls.auth, tls.trust);
   }
 
+  /**
+   * Goes over to the service for clients that fail verification, to be opened there anew: its handshake is behind it.
+   * Returns why it may not, and has changed nothing then.
+   */
+  redirect(service: ServiceContext, entrance: Entrance): RejectReason | 'closed' | undefined {
+    const admission = entrance.admitFrom(this.#admission) ?? 'closed';
+    if (typeof admission === 'string') return admission;
+    this.#admission = admission;
+    this.#service = service;
+    this.#isRedirected = true;
+    return undefined;
+  }
+
   #tellAccepted(): void {
     const { events } = this.#service;
     const { naming } = this.#arrival;
@@ -149,7 +171,8 @@ export class Client {
 
   #shakeHands(tls: ClientTls): void {
     const isAsked = tls.auth.isAsking;
-    const isRequired = this.#service.config.tls?.clientAuth.mode === 'require';
+    const { mode, redirect } = this.#service.config.tls?.clientAuth ?? {};
+    const isRequired = mode === 'require' && redirect?.length === 0;
     const socket = beginHandshake(this.#raw, tls, { isAsked, isRequired });
     this.socket = socket;
     socket.on('error', this.#handshakeError);
@@ -172,10 +195,14 @@ export class Client {
     const isTold = events.accessEnabled || events.isEnabled('handshake-done');
     if (tls.auth.isAsking && (isTold || !isSettled)) this.#certificate = socket.getPeerX509Certificate();
     const evidence = { verifyCode, certificate: this.#certificate };
-    const isMisled = !this.#isForThisService(socket.servername, resumed && version !== 'TLSv1.3');
-    const problem = isMisled ? MISLED : isSettled ? undefined : tls.auth.judge(evidence, Date.now());
+    const misled = judgeNaming(this.#arrival.naming, socket);
+    if (misled !== undefined) {
+      this.#refuse(misled, 'judged');
+      return;
+    }
+    const problem = isSettled ? undefined : tls.auth.judge(evidence, Date.now());
     if (problem !== undefined) {
-      this.#refuse(problem, 'judged');
+      this.#turnAway(problem, { version, cipher: socket.getCipher().name, resumed });
       return;
     }
     this.version = version;
@@ -193,17 +220,6 @@ export class Client {
     setImmediate(() => this.#handlers?.onReady());
   }
 
-  /**
-   * The name was read before OpenSSL did, to choose the service whose certificates and trust hold. What OpenSSL has read
-   * must lead to the same one.
-   */
-  #isForThisService(serverName: unknown, isNameless: boolean): boolean {
-    const { naming } = this.#arrival;
-    // A resumed session of TLS 1.2 does not tell the name. Nobody but the service that it began with has its key.
-    if (naming === undefined || isNameless) return true;
-    return naming.fits(typeof serverName === 'string' ? serverName : undefined);
-  }
-
   readonly #handshakeLate = (): void => {
     const { handshakeMs } = this.#service.config.timeouts;
     this.#refuse({ reason: 'timeout', detail: `not finished within ${handshakeMs} ms` }, 'late');
@@ -213,6 +229,30 @@ export class Client {
 
   readonly #handshakeEnd = (): void =>
     this.#refuse({ reason: 'closed', detail: 'the client closed the connection during the handshake' }, 'failed');
+
+  /** It fails verification: it is redirected where the service wants that, and refused elsewhere. */
+  #turnAway(problem: HandshakeProblem, tls: HandshakeFacts): void {
+    if (this.#service.config.tls?.clientAuth.redirect.length === 0) {
+      this.#refuse(problem, 'judged');
+      return;
+    }
+    // OpenSSL is still at work below, see above.
+    setImmediate(() => {
+      const redirect = this.#handlers?.onUnverified();
+      if (redirect === undefined) {
+        this.#refuse(problem, 'judged');
+        return;
+      }
+      const { counters, index, events } = this.#service;
+      const { reason, detail } = problem;
+      this.#handlers = undefined;
+      this.version = tls.version;
+      counters.handshakeFailed(index, reason);
+      events.log('connection-redirected', { ...this.names(), reason, detail, ...tls, ...this.identity() });
+      if (events.accessEnabled) this.#tellAccess(reason);
+      redirect();
+    });
+  }
 
   #refuse({ reason, detail }: HandshakeProblem, how: 'failed' | 'late' | 'judged'): void {
     const handlers = this.#handlers;
@@ -232,21 +272,8 @@ export class Client {
   }
 
   #tellAccess(reason: HandshakeProblem['reason']): void {
-    const { config, events } = this.#service;
-    events.access({
-      kind: 'tunnel',
-      timeMs: Date.now(),
-      service: config.name,
-      connection: this.id,
-      client: this.peer.text,
-      tls: undefined,
-      subject: this.identity().subject,
-      backend: undefined,
-      bytesIn: 0,
-      bytesOut: 0,
-      ms: this.ms,
-      reason: `tls-${reason}`,
-    });
+    const nothing = { backend: undefined, bytesIn: 0, bytesOut: 0 };
+    this.#service.events.access(tunnelAccess(this, { ...nothing, reason: `tls-${reason}` }));
   }
 
   #discard(): void {
@@ -254,8 +281,6 @@ export class Client {
     this.socket.destroy();
   }
 }
-
-const MISLED: HandshakeProblem = { reason: 'protocol', detail: 'the server name changed within the handshake' };
 
 /** What breaks after the end was told, or is told by `close` anyway. */
 function ignore(): void {}

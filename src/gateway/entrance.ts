@@ -3,9 +3,10 @@ import type { RejectReason } from '../observe/labels.ts';
 import { type NameEntry, NameTable } from '../policy/name-table.ts';
 import { SourceList } from '../policy/source-list.ts';
 import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
-import { type Admission, admit, admitHolder, takePlace } from './admission.ts';
+import { Admission, admit, admitHolder, takePlace } from './admission.ts';
 import { readClientHello } from './client-hello.ts';
 import type { ServiceContext } from './context.ts';
+import type { Naming } from './naming.ts';
 import { type Peer, peerOfEndpoints, peerOfSocket } from './peer.ts';
 import { readProxyHeader } from './proxied-client.ts';
 
@@ -20,18 +21,6 @@ export interface Arrival {
   readonly naming: Naming | undefined;
   /** What has already gone wrong with its handshake. */
   readonly problem: HandshakeProblem | undefined;
-}
-
-/** Which server a client asked for, among the services behind one listener. */
-export interface Naming {
-  /** The service that listens. */
-  readonly primary: string;
-  /** As the client wrote it; undefined where it named nobody. */
-  readonly serverName: string | undefined;
-  /** Whether a service goes by that name. */
-  readonly isKnown: boolean;
-  /** Whether that name, too, leads to the service that has the connection now. */
-  readonly fits: (serverName: string | undefined) => boolean;
 }
 
 export type OnArrival = (arrival: Arrival) => void;
@@ -204,17 +193,22 @@ export class Entrance {
     else found.#take({ ...arrival, naming });
   }
 
+  /** Admits a connection that another service has admitted already; undefined where nobody is admitted any more. */
+  admitFrom(earlier: Admission): Admission | RejectReason | undefined {
+    return this.#isClosed ? undefined : earlier.transfer(this.#context, this.#sourceList);
+  }
+
   /** Takes a connection over from another entrance: the lists and limits of both services hold for it. */
   #take(arrival: Arrival): void {
     const { socket, peer } = arrival;
-    if (this.#isClosed) {
-      arrival.admission.release();
-      socket.destroy();
+    const admission = this.admitFrom(arrival.admission);
+    if (admission instanceof Admission) {
+      this.#onArrival({ ...arrival, admission });
       return;
     }
-    const admission = arrival.admission.transfer(this.#context, this.#sourceList);
-    if (typeof admission === 'string') this.#reject(socket, peer, admission);
-    else this.#onArrival({ ...arrival, admission });
+    arrival.admission.release();
+    if (admission === undefined) socket.destroy();
+    else this.#reject(socket, peer, admission);
   }
 
   #reject(socket: Socket, peer: Peer, reason: RejectReason, detail?: string): void {

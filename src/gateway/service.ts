@@ -6,7 +6,7 @@ import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { NameEntry } from '../policy/name-table.ts';
 import { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
-import { type Arrival, Entrance } from './entrance.ts';
+import { Entrance } from './entrance.ts';
 import { createIcapContext, type IcapContext } from './icap/icap-context.ts';
 import { IcapSession } from './icap/icap-session.ts';
 import type { CutReason, Session } from './session.ts';
@@ -21,6 +21,8 @@ export class Service implements AsyncDisposable {
   /** Undefined for a tunnel. */
   #icap: IcapContext | undefined;
   readonly #entrance: Entrance;
+  /** Has the clients that fail verification here; undefined: they are refused. */
+  #redirect: Service | undefined;
   /** By the address really bound. */
   readonly #listeners: Map<string, Listener> = new Map();
   readonly #sessions: Set<Session> = new Set();
@@ -30,7 +32,7 @@ export class Service implements AsyncDisposable {
   constructor(context: ServiceContext) {
     this.#context = context;
     this.#icap = context.config.protocol === 'icap' ? createIcapContext(context) : undefined;
-    this.#entrance = new Entrance(context, (arrival) => this.#begin(arrival));
+    this.#entrance = new Entrance(context, (arrival) => this.#begin(new Client(this.#context, arrival)));
     this.#sweeper = this.#startSweeper();
   }
 
@@ -132,6 +134,11 @@ export class Service implements AsyncDisposable {
     this.#entrance.setSecondaries(secondaries.map(({ patterns, value }) => ({ patterns, value: value.#entrance })));
   }
 
+  /** Replaces the service that has the clients which fail verification here. */
+  setRedirect(service: Service | undefined): void {
+    this.#redirect = service;
+  }
+
   /** Replaces what is known of the backends' paths. */
   setOptions(paths: readonly PathOptions[]): void {
     this.#icap?.options.set(paths);
@@ -191,16 +198,40 @@ export class Service implements AsyncDisposable {
     events.log('accept-failed', { service: config.name, address: formatAddress(address), detail: error.message });
   }
 
-  #begin(arrival: Arrival): void {
+  #begin(client: Client): void {
     const service = this.#context;
-    const client = new Client(service, arrival);
     const onGone = (gone: Session): void => this.#gone(gone);
     const session =
       service.config.protocol === 'tunnel'
-        ? new TunnelSession({ service, client, onGone })
+        ? new TunnelSession({ service, client, onGone, onUnverified: (unverified) => this.#turnAway(unverified) })
         : new IcapSession({ context: () => this.#icap as IcapContext, client, onGone });
     this.#sessions.add(session);
     session.start();
+  }
+
+  #turnAway(session: TunnelSession): (() => void) | undefined {
+    const target = this.#redirect;
+    if (target === undefined) return undefined;
+    return () => {
+      this.#gone(session);
+      target.#receive(session.client);
+    };
+  }
+
+  /** Takes a client that another service does not accept. */
+  #receive(client: Client): void {
+    const { counters, index, events, config } = this.#context;
+    const refusal = client.redirect(this.#context, this.#entrance);
+    if (refusal === undefined) {
+      this.#begin(client);
+      return;
+    }
+    if (refusal !== 'closed') {
+      counters.connectionRejected(index, refusal);
+      events.log('connection-rejected', { service: config.name, client: client.peer.text, reason: refusal });
+    }
+    client.cut();
+    client.release();
   }
 
   #cutAll(sessions: readonly Session[], reason: CutReason): number {

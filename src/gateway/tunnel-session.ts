@@ -9,6 +9,12 @@ import { ByteTally } from './byte-tally.ts';
 import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
 import type { CutReason, Session, SessionOptions } from './session.ts';
+import { tunnelAccess } from './tunnel-access.ts';
+
+export interface TunnelSessionOptions extends SessionOptions {
+  /** What takes over the client of this session, which fails verification, and ends the session; undefined: nobody does. */
+  readonly onUnverified: (session: TunnelSession) => (() => void) | undefined;
+}
 
 /**
  * One admitted connection of a tunnel service, to its end: the client's entry, search for a backend, relay. It tells
@@ -18,6 +24,7 @@ export class TunnelSession implements Session {
   readonly client: Client;
   readonly #service: ServiceContext;
   readonly #onGone: (session: Session) => void;
+  readonly #onUnverified: TunnelSessionOptions['onUnverified'];
   #search: BackendSearch | undefined;
   #member: AddressedMember | undefined;
   #relay: Relay | undefined;
@@ -28,8 +35,9 @@ export class TunnelSession implements Session {
   #activeMs = 0;
   #isOver = false;
 
-  constructor({ service, client, onGone }: SessionOptions) {
+  constructor({ service, client, onGone, onUnverified }: TunnelSessionOptions) {
     this.#service = service;
+    this.#onUnverified = onUnverified;
     this.client = client;
     this.#onGone = onGone;
   }
@@ -38,6 +46,7 @@ export class TunnelSession implements Session {
     this.client.open({
       onReady: () => this.#findBackend(),
       onRefused: () => this.#refused(),
+      onUnverified: () => this.#redirected(),
     });
   }
 
@@ -74,6 +83,16 @@ export class TunnelSession implements Session {
     this.#isOver = true;
     this.client.release();
     this.#onGone(this);
+  }
+
+  /** The client is not to get to the backends; another service may have it. */
+  #redirected(): (() => void) | undefined {
+    const redirect = this.#onUnverified(this);
+    if (redirect === undefined) return undefined;
+    return () => {
+      this.#isOver = true;
+      redirect();
+    };
   }
 
   #findBackend(): void {
@@ -187,22 +206,10 @@ export class TunnelSession implements Session {
   #over(reason: CloseReason): void {
     this.#isOver = true;
     this.client.release();
-    const { events, config } = this.#service;
+    const { events } = this.#service;
     if (events.accessEnabled) {
-      events.access({
-        kind: 'tunnel',
-        timeMs: Date.now(),
-        service: config.name,
-        connection: this.client.id,
-        client: this.client.peer.text,
-        tls: this.client.version,
-        subject: this.client.identity().subject,
-        backend: this.#member?.backendName,
-        bytesIn: this.#relay?.bytesIn ?? 0,
-        bytesOut: this.#relay?.bytesOut ?? 0,
-        ms: this.client.ms,
-        reason,
-      });
+      const { bytesIn = 0, bytesOut = 0 } = this.#relay ?? {};
+      events.access(tunnelAccess(this.client, { backend: this.#member?.backendName, bytesIn, bytesOut, reason }));
     }
     this.#onGone(this);
   }

@@ -23,12 +23,12 @@ const PREFIX = '/api/v1/';
 const MAX_WEIGHT = 256;
 const MOST_CONNECTIONS = 1_000;
 const MAX_BLOCK_SECONDS = 366 * 24 * 60 * 60;
-const STATUSES = { unknown: 404, invalid: 400, full: 409 } as const;
+const STATUSES = { unknown: 404, invalid: 400, full: 409, guarded: 409, unavailable: 503 } as const;
 
 const QUERIES: ReadonlyMap<string, Query> = new Map<string, Query>([
   ['status', (sources) => json(200, sources.status())],
   ['connections', ({ control }) => listConnections(control)],
-  ['blocked', ({ control }) => json(200, { blocked: control.blocked() })],
+  ['blocked', ({ control }) => listBlocked(control)],
 ]);
 
 const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
@@ -68,6 +68,10 @@ async function listConnections(control: Control): Promise<Reply> {
   return list === undefined ? refusal(503, 'the workers do not answer; try again') : json(200, list);
 }
 
+function listBlocked(control: Control): Reply {
+  return json(200, { blocked: control.blocked(), ...control.blockedReport(Number.POSITIVE_INFINITY) });
+}
+
 function setBackend({ control, service, backend }: ActionInput, wish: BackendWish): Reply {
   return told(control.setBackend(service, backend, wish), { service, backend, set: wish });
 }
@@ -88,7 +92,9 @@ async function block({ control, body }: ActionInput): Promise<Reply> {
     return refusal(400, `seconds must be a number above 0, at most ${MAX_BLOCK_SECONDS}; leave it out for no end`);
   }
   const result = await control.block(address, isDuration ? seconds * 1000 : undefined);
-  return result.ok ? json(200, { address: result.address, until: result.until }) : told(result, {});
+  if (!result.ok) return told(result, {});
+  const { address: blocked, until, warning } = result;
+  return json(200, { address: blocked, until, warning });
 }
 
 async function unblock({ control, body }: ActionInput): Promise<Reply> {

@@ -12,5 +12,10 @@ export interface AdminLogEvents {
   readonly 'backend-weight': { readonly service: string; readonly backend: string; readonly weight: number };
   /** `until` is an ISO time; undefined: until it is unblocked. */
   readonly 'address-blocked': { readonly address: string; readonly until: string | undefined };
-  readonly 'address-unblocked': { readonly address: string; readonly cause: 'operator' | 'expired' };
+  readonly 'address-unblocked': { readonly address: string; readonly cause: 'operator' | 'expired' | 'allowed' };
+  /** After a restart. */
+  readonly 'blocks-restored': { readonly count: number };
+  /** What operators have blocked holds, but not over a restart. */
+  readonly 'blocks-not-kept': { readonly file: string; readonly detail: string };
+  readonly 'blocks-damaged': { readonly file: string; readonly detail: string };
 }

@@ -41,11 +41,31 @@ export const ADMIN_EVENTS: AdminEventTable = {
   },
   'address-unblocked': {
     level: 'notice',
-    text: ({ address, cause }) =>
-      `${address} is no longer blocked: ${cause === 'operator' ? 'unblocked by the operator' : 'its time is over'}`,
+    text: ({ address, cause }) => `${address} is no longer blocked: ${UNBLOCK_TEXTS[cause]}`,
     told: ['address', 'cause'],
   },
+  'blocks-restored': {
+    level: 'notice',
+    text: ({ count }) => `${count} ${count === 1 ? 'address is' : 'addresses are'} still blocked by the operator`,
+    told: ['count'],
+  },
+  'blocks-not-kept': {
+    level: 'warning',
+    text: ({ file, detail }) => `what is blocked cannot be kept over a restart in ${file}: ${detail}`,
+    told: ['file', 'detail'],
+  },
+  'blocks-damaged': {
+    level: 'error',
+    text: ({ file, detail }) => `what operators had blocked could not be read (${detail}): it is kept as ${file}`,
+    told: ['file', 'detail'],
+  },
 };
+
+const UNBLOCK_TEXTS = {
+  operator: 'unblocked by the operator',
+  expired: 'its time is over',
+  allowed: 'block-list.allow has it',
+} as const;
 
 const ADMIN_REFUSAL_TEXTS = {
   token: 'no valid token',

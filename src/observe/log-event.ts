@@ -15,6 +15,13 @@ import type { TraceLogEvents } from './trace-log-event.ts';
 
 export type LogValue = string | number | boolean | readonly string[] | undefined;
 
+/** What the two sides of a finished handshake agreed on. */
+export interface HandshakeFacts {
+  readonly version: HandshakeVersion;
+  readonly cipher: string;
+  readonly resumed: boolean;
+}
+
 /**
  * Every event that can be logged, with its fields. Clients, backends and local ends are `host:port`; subjects are
  * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
@@ -55,6 +62,16 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, FeedLogEvents,
   };
   /** The connection ends with it: no `connection-closed` follows. */
   readonly 'handshake-failed': {
+    readonly service: string;
+    readonly connection: number;
+    readonly client: string;
+    readonly reason: HandshakeFailure;
+    readonly detail: string;
+    readonly subject?: string | undefined;
+    readonly fingerprint?: string | undefined;
+  };
+  /** The client fails verification and goes on with the service for such clients, under the same number. */
+  readonly 'connection-redirected': HandshakeFacts & {
     readonly service: string;
     readonly connection: number;
     readonly client: string;

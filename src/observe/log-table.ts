@@ -44,6 +44,12 @@ const EVENTS: EventTable = {
     told: ['client'],
     limited: true,
   },
+  'connection-redirected': {
+    level: 'notice',
+    text: ({ client, reason }) => `connection from ${client} redirected: ${HANDSHAKE_FAILURE_TEXTS[reason]}`,
+    told: ['client'],
+    limited: true,
+  },
   'backend-connected': {
     level: 'debug',
     text: ({ backend, address, version, cipher, resumed }) => {

@@ -16,6 +16,8 @@ export interface MetricsSources {
   backends(service: number): readonly BackendSample[];
   /** Requests that wait for a connection to a backend; undefined where the service does not speak ICAP. */
   queueDepth(service: number): number | undefined;
+  /** How many addresses and networks are blocked, by where that comes from. */
+  blockCounts(): ReadonlyMap<string, number>;
   logLinesLost(): number;
   spans(): SpanCounts;
 }

@@ -27,6 +27,7 @@ const MAX_TEXT_LENGTH = 512;
 const REFUSALS: ReadonlySet<LogEventName> = new Set<LogEventName>([
   'connection-rejected',
   'handshake-failed',
+  'connection-redirected',
   'icap-request-refused',
   'icap-policy',
 ]);

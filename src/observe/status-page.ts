@@ -1,6 +1,8 @@
+import type { BlockedReport } from './blocked-report.ts';
 import type { ConnectionList } from './connection-entry.ts';
 import { type Html, html } from './html.ts';
 import type { StatusSnapshot } from './status.ts';
+import { renderBlocked } from './status-blocked.ts';
 import {
   renderCertificates,
   renderChanges,
@@ -26,11 +28,15 @@ export const STATUS_PAGE_CSP: string = [
  * The status as a page that is whole without its script. The script fetches it again and again and replaces the parts
  * that differ: each has an id. `connections` is undefined when the workers did not tell.
  */
-export function renderStatusPage(status: StatusSnapshot, connections: ConnectionList | undefined): string {
-  return `<!doctype html>\n${renderDocument(status, connections).text}\n`;
+export function renderStatusPage(
+  status: StatusSnapshot,
+  connections: ConnectionList | undefined,
+  blocked: BlockedReport,
+): string {
+  return `<!doctype html>\n${renderDocument(status, connections, blocked).text}\n`;
 }
 
-function renderDocument(status: StatusSnapshot, connections: ConnectionList | undefined): Html {
+function renderDocument(status: StatusSnapshot, connections: ConnectionList | undefined, blocked: BlockedReport): Html {
   return html`<html lang="en">
 <head>
 <meta charset="utf-8">
@@ -51,6 +57,7 @@ ${renderFacts(status)}
 <li><a href="#services">Services</a></li>
 <li><a href="#certificates">Certificates</a></li>
 <li><a href="#connections">Connections</a></li>
+<li><a href="#blocked">Blocked</a></li>
 <li><a href="#refusals">Refusals</a></li>
 <li><a href="#changes">Changes</a></li>
 <li><a href="metrics">Metrics</a></li>
@@ -63,6 +70,7 @@ ${status.services.map((service, index) => renderService(service, index, Date.par
 </div>
 ${renderCertificates(status)}
 ${renderConnections(connections)}
+${renderBlocked(blocked, status)}
 ${renderRefusals(status)}
 ${renderChanges(status)}
 </main>

@@ -1,5 +1,6 @@
 import type { Reply } from './admin-reply.ts';
 import type { AdminSources } from './status.ts';
+import { MOST_BLOCKED } from './status-blocked.ts';
 import { renderStatusPage, STATUS_PAGE_CSP } from './status-page.ts';
 import { STATUS_SCRIPT } from './status-script.ts';
 import { MOST_CONNECTIONS } from './status-section.ts';
@@ -13,7 +14,7 @@ export async function replyPage(sources: AdminSources): Promise<Reply> {
   return {
     status: 200,
     type: 'text/html; charset=utf-8',
-    body: renderStatusPage(sources.status(), connections),
+    body: renderStatusPage(sources.status(), connections, sources.control.blockedReport(MOST_BLOCKED)),
     headers: { 'Content-Security-Policy': STATUS_PAGE_CSP },
   };
 }

@@ -15,15 +15,16 @@ export function renderTable<Row>(caption: string, columns: readonly Column<Row>[
   return html`<table class="${kindOf(columns)}" role="table"><caption>${caption}</caption>${renderRows(columns, rows)}</table>`;
 }
 
-/** A section of the page with one table, or with a sentence where it would be empty. */
+/** A section of the page with one table, or with a sentence where it would be empty; below what else it has to say. */
 export function renderSection<Row>(
   { id, title, whenEmpty }: { readonly id: string; readonly title: string; readonly whenEmpty: string },
   columns: readonly Column<Row>[],
   rows: readonly Row[],
+  before: readonly Html[] = [],
 ): Html {
   const table = html`<table class="${kindOf(columns)}" role="table" aria-labelledby="${id}-title">${renderRows(columns, rows)}</table>`;
   return html`<section id="${id}" tabindex="-1" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>
-${rows.length === 0 ? html`<p>${whenEmpty}</p>` : table}</section>`;
+${before}${rows.length === 0 ? html`<p>${whenEmpty}</p>` : table}</section>`;
 }
 
 function renderRows<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Html {

@@ -41,7 +41,7 @@ export interface IcapStatus {
 export interface BehindStatus {
   /** The service that listens for it. */
   readonly service: string;
-  /** The server names that lead here. */
+  /** The server names that lead here; none: it has the clients which that service redirects. */
   readonly names: readonly string[];
 }
 
@@ -111,7 +111,9 @@ export interface Readiness {
 
 /** Where the clients of a service come in, in words. */
 export function entranceText({ listen, behind }: Pick<ServiceStatus, 'listen' | 'behind'>): string {
-  return behind === null ? `on ${listen.join(', ')}` : `behind ${behind.service}, as ${behind.names.join(', ')}`;
+  if (behind === null) return `on ${listen.join(', ')}`;
+  const { service, names } = behind;
+  return names.length === 0 ? `for clients that ${service} redirects` : `behind ${service}, as ${names.join(', ')}`;
 }
 
 /** Where the admin endpoint takes what it shows. */

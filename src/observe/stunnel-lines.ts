@@ -1,11 +1,11 @@
 import type { LogLevel } from '../config/config.ts';
 import type { BackendResult, CloseReason } from './labels.ts';
-import type { LogEventName, LogEvents } from './log-event.ts';
+import type { HandshakeFacts, LogEventName, LogEvents } from './log-event.ts';
 import { definitionOf, levelOf } from './log-table.ts';
 import { REJECTION_TEXTS } from './reason-text.ts';
 import { stunnelBanner } from './stunnel-banner.ts';
-import { byteCounts, line, type StunnelLevel, type StunnelLine } from './stunnel-line.ts';
-import { backendTlsLines, handshakeLines } from './stunnel-tls-lines.ts';
+import { besideLine, byteCounts, line, type StunnelLevel, type StunnelLine } from './stunnel-line.ts';
+import { backendTlsLines, handshakeLines, verificationLines } from './stunnel-tls-lines.ts';
 
 interface StunnelDefinition<F> {
   /** The most severe level among its lines. */
@@ -46,8 +46,7 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     level: 5,
     lines: ({ subject, resumed, version, cipher }) => [
       ...(subject === undefined ? [] : [line(5, `Certificate accepted at depth=0: ${subject}`)]),
-      line(6, `TLS accepted: ${resumed ? 'previous session reused' : 'new session negotiated'}`),
-      line(6, `${version} ciphersuite: ${cipher}`),
+      ...acceptedLines({ resumed, version, cipher }),
     ],
   },
   'handshake-failed': {
@@ -55,6 +54,14 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     lines: ({ reason, detail, subject }) => [
       ...handshakeLines('SSL_accept', reason, detail, subject),
       line(5, `Connection ${reason === 'timeout' ? 'reset' : 'reset/closed'}: ${byteCounts(0, 0)}`),
+    ],
+  },
+  'connection-redirected': {
+    level: 4,
+    lines: ({ reason, detail, subject, ...tls }) => [
+      ...verificationLines(reason, detail, subject),
+      ...acceptedLines(tls),
+      line(5, 'Redirecting connection'),
     ],
   },
   'backend-connected': {
@@ -97,13 +104,16 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
       line(5, 'Configuration successful'),
     ],
   },
-  'config-reading': { level: 5, lines: ({ file }) => [line(5, `Reading configuration from ${sourceOf(file)}`)] },
+  'config-reading': {
+    level: 5,
+    lines: ({ file }) => [line(5, `Reading configuration from ${sourceOf(file)}`), line(5, 'FIPS mode disabled')],
+  },
   'config-accepted': { level: 5, lines: () => [line(5, 'Configuration successful')] },
   'config-problem': {
     level: 3,
     lines: ({ file, line: number, severity, text, code, written }) => {
       const place = number === 0 ? file : `${file}:${number}`;
-      const said = written === undefined ? text : `"${written}": ${text}`;
+      const said = written === undefined ? text : `"${written}": ${besideLine(text, written)}`;
       return [line(severity === 'error' ? 3 : 4, `${place}: ${said} [${code}]`)];
     },
   },
@@ -146,6 +156,13 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   },
   'log-reopened': { level: 5, lines: () => [line(5, 'Log file reopened')] },
 };
+
+function acceptedLines({ resumed, version, cipher }: HandshakeFacts): readonly StunnelLine[] {
+  return [
+    line(6, `TLS accepted: ${resumed ? 'previous session reused' : 'new session negotiated'}`),
+    line(6, `${version} ciphersuite: ${cipher}`),
+  ];
+}
 
 function sourceOf(file: string): string {
   const descriptor = /^\/dev\/fd\/(\d+)$/.exec(file)?.[1];

@@ -42,13 +42,19 @@ export function handshakeLines(
   subject = 'unknown',
 ): readonly StunnelLine[] {
   if (reason === 'timeout') return [line(6, 'ssl_start: s_poll_wait: TIMEOUTbusy exceeded: sending reset')];
+  const verification = verificationLines(reason, detail, subject);
+  if (verification.length === 0) return [line(3, `${call}: ${ERRORS[call][reason] ?? detail}`)];
+  return [...verification, line(3, `${call}: error:0A000086:SSL routines::certificate verify failed`)];
+}
+
+/** What is wrong with the certificate of the other side; nothing where it showed none. */
+export function verificationLines(
+  reason: HandshakeFailure,
+  detail: string,
+  subject = 'unknown',
+): readonly StunnelLine[] {
   const verifyError = reason === 'bad-certificate' ? `CERT: Pre-verification error: ${detail}` : VERIFY_ERRORS[reason];
-  if (verifyError === undefined) return [line(3, `${call}: ${ERRORS[call][reason] ?? detail}`)];
-  return [
-    line(4, verifyError),
-    line(4, `Rejected by CERT at depth=0: ${subject}`),
-    line(3, `${call}: error:0A000086:SSL routines::certificate verify failed`),
-  ];
+  return verifyError === undefined ? [] : [line(4, verifyError), line(4, `Rejected by CERT at depth=0: ${subject}`)];
 }
 
 /** A handshake with a backend that went well; nothing where it speaks in clear. */

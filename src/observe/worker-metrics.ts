@@ -78,6 +78,15 @@ export function registerWorkerMetrics(options: WorkerMetricsOptions): void {
       for (const level of BLOCK_LEVELS) add({ service, level }, totals.blockHits(index, level));
     },
   );
+  registerGauge(
+    registry,
+    'icapgw_block_list_entries',
+    'Addresses and networks that are blocked.',
+    ['source'],
+    (set) => {
+      for (const [source, count] of sources.blockCounts()) set({ source }, count);
+    },
+  );
   perService(
     'icapgw_bytes_total',
     'Bytes exchanged with clients, without the cost of TLS.',

@@ -1,6 +1,8 @@
 /** An address or network whose clients are turned away. */
 export interface Block {
   readonly address: string;
+  /** Epoch milliseconds. */
+  readonly sinceMs: number;
   /** Epoch milliseconds; undefined: until it is lifted. */
   readonly untilMs: number | undefined;
 }
@@ -12,10 +14,11 @@ export const MAX_BLOCKS = 4096;
 export class BlockList {
   readonly #blocks: Map<string, Block> = new Map();
 
-  /** Also replaces the end of a block that exists. Returns false when the list is full. */
+  /** Also replaces the end of a block that exists, which keeps its begin. Returns false when the list is full. */
   add(block: Block): boolean {
-    if (!this.#blocks.has(block.address) && this.#blocks.size >= MAX_BLOCKS) return false;
-    this.#blocks.set(block.address, block);
+    const before = this.#blocks.get(block.address);
+    if (before === undefined && this.#blocks.size >= MAX_BLOCKS) return false;
+    this.#blocks.set(block.address, { ...block, sinceMs: before?.sinceMs ?? block.sinceMs });
     return true;
   }
 

@@ -5,7 +5,7 @@ import type { ConnectionList } from '../observe/connection-entry.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadResult } from '../observe/reload-result.ts';
 import type { StatusSnapshot } from '../observe/status.ts';
-import { BlockKeeper } from './block-keeper.ts';
+import type { Blocks } from './blocks.ts';
 import { ConnectionSurvey } from './connection-survey.ts';
 import { createControl } from './control.ts';
 import type { Crew } from './crew.ts';
@@ -15,6 +15,8 @@ import { StatusHistory } from './status-history.ts';
 
 export interface AdminSideOptions {
   readonly crew: Crew;
+  /** Stays its owner's. */
+  readonly blocks: Blocks;
   readonly log: Logger;
   /** As it is at the moment of the call. */
   readonly running: () => RunningGateway;
@@ -27,24 +29,17 @@ export interface AdminSideOptions {
 export class AdminSide implements AsyncDisposable {
   readonly #options: AdminSideOptions;
   readonly #history: StatusHistory;
-  readonly #blocks: BlockKeeper;
   readonly #survey: ConnectionSurvey;
   #server: AdminServer | undefined;
 
   constructor(options: AdminSideOptions) {
-    const { crew, log, running } = options;
+    const { crew, running } = options;
     this.#options = options;
     this.#survey = new ConnectionSurvey(crew);
     this.#history = new StatusHistory(() => {
       const { config, totals } = running();
       return { names: config.services.map(({ name }) => name), totals };
     });
-    this.#blocks = new BlockKeeper({ log, onChange: (networks) => crew.tell({ type: 'blocked', networks }) });
-  }
-
-  /** Whose clients a worker that starts is to turn away. */
-  get blockedAddresses(): readonly string[] {
-    return this.#blocks.addresses;
   }
 
   /** `127.0.0.1:9344`, as really bound; undefined where there is no endpoint. */
@@ -58,8 +53,8 @@ export class AdminSide implements AsyncDisposable {
   }
 
   status(): StatusSnapshot {
-    const { running, log } = this.#options;
-    const blockedCount = this.#blocks.addresses.length;
+    const { running, log, blocks } = this.#options;
+    const blockedCount = [...blocks.counts.values()].reduce((sum, count) => sum + count, 0);
     return snapshotStatus({ ...running(), history: this.#history, recent: log.recent, blockedCount });
   }
 
@@ -67,7 +62,7 @@ export class AdminSide implements AsyncDisposable {
   async start({ listen, explicit }: AdminConfig, token: string | undefined): Promise<void> {
     this.#history.start();
     if (listen === 'off') return;
-    const { crew, log, running, metricsText, reload, feed } = this.#options;
+    const { crew, blocks, log, running, metricsText, reload, feed } = this.#options;
     const { startAdmin } = await import('../observe/admin.ts');
     this.#server = await startAdmin({
       ...{ listen, explicit, token, log },
@@ -76,7 +71,7 @@ export class AdminSide implements AsyncDisposable {
         readiness: () =>
           readiness({ ...running(), isListening: crew.isListening, feedTrouble: feed?.status().trouble }),
         metricsText,
-        control: createControl({ running, survey: this.#survey, blocks: this.#blocks, log, reload }),
+        control: createControl({ running, survey: this.#survey, blocks, log, reload }),
       },
     });
   }
@@ -90,7 +85,6 @@ export class AdminSide implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#history[Symbol.dispose]();
-    this.#blocks[Symbol.dispose]();
     await this.#server?.[Symbol.asyncDispose]();
   }
 }

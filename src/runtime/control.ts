@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { Control, ControlResult } from '../observe/control.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadResult } from '../observe/reload-result.ts';
-import type { BlockKeeper } from './block-keeper.ts';
+import type { Blocks } from './blocks.ts';
 import type { ConnectionSurvey } from './connection-survey.ts';
 import type { Pool } from './pool.ts';
 
@@ -10,7 +10,7 @@ export interface ControlOptions {
   /** What runs at the moment: one pool for each service. */
   readonly running: () => { readonly config: Config; readonly pools: readonly Pool[] };
   readonly survey: ConnectionSurvey;
-  readonly blocks: BlockKeeper;
+  readonly blocks: Blocks;
   readonly log: Logger;
   readonly reload: () => Promise<ReloadResult>;
 }
@@ -41,9 +41,10 @@ export function createControl({ running, survey, blocks, log, reload }: ControlO
         log.log('backend-weight', { service, backend, weight });
       }),
     connections: (limit) => survey.list(limit),
-    block: (address, ttlMs) => inForce(blocks.block(address, ttlMs)),
-    unblock: (address) => inForce(blocks.unblock(address)),
+    block: async (address, ttlMs) => inForce(await blocks.block(address, ttlMs)),
+    unblock: async (address) => inForce(await blocks.unblock(address)),
     blocked: () => blocks.blocked,
+    blockedReport: (limit) => blocks.report(limit),
     reload,
   };
 }

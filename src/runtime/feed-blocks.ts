@@ -29,6 +29,19 @@ export class FeedBlocks implements Disposable {
     return Array.from(this.#options.queue.entries(), (entry) => [entry.address, threatOf(entry)] as const);
   }
 
+  /** Tells what waits, without waiting for more. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#news.size === 0) return;
+    const news = [...this.#news];
+    this.#news.clear();
+    this.#options.tell({
+      blocked: news.flatMap(([address, threat]) => (threat === undefined ? [] : [[address, threat] as const])),
+      lifted: news.flatMap(([address, threat]) => (threat === undefined ? [address] : [])),
+    });
+  }
+
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     this.#subscription[Symbol.dispose]();
@@ -37,17 +50,7 @@ export class FeedBlocks implements Disposable {
   #changed({ kind, entries }: QueueChange): void {
     if (kind === 'relayed') return;
     for (const entry of entries) this.#news.set(entry.address, kind === 'put' ? threatOf(entry) : undefined);
-    this.#timer ??= setTimeout(() => this.#flush(), BATCH_MS).unref();
-  }
-
-  #flush(): void {
-    this.#timer = undefined;
-    const news = [...this.#news];
-    this.#news.clear();
-    this.#options.tell({
-      blocked: news.flatMap(([address, threat]) => (threat === undefined ? [] : [[address, threat] as const])),
-      lifted: news.flatMap(([address, threat]) => (threat === undefined ? [address] : [])),
-    });
+    this.#timer ??= setTimeout(() => this.flush(), BATCH_MS).unref();
   }
 }
 

@@ -9,6 +9,8 @@ export interface GatewayMetricsOptions {
   readonly totals: CounterTotals;
   /** The configuration in force, and its pools. */
   readonly current: () => Pick<Generation, 'config' | 'pools'>;
+  /** How many addresses and networks each source has blocked. */
+  readonly blockCounts: () => ReadonlyMap<string, number>;
   readonly sinks: EventSinks;
   /** Undefined: there is no feed. */
   readonly feed: FeedMetricsSource | undefined;
@@ -39,7 +41,7 @@ export class GatewayMetrics {
 }
 
 async function load(options: GatewayMetricsOptions): Promise<Metrics> {
-  const { version, totals, current } = options;
+  const { version, totals, current, blockCounts } = options;
   const { log, access, spans } = options.sinks;
   const { Metrics } = await import('../observe/metrics.ts');
   return new Metrics({
@@ -56,6 +58,7 @@ async function load(options: GatewayMetricsOptions): Promise<Metrics> {
         })),
       queueDepth: (service) =>
         current().config.services[service]?.protocol === 'icap' ? current().pools[service]?.state.queued() : undefined,
+      blockCounts,
       logLinesLost: () => log.lostCount + (access?.lostCount ?? 0),
       spans: () => spans?.counts ?? { exported: 0, lost: 0 },
     },

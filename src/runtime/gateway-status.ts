@@ -1,11 +1,12 @@
 import { formatAddress } from '../config/address.ts';
-import type { Address, Config } from '../config/config.ts';
+import type { Address, Config, ServiceConfig } from '../config/config.ts';
 import type { MemberStatus } from '../health/checker.ts';
 import type { CounterTotals } from '../observe/counter-totals.ts';
 import { CONTENT_METHODS, HANDSHAKE_FAILURES, REJECT_REASONS, type VerdictLabel } from '../observe/labels.ts';
 import type { RecentEvents } from '../observe/recent-events.ts';
 import type {
   BackendStatus,
+  BehindStatus,
   CertificateStatus,
   GatewayState,
   IcapStatus,
@@ -97,7 +98,7 @@ function serviceStatus(
     name: service.name,
     protocol: service.protocol,
     listen: (addresses[index] ?? service.listen).map(formatAddress),
-    behind: service.sni === undefined ? null : { service: service.sni.of, names: service.sni.names },
+    behind: behindStatus(service),
     connections: {
       active: pool.state.connections(),
       accepted: totals.accepted(index),
@@ -109,6 +110,11 @@ function serviceStatus(
     icap: service.protocol === 'icap' ? icapStatus(pool, totals, index, work) : null,
     backends: service.backends.map(({ name, addressText }) => backendStatus(pool, name, addressText, startedAtMs)),
   };
+}
+
+function behindStatus({ sni, redirectOf }: ServiceConfig): BehindStatus | null {
+  if (sni !== undefined) return { service: sni.of, names: sni.names };
+  return redirectOf === undefined ? null : { service: redirectOf, names: [] };
 }
 
 function icapStatus(pool: Pool, totals: CounterTotals, index: number, work: RecentWork): IcapStatus {

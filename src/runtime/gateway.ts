@@ -13,9 +13,9 @@ import { createSourceTable, type SourceTableMemory } from '../policy/source-tabl
 import type { StunnelHost } from '../stunnel/host.ts';
 import { createSharedSessions } from '../tls/shared-sessions.ts';
 import { AdminSide } from './admin-side.ts';
+import { Blocks } from './blocks.ts';
 import { Crew } from './crew.ts';
 import { drainCrew, tellDrained } from './drain.ts';
-import { FeedBlocks } from './feed-blocks.ts';
 import { GatewayMetrics } from './gateway-metrics.ts';
 import type { RunningGateway } from './gateway-status.ts';
 import { Generation } from './generation.ts';
@@ -64,11 +64,11 @@ export class Gateway implements AsyncDisposable {
   readonly #metrics: GatewayMetrics;
   readonly #reloader: Reloader;
   readonly #generations: Generations;
-  readonly #feedBlocks: FeedBlocks | undefined;
+  readonly #blocks: Blocks;
   #state: GatewayState = 'starting';
 
   private constructor(options: GatewayOptions) {
-    const { config, log } = options;
+    const { config, log, feed } = options;
     this.#options = options;
     this.#sourceMemory = createSourceTable({ workerCount: config.workers, entryCount: SOURCE_ENTRIES });
     this.#generations = new Generations(this.#createGeneration(config, options.material));
@@ -84,19 +84,18 @@ export class Gateway implements AsyncDisposable {
       onDeath: (worker, detail) => this.#workerDied(worker, detail),
       onReplaced: (worker) => log.log('worker-started', { worker }),
     });
-    const { feed } = options;
-    this.#feedBlocks =
-      feed &&
-      new FeedBlocks({ queue: feed.queue, tell: (change) => this.#crew.tell({ type: 'feed-blocked', ...change }) });
+    this.#blocks = new Blocks({ config, log, feed, tell: (message) => this.#crew.tell(message) });
     this.#metrics = new GatewayMetrics({
       version: options.version,
       totals: this.#totals,
       current: () => this.current,
+      blockCounts: () => this.#blocks.counts,
       sinks: options,
       feed: feed?.metrics,
     });
     this.#admin = new AdminSide({
       crew: this.#crew,
+      blocks: this.#blocks,
       log,
       running: () => this.#running(),
       metricsText: () => this.#metrics.text(),
@@ -203,6 +202,7 @@ export class Gateway implements AsyncDisposable {
       this.#crew.tell({ type: 'options', generation: next.number, service: index, paths });
     }
     tellListening(before, next, material, this.#options.log);
+    this.#blocks.follow(config);
     await this.#options.feed?.reload(config);
   }
 
@@ -222,9 +222,9 @@ export class Gateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#generations[Symbol.dispose]();
-    this.#feedBlocks?.[Symbol.dispose]();
     await this.#crew[Symbol.asyncDispose]();
     await this.#admin[Symbol.asyncDispose]();
+    await this.#blocks[Symbol.asyncDispose]();
     const { pidFile } = this.#options.config;
     if (pidFile !== undefined && this.#state !== 'starting') await removePidFile(pidFile);
   }
@@ -270,7 +270,7 @@ export class Gateway implements AsyncDisposable {
       workerIndex,
       sourceMemory: this.#sourceMemory,
       ...this.#sharedSessions,
-      blocked: { networks: this.#admin.blockedAddresses, addresses: this.#feedBlocks?.addresses ?? [] },
+      blocked: this.#blocks.snapshot,
       tickets: this.current.trust.tickets,
       connectionIds: this.#connectionIds,
       eventWishes: wishesOf(this.#options, this.#options.config),

@@ -18,14 +18,15 @@ export function tellListening(
   material: readonly LoadedService[],
   log: Logger,
 ): void {
-  for (const [index, { name }] of current.config.services.entries()) {
+  for (const [index, { name, redirectOf }] of current.config.services.entries()) {
     const told = current.config.log.format === 'stunnel' ? undefined : before;
     const known = new Set(told?.addressesOf(name).map(formatAddress));
     for (const address of (current.addresses[index] ?? []).map(formatAddress)) {
       if (!known.has(address)) log.log('listening', { service: name, address });
     }
     const isNew = before?.poolOf(name) === undefined;
-    if (isNew && material[index]?.material === undefined) log.log('plain-service', { service: name });
+    if (isNew && redirectOf === undefined && material[index]?.material === undefined)
+      log.log('plain-service', { service: name });
   }
 }
 

@@ -134,8 +134,8 @@ function tellStart({ config, warnings, version }: RunOptions, log: Logger): void
     log.log('config-problem', { file, line, severity, code, text: message });
   }
   if (config.log.access === 'off' || config.log.accessFormat === 'json') return;
-  for (const { name, protocol } of config.services) {
-    if (protocol === 'tunnel') log.log('access-format-ignored', { service: name });
+  for (const { name, protocol, redirectOf } of config.services) {
+    if (protocol === 'tunnel' && redirectOf === undefined) log.log('access-format-ignored', { service: name });
   }
 }
 

@@ -2,8 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Address } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
 import type { ServiceContext } from '../gateway/context.ts';
-import { type ConfiguredService, linkSecondaries, successorByName } from '../gateway/secondaries.ts';
 import { Service } from '../gateway/service.ts';
+import { type ConfiguredService, linkServices, successorByName } from '../gateway/service-link.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import { createBackendIdentity } from '../net/backend-identity.ts';
 import { EventPort } from '../observe/event-port.ts';
@@ -42,7 +42,7 @@ class WorkerRuntime {
     this.#generation = snapshot.generation;
     this.#contexts = createServiceContexts(snapshot, this.#parts, this.#tickets);
     this.#services = this.#contexts.map((context) => new Service(context));
-    linkSecondaries(this.#configured, this.#configured);
+    linkServices(this.#configured, this.#configured);
     for (const [index, { options }] of snapshot.services.entries()) this.#services[index]?.setOptions(options);
   }
 
@@ -132,7 +132,7 @@ class WorkerRuntime {
     const bound: (readonly Address[])[] = [];
     const configured = configure(services, contexts);
     // A new one accepts from the moment it listens.
-    linkSecondaries(
+    linkServices(
       configured.filter(({ service }) => !this.#services.includes(service)),
       configured,
     );
@@ -184,7 +184,7 @@ class WorkerRuntime {
       if (context !== undefined && before.includes(service)) service.update(context);
       service.setOptions(snapshots[index]?.options ?? []);
     }
-    linkSecondaries(this.#configured, this.#configured);
+    linkServices(this.#configured, this.#configured);
     const successors = new Map<Service, Service>();
     for (const [index, service] of services.entries()) {
       for (const address of (bound[index] ?? []).filter((each) => !service.isListening(each))) {

@@ -3,6 +3,11 @@ import type { Place, Placed } from './place.ts';
 import { type Put, putList } from './put.ts';
 import type { Report } from './report.ts';
 
+interface NamedPlace {
+  readonly name: string;
+  readonly place: Place;
+}
+
 /** Options of which one, well written or not, shows that the author thought about verification. */
 const CHOICES = ['verify', 'verifychain', 'verifypeer', 'requirecert'];
 const UNVERIFIED =
@@ -10,12 +15,28 @@ const UNVERIFIED =
 const UNASKED =
   'clients are not asked for a certificate: whoever reaches the port gets through; write verifyPeer = yes or verifyChain = yes to let only known clients in';
 
-/** Writes `tls.client-auth` from the four flags, the trusted files and the subject checks of a service. */
-export function putClientAuth(draft: ServiceDraft, section: Place, put: Put, report: Report): void {
+/** Writes `tls.client-auth` from the four flags, the trusted files, the subject checks and the redirection of a service. */
+export function putClientAuth(
+  draft: ServiceDraft,
+  { name, place: section }: NamedPlace,
+  put: Put,
+  report: Report,
+): void {
   checkSubjects(draft, section, report);
+  checkRedirect(draft, name, section, report);
   const choice = draft.clientAuthPlace;
   if (choice !== undefined) putChosen(draft, choice, put, report);
   else if (!CHOICES.some((name) => draft.mentioned.has(name))) putUnspoken(draft, put, report);
+}
+
+function checkRedirect(draft: ServiceDraft, name: string, section: Place, report: Report): void {
+  const [first] = draft.redirect;
+  if (first === undefined || draft.clientAuth.chain || draft.clientAuth.peer) return;
+  const place = first.place.order < section.order ? section : first.place;
+  report.error(
+    place,
+    `Service [${name}]: Either "verifyChain" or "verifyPeer" has to be enabled for "redirect" to work`,
+  );
 }
 
 // The one default of stunnel's that is not kept: there a trusted CA alone asks for nothing.
@@ -45,7 +66,10 @@ function putChosen(draft: ServiceDraft, choice: Place, put: Put, report: Report)
     if (!told) report.error(choice, 'nothing to verify clients with: name CAfile or CApath');
     return;
   }
-  put('tls.client-auth.mode', request ? (require ? 'require' : 'optional') : 'none', choice);
+  const [redirect] = draft.redirect;
+  // Who shows nothing is redirected, whether a certificate is required or not.
+  const isRequired = require || redirect !== undefined;
+  put('tls.client-auth.mode', request ? (isRequired ? 'require' : 'optional') : 'none', choice);
   if (!verified) warnUnusedRevocation(draft, report);
   if (!request) {
     report.warn(choice, UNASKED, 'ICAPGW_CONFIG_UNSAFE');
@@ -61,6 +85,9 @@ function putChosen(draft: ServiceDraft, choice: Place, put: Put, report: Report)
   put('tls.client-auth.trust', chain ? 'chain' : 'pin', choice);
   if (chain && peer) put('tls.client-auth.chain-and-pin', true, choice);
   putList('tls.client-auth.allow.sans', draft.checks, put);
+  putList('tls.client-auth.redirect', draft.redirect, put);
+  if (redirect !== undefined && draft.roundRobin)
+    put('tls.client-auth.redirect-balance', 'round-robin', redirect.place);
 }
 
 /** A check of names without verification is an error, as in stunnel. */

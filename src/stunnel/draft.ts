@@ -34,6 +34,8 @@ export interface ServiceDraft {
   readonly trust: Map<string, Placed<string>>;
   readonly accept: Placed<string>[];
   readonly connect: Placed<string>[];
+  /** Where clients go that fail verification. */
+  readonly redirect: Placed<string>[];
   readonly checks: Placed<string>[];
   readonly clientAuth: ClientAuthFlags;
   /** The last line that said something about these flags. */
@@ -71,6 +73,7 @@ export function createServiceDraft(): ServiceDraft {
     trust: new Map(),
     accept: [],
     connect: [],
+    redirect: [],
     checks: [],
     clientAuth: { request: false, require: false, chain: false, peer: false },
     clientAuthPlace: undefined,

@@ -83,12 +83,16 @@ function putServerMode(section: Section, put: Put, report: Report): void {
   putTickets(draft, putTls);
   putSessionIds(draft, putTls);
   putVersions(section, putTls, report);
-  putClientAuth(draft, section.place, put, report);
+  putClientAuth(draft, section, put, report);
   putBackends(draft, put);
 }
 
 function putClientMode(section: Section, put: Put, report: Report): void {
   const { draft } = section;
+  const [redirect] = draft.redirect;
+  if (redirect !== undefined) {
+    report.error(redirect.place, `Service [${section.name}]: "redirect" is unsupported in client sections`);
+  }
   put('tls', 'off', draft.client?.place);
   putBackends(draft, put);
   const putTls = putForBackends(addressesOf(draft).size, put);

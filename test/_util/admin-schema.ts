@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 /** Types of docs/admin-api.md: fields and what each is, `number`, `time`, `Backend[]`, `Icap or null`, `"up" "down"`. */
 export type AdminSchema = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
+const ENGINE = '"added" "pending" "rejected"';
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 /** Reads the tables below "Types". */
@@ -33,6 +34,8 @@ export function mismatches(schema: AdminSchema, type: string, value: unknown, pl
   const fields = schema.get(base);
   if (fields === undefined) return typeof value === base ? [] : [`${place} is no ${base}: ${JSON.stringify(value)}`];
   if (typeof value !== 'object' || value === null) return [`${place} is no object`];
+  // A field for each engine, whatever they are called.
+  if (fields.size === 0) return Object.values(value).flatMap((item) => mismatches(schema, ENGINE, item, place));
   const found = new Map(Object.entries(value));
   return [
     ...[...found.keys()].filter((field) => !fields.has(field)).map((field) => `${place}.${field} is not documented`),

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
+import type { BlockedReport } from '../../src/observe/blocked-report.ts';
 import type { ConnectionList } from '../../src/observe/connection-entry.ts';
 import type { Control, ControlResult } from '../../src/observe/control.ts';
 import type { AdminSources, Readiness, StatusSnapshot } from '../../src/observe/status.ts';
@@ -120,6 +121,27 @@ export const SNAPSHOT: StatusSnapshot = {
   ],
 };
 
+export const BLOCKED: BlockedReport = {
+  entries: [
+    {
+      ip: '198.51.100.0',
+      source: 'guardduty',
+      type: 'UnauthorizedAccess:EC2/SSHBruteForce',
+      since: '2026-11-20T23:30:00.000Z',
+      until: '2026-11-21T00:30:00.000Z',
+      findings: 3,
+      relay: 'pending',
+      engines: { 'NGFW 1': 'added', 'NGFW 2': 'pending' },
+    },
+    {
+      ...{ ip: '2001:db8::/32', source: 'manual', type: '', since: '2026-11-20T23:29:30.000Z', until: null },
+      ...{ findings: 0, relay: 'off', engines: {} },
+    },
+  ],
+  queue: { type: 'embedded', depth: 1, oldestSeconds: 65 },
+  smc: { up: false, version: '6.10', lastSuccess: '2026-11-20T23:30:02.000Z', lastError: 'it answered 503' },
+};
+
 export const CONNECTIONS: ConnectionList = {
   total: 2,
   connections: [
@@ -175,6 +197,7 @@ export function createControl(told: string[] = [], change: Partial<Control> = {}
       { address: '192.0.2.7', until: '2026-11-20T23:41:00.000Z' },
       { address: '2001:db8::/32', until: null },
     ],
+    blockedReport: (limit) => ({ ...BLOCKED, entries: BLOCKED.entries.slice(0, limit) }),
     reload: async () => ({ ok: true }),
     ...change,
   };

@@ -18,6 +18,11 @@ export const SAMPLE_EVENTS: LogEvents = {
     fingerprint: 'AB:CD',
   },
   'handshake-failed': { ...CLIENT, reason: 'expired', detail: 'certificate has expired', subject: 'CN=old' },
+  'connection-redirected': {
+    ...CLIENT,
+    ...{ reason: 'unknown-ca', detail: 'unable to get issuer', subject: 'CN=stranger' },
+    ...{ version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', resumed: true },
+  },
   'backend-connected': {
     ...BACKEND,
     connection: 7,
@@ -112,6 +117,9 @@ export const SAMPLE_EVENTS: LogEvents = {
   'accept-failed': { service: 'mcas', address: '127.0.0.1:11344', detail: 'accept EMFILE' },
   'address-blocked': { address: '192.0.2.1', until: '2026-11-20T23:39:14.000Z' },
   'address-unblocked': { address: '192.0.2.1', cause: 'expired' },
+  'blocks-restored': { count: 2 },
+  'blocks-not-kept': { file: '/etc/icapgw/icapgw.yaml.blocks.json', detail: 'EACCES' },
+  'blocks-damaged': { file: '/etc/icapgw/icapgw.yaml.blocks.json.damaged', detail: 'it is empty' },
   'backend-weight': { ...BACKEND, weight: 10 },
   'worker-died': { worker: 1, detail: 'out of memory' },
   'worker-started': { worker: 1 },

@@ -57,6 +57,8 @@ export function clientAuthConfig(change: Partial<ClientAuthConfig> = {}): Client
     chainAndPin: false,
     crl: [],
     allow: EVERYBODY,
+    redirect: [],
+    redirectBalance: 'in-order',
     ...change,
   };
 }

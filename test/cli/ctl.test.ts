@@ -113,11 +113,19 @@ test('ctl connections lists who is connected and what is going on', async () => 
   expect((await idle.ctl('connections')).stdout).toBe('no client is connected\n');
 });
 
-test('ctl blocked lists addresses and their end', async () => {
+test('ctl blocked prints a line for each entry, address first, and how the relay is doing', async () => {
   await using rig = await start();
-  expect((await rig.ctl('blocked')).stdout).toBe(
-    'ADDRESS        UNTIL\n192.0.2.7      2026-11-20 23:41:00 UTC\n2001:db8::/32  unblocked\n',
-  );
+  expect((await rig.ctl('blocked')).stdout.split('\n')).toEqual([
+    'ADDRESS        UNTIL                    SOURCE     FINDINGS  RELAY    ENGINES  FOR',
+    '198.51.100.0   2026-11-21 00:30:00 UTC  guardduty         3  pending  1 of 2   UnauthorizedAccess:EC2/SSHBruteForce',
+    '2001:db8::/32  unblocked                manual            0  off      -        -',
+    'queue: embedded, 1 wait, the oldest for 1 min 5 s',
+    'SMC: not up, API 6.10, last success 2026-11-20 23:30:02 UTC, it answered 503',
+    '',
+  ]);
+  const nobody = { entries: [], queue: null, smc: null };
+  await using idle = await start({ change: { blockedReport: () => nobody } });
+  expect((await idle.ctl('blocked')).stdout).toBe('nobody is blocked\n');
 });
 
 describe('what is done', () => {

@@ -77,3 +77,35 @@ test('a source that comes too often is refused, unix clients have none', () => {
   admitted(admit(service, ANYBODY, undefined));
   admitted(admit(service, ANYBODY, undefined));
 });
+
+test('a connection that goes over to another service takes a place there and leaves that before', () => {
+  const [before, after] = [createService({}), createService({ connections: 1 })];
+  const admission = admitted(admitted(admit(before, ANYBODY, '192.0.2.1')).transfer(after, ANYBODY));
+  expect([before.pool.connections(), after.pool.connections()]).toEqual([0, 1]);
+  admission.release();
+  expect([before.pool.connections(), after.pool.connections()]).toEqual([0, 0]);
+});
+
+test('a connection that another service refuses keeps its place', () => {
+  const [before, after] = [createService({}), createService({ connections: 1 })];
+  const admission = admitted(admit(before, ANYBODY, '192.0.2.1'));
+  const nobody = SourceList.from({ allow: ['198.51.100.0/24'], deny: [] });
+  expect(admission.transfer(after, nobody)).toBe('denied');
+  admitted(admit(after, ANYBODY, '192.0.2.2'));
+  expect(admission.transfer(after, ANYBODY)).toBe('service-limit');
+  expect([before.pool.connections(), after.pool.connections()]).toEqual([1, 1]);
+  admission.release();
+  expect(before.pool.connections()).toBe(0);
+});
+
+test('an address goes on counting where it came in', () => {
+  const [before, after] = [createService({ connectionsPerSource: 1 }), createService({ connectionsPerSource: 1 })];
+  const admission = admitted(admitted(admit(before, ANYBODY, '192.0.2.1')).transfer(after, ANYBODY));
+  expect([admit(before, ANYBODY, '192.0.2.1'), admit(after, ANYBODY, '192.0.2.1')]).toEqual([
+    'source-limit',
+    'source-limit',
+  ]);
+  admission.release();
+  admitted(admit(before, ANYBODY, '192.0.2.1'));
+  admitted(admit(after, ANYBODY, '192.0.2.1'));
+});

@@ -23,6 +23,7 @@ function createMetrics(): { metrics: Metrics; worker: WorkerCounters; scrape(): 
       backends: (service) =>
         (LAYOUT.backends[service] ?? []).map((name) => ({ name, state: name === 'dlp-2' ? 'drain' : 'up', active: 2 })),
       queueDepth: (service) => (service === 0 ? 3 : undefined),
+      blockCounts: () => new Map([['manual', 2]]),
       logLinesLost: () => 5,
       spans: () => ({ exported: 7, lost: 2 }),
     },

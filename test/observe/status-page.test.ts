@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { renderStatusPage, STATUS_PAGE_CSP } from '../../src/observe/status-page.ts';
-import { CONNECTIONS, SNAPSHOT } from '../_util/observe-http.ts';
+import { BLOCKED, CONNECTIONS, SNAPSHOT } from '../_util/observe-http.ts';
 
 /** A section of the page, by its id. */
 function sectionOf(page: string, id: string): string {
@@ -16,7 +16,7 @@ function rowsOf(markup: string): string[][] {
 }
 
 describe('the status page', () => {
-  const page = renderStatusPage(SNAPSHOT, CONNECTIONS);
+  const page = renderStatusPage(SNAPSHOT, CONNECTIONS, BLOCKED);
 
   test('shows services, where they listen, and the state of their backends with the reason', () => {
     const tunnel = sectionOf(page, 'service-0');
@@ -53,26 +53,50 @@ describe('the status page', () => {
     expect(sectionOf(page, 'changes')).toContain('backend dlp-1 is down, was up: 3 probes in a row failed');
   });
 
+  test('shows who is blocked, for what, how far that is on its way, and what the SMC last said', () => {
+    const blocked = sectionOf(page, 'blocked');
+    expect(blocked).toContain('<dt>waiting for engines</dt><dd>1</dd>');
+    expect(blocked).toContain('<dt>oldest waits</dt><dd>1 min 5 s</dd>');
+    expect(blocked).toContain('not up, API 6.10, last success 2026-11-20 23:30:02 UTC');
+    expect(blocked).toContain('it answered 503');
+    expect(rowsOf(blocked)).toEqual([
+      [
+        ...['198.51.100.0', 'guardduty', 'UnauthorizedAccess:EC2/SSHBruteForce', '2026-11-20 23:30:00'],
+        ...['2026-11-21 00:30:00', '3', 'pending', 'NGFW 1: added, NGFW 2: pending'],
+      ],
+      ['2001:db8::/32', 'manual', '-', '2026-11-20 23:29:30', 'unblocked', '0', 'off', '-'],
+    ]);
+  });
+
+  test('lists only the newest of many blocked addresses, and says so', () => {
+    const page = renderStatusPage({ ...SNAPSHOT, blocked: 5000 }, CONNECTIONS, BLOCKED);
+    expect(sectionOf(page, 'blocked')).toContain('Blocked addresses, the newest 2 of 5000');
+  });
+
   test('lists only the oldest of many connections, and says so', () => {
     const many = { total: 5000, connections: Array.from({ length: 50 }, () => CONNECTIONS.connections[0] ?? never()) };
-    const section = sectionOf(renderStatusPage(SNAPSHOT, many), 'connections');
+    const section = sectionOf(renderStatusPage(SNAPSHOT, many, BLOCKED), 'connections');
     expect(section).toContain('Connections, the oldest 20 of 5000');
     expect(rowsOf(section)).toHaveLength(20);
   });
 
   test('says what there is nothing of', () => {
     const empty = { ...SNAPSHOT, certificates: [], refusals: [], changes: [], blocked: 0 };
-    const page = renderStatusPage(empty, undefined);
+    const page = renderStatusPage(empty, undefined, { entries: [], queue: null, smc: null });
     expect(sectionOf(page, 'certificates')).toContain('No service uses TLS.');
     expect(sectionOf(page, 'connections')).toContain('The workers did not answer in time.');
     expect(sectionOf(page, 'refusals')).toContain('Nobody was refused');
     expect(sectionOf(page, 'changes')).toContain('Nothing has changed');
     expect(page).toContain('nobody is blocked');
+    expect(sectionOf(page, 'blocked')).toContain('Nobody is blocked.');
+    expect(sectionOf(page, 'blocked')).not.toContain('SMC');
   });
 
   test('says in its title which service has nobody to send clients to', () => {
     expect(page).toContain('<title>no backend for mcas - icapgw</title>');
-    expect(renderStatusPage({ ...SNAPSHOT, services: [] }, undefined)).toContain('<title>ready - icapgw</title>');
+    expect(renderStatusPage({ ...SNAPSHOT, services: [] }, undefined, BLOCKED)).toContain(
+      '<title>ready - icapgw</title>',
+    );
   });
 
   test('shows text as text', () => {

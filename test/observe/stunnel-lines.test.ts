@@ -65,6 +65,22 @@ describe('stunnel lines', () => {
     ]);
   });
 
+  test('tell a client that is redirected, and nothing that tells of an end', () => {
+    expect(linesOf('connection-redirected', { reason: 'expired', subject: 'CN=old' })).toEqual([
+      'LOG4[7]: CERT: Pre-verification error: certificate has expired',
+      'LOG4[7]: Rejected by CERT at depth=0: CN=old',
+      'LOG6[7]: TLS accepted: previous session reused',
+      'LOG6[7]: TLSv1.3 ciphersuite: TLS_AES_256_GCM_SHA384',
+      'LOG5[7]: Redirecting connection',
+    ]);
+    const bare = { reason: 'no-certificate', subject: undefined, resumed: false } as const;
+    expect(linesOf('connection-redirected', bare)).toEqual([
+      'LOG6[7]: TLS accepted: new session negotiated',
+      'LOG6[7]: TLSv1.3 ciphersuite: TLS_AES_256_GCM_SHA384',
+      'LOG5[7]: Redirecting connection',
+    ]);
+  });
+
   test('tell a client without a certificate', () => {
     expect(linesOf('handshake-failed', { reason: 'no-certificate', subject: undefined })).toEqual([
       'LOG3[7]: SSL_accept: error:0A0000C7:SSL routines::peer did not return a certificate',

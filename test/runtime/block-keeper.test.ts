@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Block } from '../../src/policy/block-list.ts';
 import { BlockKeeper } from '../../src/runtime/block-keeper.ts';
 import { createLog, type TestLog } from '../_util/observe-log.ts';
+
+const NEVER = '192.0.2.99';
 
 interface Rig extends AsyncDisposable {
   readonly keeper: BlockKeeper;
@@ -9,10 +12,15 @@ interface Rig extends AsyncDisposable {
   readonly told: readonly (readonly string[])[];
 }
 
-async function createRig(): Promise<Rig> {
+async function createRig(kept: readonly Block[] = []): Promise<Rig> {
   const file = await createLog();
   const told: (readonly string[])[] = [];
-  const keeper = new BlockKeeper({ log: file.log, onChange: (addresses) => told.push(addresses) });
+  const keeper = new BlockKeeper({
+    log: file.log,
+    kept,
+    objection: (address) => (address === NEVER ? 'it is ours' : undefined),
+    onChange: (addresses) => told.push(addresses),
+  });
   return {
     ...{ keeper, file, told },
     async [Symbol.asyncDispose]() {
@@ -62,6 +70,29 @@ describe('the keeper of blocks', () => {
       ['address-unblocked', '192.0.2.1', 'expired'],
       ['address-unblocked', '192.0.2.2', 'expired'],
     ]);
+  });
+
+  test('holds what was blocked before a restart, for the rest of its time', async () => {
+    const nowMs = Date.now();
+    await using rig = await createRig([
+      { address: '192.0.2.1', sinceMs: nowMs - 5000, untilMs: nowMs + 1000 },
+      { address: '192.0.2.2', sinceMs: nowMs - 5000, untilMs: nowMs },
+    ]);
+    expect(rig.keeper.blocks).toEqual([{ address: '192.0.2.1', sinceMs: nowMs - 5000, untilMs: nowMs + 1000 }]);
+    vi.advanceTimersByTime(1000);
+    expect(rig.told).toEqual([[]]);
+  });
+
+  test('refuses what is never blocked, and lifts what is never blocked from now on', async () => {
+    await using rig = await createRig();
+    expect(rig.keeper.block(NEVER, undefined)).toEqual({ ok: false, reason: 'guarded', detail: 'it is ours' });
+    rig.keeper.block('192.0.2.1', undefined);
+    rig.keeper.block('192.0.2.2', undefined);
+    rig.keeper.liftAllowed((address) => address === '192.0.2.1');
+    rig.keeper.liftAllowed(() => false);
+    expect(rig.told).toEqual([['192.0.2.1'], ['192.0.2.1', '192.0.2.2'], ['192.0.2.2']]);
+    vi.useRealTimers();
+    expect((await rig.file.events()).at(-1)).toMatchObject({ event: 'address-unblocked', cause: 'allowed' });
   });
 
   test.each(['', 'nonsense', '192.0.2.256', '192.0.2.1/33', '192.0.2.1:80', '\u001b[2J', 'x'.repeat(4000)])(

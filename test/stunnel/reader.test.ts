@@ -212,6 +212,14 @@ describe('icapgw. keys', () => {
   });
 });
 
+test('redirect to port 0 leads nowhere, and a warning says so', () => {
+  const verified = `${SECTION}CAfile = ca.pem\nverifyChain = yes\nredirect = 127.0.0.1:0\n`;
+  const result = read(verified);
+  expect(result.problems).toMatchObject([{ line: 7, severity: 'warning', message: expect.stringContaining('port 0') }]);
+  expect(firstService(result)).toMatchObject({ tls: { 'client-auth': { mode: 'require' } } });
+  expect(firstService(result)).not.toHaveProperty('tls.client-auth.redirect');
+});
+
 describe('several accept lines', () => {
   test('of one address are one listener, except for port 0', () => {
     const result = read(`${SECTION}accept = 11344\naccept = 127.0.0.1:0\naccept = 127.0.0.1:0\n`);

@@ -2,6 +2,7 @@ import { formatAddress } from '../../config/address.ts';
 import type { Config } from '../../config/config.ts';
 import { lineOfProblem } from '../../config/load.ts';
 import { type GatewayError, messageOf, type Problem } from '../../errors.ts';
+import { besideLine } from '../../observe/stunnel-line.ts';
 
 /** How grave a line is, in stunnel's signs: what it says before its log is open has no time and no level. */
 export type StartMark = '[!]' | '[:]' | '[.]' | '[ ]';
@@ -38,7 +39,8 @@ const SCOPED = /^(?:Global options|Inetd mode|Service \[)/;
 export function problemText(problem: Problem, texts: ReadonlyMap<string, string>): string {
   const { file, line, message, code } = problem;
   const written = lineOfProblem(problem, texts);
-  const place = line === 0 ? file : written === undefined ? `${file}:${line}` : `${file}:${line}: "${written}"`;
+  if (written !== undefined) return `${file}:${line}: "${written}": ${besideLine(message, written)} [${code}]`;
+  const place = line === 0 ? file : `${file}:${line}`;
   return `${line === 0 && SCOPED.test(message) ? '' : `${place}: `}${message} [${code}]`;
 }
 

@@ -1,4 +1,4 @@
-import { formatAddress } from '../address.ts';
+import { formatAddress, isLocal } from '../address.ts';
 import type { Address, ServiceConfig } from '../config.ts';
 import type { Place } from '../report.ts';
 import type { Settings } from '../schema/root-schema.ts';
@@ -89,9 +89,4 @@ function claims({ address, ipv6Only }: Listener): readonly string[] {
   const takesBoth = (host === '' || host === '::') && !ipv6Only;
   if (takesBoth) return [`0.0.0.0:${port}`, `:::${port}`];
   return [`${host === '' ? '::' : host.toLowerCase()}:${port}`];
-}
-
-function isLocal(address: Address): boolean {
-  if (address.kind === 'unix') return true;
-  return address.host === '::1' || address.host === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(address.host);
 }

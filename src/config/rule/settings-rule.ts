@@ -5,6 +5,7 @@ import { checkFeeds } from './feed-rule.ts';
 import { checkTracing } from './header-rule.ts';
 import { checkListeners } from './listen-rule.ts';
 import { checkPrivileges } from './privileges-rule.ts';
+import { checkRedirects } from './redirect-rule.ts';
 import { checkService } from './service-rule.ts';
 import { checkServerNames } from './sni-rule.ts';
 import { checkBackendTls, checkServiceTls } from './tls-rule.ts';
@@ -20,6 +21,7 @@ export function checkSettings(settings: Settings, root: Place): void {
   checkServiceNames(settings, root);
   checkListeners(settings, root);
   checkServerNames(settings, root);
+  checkRedirects(settings, root);
   checkPrivileges(settings, root);
   checkTracing(settings, root);
   checkFeeds(settings, root);

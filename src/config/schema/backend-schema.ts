@@ -1,6 +1,6 @@
-import { BACKEND_ADDRESS, type WrittenAddress } from '../address.ts';
+import { BACKEND_ADDRESS } from '../address.ts';
 import { orOff } from '../collection.ts';
-import type { BackendConfig, BackendTlsConfig } from '../config.ts';
+import type { BackendConfig, BackendTlsConfig, WrittenAddress } from '../config.ts';
 import { integer, NAME } from '../kind.ts';
 import { key, type Mapping, mapping, optional, required, reshaped } from '../mapping.ts';
 import { BACKEND_TLS } from './tls-schema.ts';

@@ -13,7 +13,17 @@ import type {
   TimeoutsConfig,
 } from '../config.ts';
 import { alternatives, choice, FLAG, INVALID, integer, type Kind, NAME, scalar } from '../kind.ts';
-import { inline, key, type Mapping, mapping, optional, required, requiredUnless, section } from '../mapping.ts';
+import {
+  inline,
+  key,
+  type Mapping,
+  mapping,
+  optional,
+  required,
+  requiredUnless,
+  section,
+  unwritten,
+} from '../mapping.ts';
 import {
   DAY_MS,
   duration,
@@ -133,6 +143,7 @@ const SOCKETS: Mapping<SocketConfig> = mapping<SocketConfig>({
 /** One item of `services:`. */
 export const SERVICE: Mapping<ServiceConfig> = mapping<ServiceConfig>({
   name: required('name', NAME, '', 'logs and metrics call the service by it'),
+  redirectOf: unwritten(undefined),
   listen: requiredUnless(
     'sni',
     'listen',

@@ -1,3 +1,4 @@
+import { BACKEND_ADDRESS } from '../address.ts';
 import { list } from '../collection.ts';
 import type {
   AllowConfig,
@@ -13,6 +14,7 @@ import { DAY_MS, duration, MINUTE_MS, SECOND_MS } from '../quantity.ts';
 
 const MAX_FILES = 256;
 const MAX_ALLOWED = 10_000;
+const MAX_REDIRECTS = 16;
 
 const FILES: Kind<readonly string[]> = list(file(), { minimum: 1, maximum: MAX_FILES });
 
@@ -80,6 +82,8 @@ const CLIENT_AUTH: Mapping<ClientAuthConfig> = mapping<ClientAuthConfig>({
   chainAndPin: key('chain-and-pin', FLAG, false),
   crl: key('crl', FILES, []),
   allow: section('allow', ALLOW, ALLOW.fallback),
+  redirect: key('redirect', list(BACKEND_ADDRESS, { minimum: 1, maximum: MAX_REDIRECTS }), []),
+  redirectBalance: key('redirect-balance', choice('in-order', 'round-robin'), 'in-order'),
 });
 
 // Without the mapping nobody is asked for a certificate; with it, everybody is unless it says otherwise.

@@ -63,7 +63,7 @@ export class IcapSession implements Session, TransactionHost {
   }
 
   start(): void {
-    this.client.open({ onReady: () => this.#begin(), onRefused: () => this.#leave() });
+    this.client.open({ onReady: () => this.#begin(), onRefused: () => this.#leave(), onUnverified: () => undefined });
   }
 
   sweep(nowMs: number): void {

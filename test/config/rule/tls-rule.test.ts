@@ -87,6 +87,8 @@ describe('client-auth', () => {
       chainAndPin: false,
       crl: [],
       allow: { subjects: [], sans: [], spkiSha256: [] },
+      redirect: [],
+      redirectBalance: 'in-order',
     });
   });
 

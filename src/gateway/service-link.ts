@@ -5,13 +5,14 @@ import type { Service } from './service.ts';
 /** A service with what it is by a certain configuration, which need not be in force yet. */
 export interface ConfiguredService {
   readonly service: Service;
-  readonly config: Pick<ServiceContext['config'], 'name' | 'sni'>;
+  readonly config: Pick<ServiceContext['config'], 'name' | 'sni' | 'redirectOf'>;
 }
 
-/** Tells services which others get their clients through them, by name, and in the order of the configuration. */
-export function linkSecondaries(primaries: readonly ConfiguredService[], all: readonly ConfiguredService[]): void {
+/** Tells services which others get clients through them: by server names, in the order of the configuration, and by redirection. */
+export function linkServices(linked: readonly ConfiguredService[], all: readonly ConfiguredService[]): void {
   const byPrimary = Map.groupBy(all, ({ config }) => config.sni?.of);
-  for (const { service, config } of primaries) {
+  for (const { service, config } of linked) {
+    service.setRedirect(all.find((each) => each.config.redirectOf === config.name)?.service);
     const secondaries = byPrimary.get(config.name) ?? [];
     service.setSecondaries(
       secondaries.map((secondary) => ({ patterns: secondary.config.sni?.names ?? [], value: secondary.service })),

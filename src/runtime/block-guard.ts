@@ -1,0 +1,44 @@
+import { SourceList } from '../policy/source-list.ts';
+
+/** Keeps operators from cutting off what must not be cut off. */
+export class BlockGuard {
+  readonly #networks: readonly string[];
+  readonly #allowed: SourceList;
+  readonly #own: () => ReadonlySet<string>;
+
+  /** `own` is asked anew each time, as names and interfaces change. */
+  constructor(allow: readonly string[], own: () => ReadonlySet<string>) {
+    this.#networks = allow;
+    this.#allowed = listed(allow);
+    this.#own = own;
+  }
+
+  /** Whether the whole of an address or network is never blocked. */
+  allows(network: string): boolean {
+    const [address = '', prefix] = network.split('/');
+    if (prefix === undefined) return has(this.#allowed, address);
+    return this.#networks.some((allowed) => {
+      const [, wide] = allowed.split('/');
+      return wide !== undefined && Number(wide) <= Number(prefix) && has(listed([allowed]), address);
+    });
+  }
+
+  /** Why an address or network must not be blocked, as a sentence; undefined: it may be. */
+  objection(network: string): string | undefined {
+    const blocked = listed([network]);
+    const own = [...this.#own()].find((address) => has(blocked, address));
+    if (own !== undefined) return `${own} is the gateway's own, or one that it needs: it is never blocked`;
+    const allowed = this.#networks.find((each) => has(blocked, each.split('/', 1)[0] ?? ''));
+    if (allowed === undefined && !this.allows(network)) return undefined;
+    return `${allowed ?? network} is in block-list.allow: it is never blocked; change that first`;
+  }
+}
+
+// Who is denied is on the list; an empty one denies nobody.
+function listed(networks: readonly string[]): SourceList {
+  return SourceList.from({ allow: [], deny: networks });
+}
+
+function has(list: SourceList, address: string): boolean {
+  return !list.admits(address);
+}

@@ -1,0 +1,128 @@
+import type { Config } from '../config/config.ts';
+import { canonicalAddress } from '../feeds/canonical-address.ts';
+import { FeedUnavailableError } from '../feeds/contract/feed-unavailable.ts';
+import type { GatewayFeed } from '../feeds/contract/gateway-feed.ts';
+import { BLOCK_SOURCES, type BlockedReport } from '../observe/blocked-report.ts';
+import type { BlockedAddress, BlockResult, ControlResult } from '../observe/control.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { BlockadeSnapshot } from '../policy/blockade.ts';
+import { BlockFile } from './block-file.ts';
+import { BlockGuard } from './block-guard.ts';
+import { BlockKeeper } from './block-keeper.ts';
+import { reportBlocked } from './blocked-report.ts';
+import { FeedBlocks } from './feed-blocks.ts';
+import type { ToWorker } from './snapshot.ts';
+import { stateFolderOf } from './state-folder.ts';
+
+export interface BlocksOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  /** Stays its owner's. */
+  readonly feed: GatewayFeed | undefined;
+  /** For all workers. */
+  readonly tell: (message: Extract<ToWorker, { type: 'blocked' | 'feed-blocked' }>) => void;
+}
+
+const NOBODY: ReadonlySet<string> = new Set();
+
+/** Everybody whom this gateway turns away, by its operators' word or a feed's, and what operators do about it. */
+export class Blocks implements AsyncDisposable {
+  readonly #options: BlocksOptions;
+  readonly #keeper: BlockKeeper;
+  readonly #file: BlockFile;
+  readonly #feedBlocks: FeedBlocks | undefined;
+  #guard: BlockGuard;
+
+  constructor(options: BlocksOptions) {
+    const { config, log, feed, tell } = options;
+    this.#options = options;
+    this.#guard = this.#guardOf(config);
+    const folder = stateFolderOf(config, process.env);
+    this.#file = new BlockFile({ folder, configFile: config.file, log, blocks: () => this.#keeper.blocks });
+    this.#keeper = new BlockKeeper({
+      log,
+      kept: this.#file.load(),
+      objection: (network) => this.#guard.objection(network),
+      onChange: (networks) => {
+        tell({ type: 'blocked', networks });
+        // What could not be written is in the log.
+        this.#file.save().catch(() => {});
+      },
+    });
+    this.#feedBlocks =
+      feed && new FeedBlocks({ queue: feed.queue, tell: (change) => tell({ type: 'feed-blocked', ...change }) });
+    // What the configuration has come to allow since then.
+    this.follow(config);
+    const count = this.#keeper.blocks.length;
+    if (count > 0) log.log('blocks-restored', { count });
+  }
+
+  /** For a worker that starts. */
+  get snapshot(): BlockadeSnapshot {
+    return { networks: this.#keeper.addresses, addresses: this.#feedBlocks?.addresses ?? [] };
+  }
+
+  /** How many addresses and networks each source has blocked; every known source is there. */
+  get counts(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>(BLOCK_SOURCES.map((source) => [source, 0]));
+    counts.set('manual', this.#keeper.blocks.length);
+    for (const { source } of this.#options.feed?.queue.entries() ?? [])
+      counts.set(source, (counts.get(source) ?? 0) + 1);
+    return counts;
+  }
+
+  get blocked(): readonly BlockedAddress[] {
+    return this.#keeper.blocked;
+  }
+
+  report(limit: number): BlockedReport {
+    return reportBlocked({ blocks: this.#keeper.blocks, feed: this.#options.feed, nowMs: Date.now(), limit });
+  }
+
+  /** Resolves when it is in the file too, or cannot be. */
+  async block(text: string, ttlMs: number | undefined): Promise<BlockResult> {
+    const result = this.#keeper.block(text, ttlMs);
+    if (!result.ok) return result;
+    const warning = await this.#file.save();
+    return warning === undefined ? result : { ...result, warning };
+  }
+
+  async unblock(text: string): Promise<ControlResult> {
+    const address = canonicalAddress(text);
+    const found = address !== undefined && (await this.#removeFound(address));
+    if (found instanceof FeedUnavailableError) return { ok: false, reason: 'unavailable', detail: found.message };
+    const result = this.#keeper.unblock(text);
+    if (result.ok) await this.#file.save();
+    else if (found) this.#options.log.log('address-unblocked', { address, cause: 'operator' });
+    return found ? { ok: true } : result;
+  }
+
+  /** Goes by another configuration: lifts what operators had blocked and is never blocked from here on. Feeds do so themselves. */
+  follow(config: Config): void {
+    const guard = this.#guardOf(config);
+    this.#guard = guard;
+    this.#keeper.liftAllowed((network) => guard.allows(network));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#keeper[Symbol.dispose]();
+    this.#feedBlocks?.[Symbol.dispose]();
+    await this.#file.settled();
+  }
+
+  /** Lifts what a feed has blocked, and says whether it had; where the disk does not take that, it stays blocked. */
+  async #removeFound(address: string): Promise<boolean | FeedUnavailableError> {
+    try {
+      const wasThere = (await this.#options.feed?.queue.remove(address)) ?? false;
+      this.#feedBlocks?.flush();
+      return wasThere;
+    } catch (error) {
+      if (error instanceof FeedUnavailableError) return error;
+      throw error;
+    }
+  }
+
+  #guardOf({ blockList }: Config): BlockGuard {
+    return new BlockGuard(blockList.allow, () => this.#options.feed?.own() ?? NOBODY);
+  }
+}

@@ -1,0 +1,46 @@
+import { isLocal } from '../config/address.ts';
+import type { AdminConfig, Config } from '../config/config.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { Problem } from '../errors.ts';
+import { isConfigUrl, loadConfigUrl } from './config-url.ts';
+
+export interface ConnectorConfigOptions {
+  /** A file, or the http or https URL of one. */
+  readonly source: string;
+  /** Takes the place of what the configuration says. */
+  readonly admin: AdminConfig['listen'] | undefined;
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Whether it may come from standard input: only what is read once may. */
+  readonly streams: boolean;
+}
+
+/**
+ * Reads what the connector is to do: the feed of a native file or the flat file of the guide, without anything else that
+ * a gateway would run. Never rejects for what it finds, as `loadConfig`.
+ */
+export async function loadConnectorConfig(options: ConnectorConfigOptions): Promise<LoadedConfig> {
+  const { source, cwd, env, streams } = options;
+  const loaded = isConfigUrl(source)
+    ? await loadConfigUrl(source, { cwd, env })
+    : loadConfig(source, cwd, { role: 'connector', streams });
+  const { config } = loaded;
+  if (config === undefined) return loaded;
+  const alone = feedAlone(config, options.admin);
+  const problem = exposure(alone, loaded);
+  return problem === undefined
+    ? { ...loaded, config: alone }
+    : { ...loaded, config: undefined, problems: [...loaded.problems, problem] };
+}
+
+function feedAlone(config: Config, listen: AdminConfig['listen'] | undefined): Config {
+  const admin = listen === undefined ? config.admin : { ...config.admin, listen, explicit: true };
+  return Object.freeze({ ...config, admin, services: [], workers: 0 });
+}
+
+/** The configuration's own address was looked at when it was read; the one in its place was not. */
+function exposure({ admin, file }: Config, { lineOf }: LoadedConfig): Problem | undefined {
+  if (admin.listen === 'off' || admin.tokenFile !== undefined || isLocal(admin.listen)) return undefined;
+  const message = '--admin: the address can be reached from elsewhere; add admin.token-file, or listen on 127.0.0.1';
+  return { severity: 'error', file, line: lineOf(['admin']), message, code: 'ICAPGW_CONFIG_INVALID' };
+}
