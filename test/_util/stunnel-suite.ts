@@ -21,6 +21,8 @@ export interface StunnelSuite {
   run(program: string, number: string): Promise<SuiteRun>;
 }
 
+/** The real one. */
+export const STUNNEL: string = '/usr/bin/stunnel4';
 /** Debian's own, which is what Debian runs the suite with. */
 const PYTHON = '/usr/bin/python3';
 const RUNNER = join(import.meta.dirname, 'stunnel-suite-run.py');
@@ -75,9 +77,21 @@ function readText(path: string): string {
  * many tests use `exec` only for the way that no client must take.
  */
 export function withoutExec(program: string, folder: string): string {
-  const path = join(folder, 'without-exec');
   const commands = ["-e 's/^\\( *\\)exec = .*/\\1connect = 127.0.0.1:9/'", "-e '/^ *execArgs = /d'"];
-  const lines = ['#!/bin/sh', `[ ! -f "$1" ] || sed -i ${commands.join(' ')} "$1"`, `exec '${program}' "$@"`, ''];
-  writeFileSync(path, lines.join('\n'), { mode: 0o755 });
+  return writeProgram(folder, [`[ ! -f "$1" ] || sed -i ${commands.join(' ')} "$1"`, `exec '${program}' "$@"`]);
+}
+
+/** Makes a program in `folder` that runs stunnel for a client that starts a program, and `program` for all else. */
+export function withStunnelAsClient(program: string, folder: string): string {
+  return writeProgram(folder, [
+    `if [ -f "$1" ] && grep -q '^ *exec = ' "$1" && grep -q '^ *client = yes' "$1"; then exec ${STUNNEL} "$@"; fi`,
+    `exec '${program}' "$@"`,
+  ]);
+}
+
+function writeProgram(folder: string, lines: readonly string[]): string {
+  // One of its own for each test: a file that is being written cannot be run.
+  const path = join(mkdtempSync(join(folder, 'program-')), 'stunnel');
+  writeFileSync(path, `#!/bin/sh\n${lines.join('\n')}\n`, { mode: 0o755 });
   return path;
 }
