@@ -1,11 +1,14 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { HeaderPart, Section } from '../../src/icap/encapsulated.ts';
 import { fieldValue, type ParsedField } from '../../src/icap/field.ts';
 import { DEFAULT_ICAP_LIMITS } from '../../src/icap/limits.ts';
 import type { MessageReader } from '../../src/icap/message-reader.ts';
 import type { ResponseHead } from '../../src/icap/response-head.ts';
 import { createResponseReader } from '../../src/icap/response-reader.ts';
+import type { LabIdentity } from './certificate-lab.ts';
 import type { Departure } from './icap-script-connection.ts';
 import { type Bytes, bytesOf } from './icap-script-message.ts';
 
@@ -61,6 +64,14 @@ export interface ScriptClient extends AsyncDisposable {
 export async function connectScriptClient(port: number): Promise<ScriptClient> {
   const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true, noDelay: true });
   await once(socket, 'connect');
+  return driveScriptClient(socket);
+}
+
+/** The same over TLS, showing that identity to any server. */
+export async function connectTlsScriptClient(port: number, { cert, key }: LabIdentity): Promise<ScriptClient> {
+  const identity = { cert: readFileSync(cert), key: readFileSync(key) };
+  const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, ...identity });
+  await once(socket, 'secureConnect');
   return driveScriptClient(socket);
 }
 

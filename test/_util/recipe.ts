@@ -24,19 +24,20 @@ export function exampleText(name: string, replacements: Replacements): string {
 
 /**
  * Starts the program with an example. `changes` are keys of each service that a test cannot have as they are: durations
- * that it would have to wait for, or the paths of a server that stands in for a product.
+ * that it would have to wait for, or the paths of a server that stands in for a product. `top` are keys beside the services.
  */
 export async function startExample(
   name: string,
   replacements: Replacements,
   changes: Readonly<Record<string, unknown>> = {},
+  top: object = {},
 ): Promise<RunningGateway> {
   const { services, ...rest } = parse(exampleText(name, replacements)) as Config;
   const timed = services.map((service) => ({
     ...service,
     ...Object.fromEntries(Object.entries(changes).map(([key, value]) => [key, merged(service[key], value)])),
   }));
-  return await startGateway({ workers: 1, ...rest, services: timed });
+  return await startGateway({ workers: 1, ...rest, ...top, services: timed });
 }
 
 function merged(old: unknown, value: unknown): unknown {
