@@ -40,7 +40,7 @@ export function planFirewall(config: Config, outbound: boolean): readonly Firewa
       direction: 'in' as const,
       services: [service.name],
       address: formatAddress(address),
-      ...planListener(address, service),
+      ...planListener(address, { ipv6Only: service.sockets.ipv6Only, sources: sourcesOf(service) }),
     })),
     ...(outbound ? service.backends : []).map(({ address }) => ({
       direction: 'out' as const,
@@ -49,20 +49,51 @@ export function planFirewall(config: Config, outbound: boolean): readonly Firewa
       ...planBackend(address),
     })),
   ]);
-  return mergeEntries(entries);
+  return mergeEntries([...entries, ...planFeed(config, outbound)]);
 }
 
-function planListener(address: BackendAddress, service: ServiceConfig): EntryDraft {
+function planFeed({ feeds }: Config, outbound: boolean): readonly FirewallEntry[] {
+  const { guardDuty, smc } = feeds ?? {};
+  const entries: FirewallEntry[] = [];
+  if (guardDuty !== undefined) {
+    const { host, port, allowFrom } = guardDuty;
+    const address = { kind: 'tcp' as const, host, port };
+    const draft = planListener(address, { ipv6Only: false, sources: allowFrom });
+    entries.push({ direction: 'in', services: ['feeds.guardduty'], address: formatAddress(address), ...draft });
+  }
+  const url = outbound && smc !== undefined ? URL.parse(smc.endpoint) : null;
+  if (smc !== undefined && url !== null) {
+    const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+    // The scheme's own port is not repeated in a URL.
+    const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+    const address = { kind: 'tcp' as const, host, port };
+    entries.push({
+      direction: 'out',
+      services: ['feeds.smc'],
+      address: formatAddress(address),
+      ...planBackend(address),
+    });
+  }
+  return entries;
+}
+
+/** What a listener is reached by. */
+interface Reach {
+  readonly ipv6Only: boolean;
+  /** Networks; empty: anybody. */
+  readonly sources: readonly string[];
+}
+
+function planListener(address: BackendAddress, { ipv6Only, sources }: Reach): EntryDraft {
   if (address.kind === 'unix') return none('is a Unix socket and needs no rule');
   if (address.kind === 'srv') return none('is a name for backends only');
   const { host, port } = address;
   if (isLoopback(host)) return none('is reached from this machine only and needs no rule');
   if (port === 0) return none('is another port at each start, for tests; give it one');
-  const family = familyOf(host, service.sockets.ipv6Only);
+  const family = familyOf(host, ipv6Only);
   if (family === undefined)
     return none('is a name, and rules take addresses: write the address into the configuration');
   const rule = { direction: 'in' as const, port, address: isWildcard(host) ? undefined : withoutZone(host) };
-  const sources = sourcesOf(service);
   if (sources.length === 0) return { rules: [{ ...rule, family, source: undefined }], note: undefined };
   const rules = sources
     .map((source) => ({ ...rule, family: source.includes(':') ? ('ipv6' as const) : ('ipv4' as const), source }))

@@ -41,7 +41,7 @@ export function addFirewallCommand(program: Command, io: CliIo, platform: NodeJS
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, options: FirewallCliOptions) => {
       const { loadConfig } = await import('../config/load.ts');
-      const { config, problems } = loadConfig(file, io.cwd, { streams: true });
+      const { config, problems } = loadConfig(file, io.cwd, { streams: true, role: 'any' });
       if (config === undefined) {
         const { formatProblem } = await import('./problem-text.ts');
         const color = hasColor(io.stderr, io.env);

@@ -8,6 +8,7 @@ import type { Logger } from '../observe/logger.ts';
 import type { FeedClock } from './contract/feed-clock.ts';
 import type { FeedQueue } from './contract/feed-queue.ts';
 import type { FeedSink, SinkStatus } from './contract/feed-sink.ts';
+import { FeedUnavailableError } from './contract/feed-unavailable.ts';
 import type { GatewayFeed } from './contract/gateway-feed.ts';
 import { type FeedMaterial, loadFeedMaterial } from './feed-material.ts';
 import { FindingIntake } from './finding-intake.ts';
@@ -137,7 +138,9 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     this.#own = this.#createOwn();
     this.#guard = this.#createGuard();
     await this.#resolveOwn();
-    this.#listener?.configure(settingsOf(feeds, material));
+    // Without its settings it would be open to anyone.
+    if (feeds.guardDuty === undefined) await this.stopTaking();
+    else this.#listener?.configure(settingsOf(feeds, material));
     await this.#lift();
     if (isSinkSame) {
       this.#sink?.retryNow();
@@ -167,7 +170,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   get metrics(): FeedMetricsSource {
     const { counts } = this.#options;
-    return { counts, hasSmc: this.#feeds.smc !== undefined, backlog: () => this.#backlog() };
+    return { counts, hasSmc: relays(this.#feeds), backlog: () => this.#backlog() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -181,8 +184,8 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   #startSink(): void {
     const { clock, random, counts, log } = this.#options;
-    const { smc, durationMs, queue } = this.#feeds;
-    if (smc === undefined || (queue.type === 'rabbitmq' && !queue.relay)) return;
+    const { smc, durationMs } = this.#feeds;
+    if (smc === undefined || !relays(this.#feeds)) return;
     const apiKey = (): string => {
       const key = readSecret(this.#feeds.smc?.apiKey ?? smc.apiKey, 'feeds.smc.api-key-file');
       if (key === undefined) throw new RuntimeError('ICAPGW_FEED_STATE', { detail: 'there is no API key' });
@@ -217,11 +220,14 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   /** What was blocked before it was known that it must not be. */
   async #lift(): Promise<void> {
-    for (const { address } of [...this.queue.entries()]) {
+    const lifting = Array.from(this.queue.entries(), async ({ address }) => {
       const reason = this.#guard.reasonAgainst(address);
-      if (reason !== 'own' && reason !== 'allowed') continue;
+      if (reason !== 'own' && reason !== 'allowed') return;
       if (await this.queue.remove(address)) this.#options.log.log('feed-address-lifted', { address, reason });
-    }
+    });
+    const failed = (await Promise.allSettled(lifting)).find((result) => result.status === 'rejected');
+    // The queue has said so itself: what it cannot do now is done with the next configuration.
+    if (failed !== undefined && !(failed.reason instanceof FeedUnavailableError)) throw failed.reason;
   }
 
   #tick(): void {
@@ -234,7 +240,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   #backlog(): { readonly depth: number; readonly oldestSeconds: number } {
     // Without an SMC nobody is waited for.
-    if (this.#feeds.smc === undefined) return { depth: 0, oldestSeconds: 0 };
+    if (!relays(this.#feeds)) return { depth: 0, oldestSeconds: 0 };
     const { depth, oldestMs } = this.queue.status();
     const waitedMs = oldestMs === undefined ? 0 : Math.max(0, this.#options.clock.nowMs() - oldestMs);
     return { depth, oldestSeconds: Math.round(waitedMs / 1000) };
@@ -269,6 +275,11 @@ function reloadMaterial(feeds: FeedsConfig): FeedMaterial {
 /** Its address may stand in a file, which a configuration alone does not tell. */
 function brokerHosts({ queue }: FeedsConfig): readonly string[] {
   return queue.type === 'rabbitmq' ? [loadBroker(queue).address.hostname] : [];
+}
+
+/** Whether this process brings anything to an SMC. */
+function relays({ smc, queue }: FeedsConfig): boolean {
+  return smc !== undefined && (queue.type === 'embedded' || queue.relay);
 }
 
 /** What a sink is made of; the key is asked for each time. */

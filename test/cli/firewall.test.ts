@@ -234,3 +234,11 @@ test('nothing that a file holds becomes part of a command', async () => {
   );
   expect(printedCount).toBeGreaterThan(30);
 });
+
+test('the feed needs a way in for findings, and one out to the SMC', async () => {
+  const text = ['host: 192.0.2.5', 'smc_endpoint: https://203.0.113.9', 'smc_api_key: k', 'token: t'].join('\n');
+  expect((await print(text, '--outbound')).filter((line) => line.startsWith('iptables'))).toEqual([
+    'iptables -I INPUT -p tcp -d 192.0.2.5 --dport 5000 -j ACCEPT',
+    'iptables -I OUTPUT -p tcp -d 203.0.113.9 --dport 8082 -j ACCEPT',
+  ]);
+});

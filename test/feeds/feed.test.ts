@@ -148,6 +148,14 @@ describe('another configuration', () => {
     expect(rig.feed.queue.find('198.51.100.1')?.untilMs).toBe(rig.clock.nowMs() + 60_000);
   });
 
+  test('without the listener closes it', async () => {
+    using folder = createConfigFolder({});
+    await using rig = await startFeed(folder, NATIVE);
+    const { address } = rig.feed;
+    await rig.feed.reload(configOf(folder, 'feeds: { smc: { endpoint: "127.0.0.1:1", api-key: k } }\n'));
+    await expect(fetch(`http://${address}/`)).rejects.toThrow();
+  });
+
   test('with an SMC begins to relay, and one without ends it', async () => {
     using folder = createConfigFolder({});
     await using rig = await startFeed(folder, NATIVE);
