@@ -59,7 +59,7 @@ export class EventPort {
   /** Undefined where nothing is traced. */
   readonly traceSample: number | undefined;
   readonly #port: MessagePort;
-  readonly #enabled: EnabledEvents;
+  #enabled: EnabledEvents;
   #log: LogRecord[] = [];
   #access: AccessRecord[] = [];
   #spans: SpanRecord[] = [];
@@ -76,6 +76,11 @@ export class EventPort {
     this.traceSample = traceSample;
     port.on('message', () => this.#answered());
     port.unref();
+  }
+
+  /** Sends these events from here on. */
+  setEnabled(enabled: EnabledEvents): void {
+    this.#enabled = enabled;
   }
 
   /** Ask before building fields that cost something. */

@@ -66,6 +66,16 @@ export async function openLogger(options: LoggerOptions): Promise<Logger> {
   return logger;
 }
 
+function wantedEvents({
+  level,
+  serviceLevels,
+  format,
+}: Pick<LoggerOptions, 'level' | 'serviceLevels' | 'format'>): EnabledEvents {
+  const written = enabledEvents(mostTalkative([level, ...serviceLevels.values()]), format);
+  const entries = LOG_EVENT_NAMES.map((event) => [event, written[event] || isRemembered(event)]);
+  return Object.fromEntries(entries) as EnabledEvents;
+}
+
 /** What nobody asked for is not even loaded. */
 async function openSyslog(
   { syslog }: LoggerOptions,
@@ -79,8 +89,6 @@ async function openSyslog(
 
 /** The log of the process; lives on the main thread. */
 export class Logger {
-  /** What the workers are to send: what this log writes, and what is remembered whatever its level. */
-  readonly enabled: EnabledEvents;
   /** For the status page. */
   readonly recent: RecentEvents = new RecentEvents();
   readonly #sinks: readonly LineSink[];
@@ -91,16 +99,14 @@ export class Logger {
   #lostBefore = 0;
   #format: FormatOptions;
   #serviceLevels: ServiceLevels;
+  #enabled: EnabledEvents;
 
   constructor(sinks: readonly LineSink[], syslog: SyslogSink | undefined, options: LoggerOptions) {
-    const levels = [options.level, ...options.serviceLevels.values()];
-    const written = enabledEvents(mostTalkative(levels), options.format);
-    const entries = LOG_EVENT_NAMES.map((event) => [event, written[event] || isRemembered(event)]);
-    this.enabled = Object.fromEntries(entries) as EnabledEvents;
     this.#sinks = sinks;
     this.#syslog = syslog;
     this.#options = options;
     this.#serviceLevels = options.serviceLevels;
+    this.#enabled = wantedEvents(options);
     this.#format = { ...options, connectionName: createConnectionName(options.connectionId) };
   }
 
@@ -118,7 +124,7 @@ export class Logger {
 
   /** Writes an event that happened elsewhere. */
   write(record: LogRecord): void {
-    if (!this.enabled[record.event]) return;
+    if (!this.#enabled[record.event]) return;
     this.recent.add(record);
     const level = this.#levelFor(record);
     if (this.#isSuppressed(record, level)) return;
@@ -130,9 +136,17 @@ export class Logger {
     }
   }
 
-  /** Takes other levels; no more is written than was asked for when the log was opened. */
-  setServiceLevels(levels: ServiceLevels): void {
-    this.#serviceLevels = levels;
+  /** What the workers are to send: what this log writes, and what is remembered whatever its level. */
+  get enabled(): EnabledEvents {
+    return this.#enabled;
+  }
+
+  /** Goes on with other levels. Returns what the workers are to send from here on. */
+  setLevels(level: LogLevel, serviceLevels: ServiceLevels): EnabledEvents {
+    this.#format = { ...this.#format, level };
+    this.#serviceLevels = serviceLevels;
+    this.#enabled = wantedEvents({ level, serviceLevels, format: this.#options.format });
+    return this.#enabled;
   }
 
   /** Counts records that were lost on their way here, and says so. */
@@ -173,7 +187,7 @@ export class Logger {
 
   #levelFor({ fields }: LogRecord): LogLevel {
     const isOwn = this.#serviceLevels.size > 0 && 'service' in fields && 'connection' in fields;
-    return (isOwn ? this.#serviceLevels.get(fields.service) : undefined) ?? this.#options.level;
+    return (isOwn ? this.#serviceLevels.get(fields.service) : undefined) ?? this.#format.level;
   }
 
   /** Clients that are refused over and over must not fill the disk. stunnel's format promises every line. */

@@ -21,13 +21,13 @@ import type { RunningGateway } from './gateway-status.ts';
 import { Generation } from './generation.ts';
 import { Generations } from './generations.ts';
 import { resolveLocalAddresses } from './local-address.ts';
+import { followLevels } from './log-levels.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { dropPrivileges } from './privileges.ts';
 import { keepFree, wantedAddresses } from './reload-address.ts';
 import { Reloader } from './reloader.ts';
 import { LISTED_CONNECTIONS, tellConnections, tellFileLimit, tellListening, tellStatistics } from './report.ts';
-import { serviceLevels } from './service-levels.ts';
 import type { WorkerSnapshot } from './snapshot.ts';
 
 export interface GatewayOptions extends EventSinks {
@@ -192,7 +192,7 @@ export class Gateway implements AsyncDisposable {
     }
     next.takeWishes();
     this.#generations.replace(next);
-    this.#options.log.setServiceLevels(serviceLevels(config));
+    this.#crew.tell(followLevels(config, this.#options.log));
     this.#totals.follow(next.layout, next.buffer);
     this.#metrics.tell((metrics) => metrics.startAtZero(next.layout));
     next.trust.start();

@@ -28,7 +28,8 @@ export interface ReloaderOptions {
 /** Settings of the process itself, which another configuration cannot change. */
 const FIXED: readonly (readonly [key: string, of: (config: Config) => unknown])[] = [
   ['workers', ({ workers }) => workers],
-  ['log', ({ log }) => log],
+  // The level is followed; the rest is where the lines go.
+  ['log', ({ log }) => ({ ...log, level: undefined })],
   ['admin', ({ admin }) => admin],
   ['tracing', ({ tracing }) => tracing],
   ['pid', ({ pidFile }) => pidFile],

@@ -10,9 +10,9 @@ import type { StunnelHost } from '../stunnel/host.ts';
 import type { ConfigWatch } from './config-watch.ts';
 import { reportCrash } from './crash-report.ts';
 import { Gateway } from './gateway.ts';
+import { serviceLevels } from './log-levels.ts';
 import type { LoadedService } from './material.ts';
 import { createLogFiles } from './privileges.ts';
-import { serviceLevels } from './service-levels.ts';
 import { ServiceManager } from './service-manager.ts';
 import { handleSignals } from './signals.ts';
 

@@ -6,6 +6,7 @@ import type { PathOptions } from '../health/path-options.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CounterLayout } from '../observe/counters.ts';
 import type { EventWishes } from '../observe/event-port.ts';
+import type { EnabledEvents } from '../observe/log-format.ts';
 import type { BlockadeChange, BlockadeSnapshot } from '../policy/blockade.ts';
 import type { SourceTableMemory } from '../policy/source-table.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
@@ -89,6 +90,8 @@ export type ToWorker =
   | { readonly type: 'blocked'; readonly networks: readonly string[] }
   /** What feeds have blocked, or no longer do. */
   | ({ readonly type: 'feed-blocked' } & BlockadeChange)
+  /** Other events are written to the log than before. */
+  | { readonly type: 'log-events'; readonly enabled: EnabledEvents }
   /** Answered with `connections`: at most so many of each service. */
   | { readonly type: 'connections'; readonly limit: number }
   /** Answered with `pong`, by a worker that still does its work. */

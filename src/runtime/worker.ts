@@ -82,6 +82,9 @@ class WorkerRuntime {
       case 'connections':
         this.#tellConnections(message.limit);
         return;
+      case 'log-events':
+        this.#parts.events.setEnabled(message.enabled);
+        return;
       case 'ping':
         this.#tell({ type: 'pong' });
         return;

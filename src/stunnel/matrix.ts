@@ -16,6 +16,10 @@ The folder \`cases\` holds configurations with what icapgw makes of them: \`conv
 
 [suite.md](suite.md) tells which of stunnel's own tests icapgw passes in its place, and why not the others.
 
+\`stunnel\` in this folder has the command line of stunnel: \`stunnel [FILE]\`, \`-fd N\`, \`-help\`, \`-version\`, \`-sockets\`, \`-options\`, and with it
+the background, pid file, syslog, log lines, signals and exit codes of stunnel. \`icapgw stunnel\` is the same. What its users find:
+[the program stunnel](../docs/stunnel-migration.md#the-program-stunnel). Below, "the launcher" is this program.
+
 The rating tells how much a tunnel to an ICAP server depends on an option: A most, C least.
 `;
 

@@ -76,8 +76,8 @@ function putServices(
   if (sections.length === 0 && !report.hasErrors) {
     report.error(
       start,
-      'Inetd mode: no [section]; stunnel would serve one connection on standard input (inetd mode), which icapgw does not; ' +
-        'put a line such as [icap] before accept and connect',
+      'Inetd mode: no [section]; icapgw does not serve one connection on standard input, as it would start a gateway for each ' +
+        'client; put a line such as [icap] before connect, and accept = PORT in the place of inetd',
     );
   }
   builder.set(['services'], [], 0);

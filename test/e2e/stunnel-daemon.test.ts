@@ -103,7 +103,7 @@ describe('in the background', () => {
     daemon.signal('SIGHUP');
     await logged(
       files.log,
-      /LOG5\[main\]: Reading configuration from file .*\n.*Configuration successful\n[\s\S]*Service \[icap\] bound to 127\.0\.0\.1:\d+$/m,
+      /LOG5\[main\]: Reading configuration from file [\s\S]*Configuration successful\n[\s\S]*Service \[icap\] bound to 127\.0\.0\.1:\d+$/m,
     );
     await writeFile(files.config, 'bogus = 1\n', { flag: 'a' });
     daemon.signal('SIGHUP');

@@ -198,6 +198,33 @@ describe('the lines of connections', () => {
     expect(process.lines.filter((line) => line.includes('Service [loud] accepted connection'))).toHaveLength(1);
   });
 
+  test('have the level that the file asks for now', async () => {
+    const file = await configure('talkative', ['foreground = yes', 'debug = info', OURS, ...section('icap')]);
+    await using process = launch(LAUNCHER, [file]);
+    const port = await portOf(process, 'icap');
+    await process.line(/Accepting new connections/);
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace('debug = info', 'debug = notice'));
+    process.signal('SIGHUP');
+    await process.line(/configuration reloaded/);
+    const silenced = process.lines.length;
+    const visit = async (): Promise<void> => {
+      const client = await connectedClient(port);
+      client.end();
+      await once(client, 'close');
+    };
+    await visit();
+    await writeFile(file, text.replace('debug = info', 'debug = debug'));
+    process.signal('SIGHUP');
+    await process.line(/configuration reloaded/, silenced);
+    await visit();
+    await process.line(/LOG5\[1\]: Connection closed/, silenced);
+    await process.line(/LOG5\[0\]: Connection closed/, silenced);
+    await process.line(/LOG6\[1\]: TLS accepted/, silenced);
+    expect(process.lines.filter((line) => line.includes('LOG6[0]'))).toEqual([]);
+    expect(process.lines.filter((line) => line.includes('takes effect with the next start'))).toEqual([]);
+  });
+
   test.each([
     ['unique', /^[0-9A-Za-z]{22}$/],
     ['process', /^\d+$/],

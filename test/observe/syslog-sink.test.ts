@@ -84,6 +84,17 @@ describe('syslog', () => {
     expect(sink.lostCount).toBeLessThan(1100 - 1000);
   });
 
+  test('gets everything through a change of the one who sends', async () => {
+    await using daemon = await openNotifySocket();
+    const onTrouble = vi.fn<(detail: string) => void>();
+    await using sink = openSink({ socket: daemon.path, onTrouble });
+    sink.write(5, 'as root');
+    sink.renew();
+    sink.write(5, 'as nobody');
+    await Promise.all([daemon.waitFor(/as root$/), daemon.waitFor(/as nobody$/)]);
+    expect([onTrouble.mock.calls, daemon.messages.length]).toEqual([[], 2]);
+  });
+
   test('of the log is told without time and level, beside the file', async () => {
     await using daemon = await openNotifySocket();
     const syslog = { facility: 'daemon', ident: 'icapgw', socket: daemon.path } as const;

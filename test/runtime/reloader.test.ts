@@ -83,7 +83,11 @@ describe('a reload', () => {
     using folder = createConfigFolder({ [FILE]: serviceText() });
     const { reloader, told } = await startReloader(folder, async () => {});
     await using _told = told;
-    for (const top of ['workers: 3\nlog: { level: debug }\n', 'workers: 3\nlog: { level: debug }\n', '']) {
+    for (const top of [
+      'workers: 3\nlog: { level: debug, overwrite: true }\n',
+      'workers: 3\nlog: { level: debug, overwrite: true }\n',
+      '',
+    ]) {
       writeFileSync(join(folder.path, FILE), top + serviceText());
       await reloader.reload();
     }

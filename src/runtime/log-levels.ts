@@ -1,0 +1,13 @@
+import type { Config } from '../config/config.ts';
+import type { Logger, ServiceLevels } from '../observe/logger.ts';
+import type { ToWorker } from './snapshot.ts';
+
+/** The services that have a level of their own for what is told about their connections. */
+export function serviceLevels({ services }: Config): ServiceLevels {
+  return new Map(services.flatMap(({ name, logLevel }) => (logLevel === undefined ? [] : [[name, logLevel] as const])));
+}
+
+/** Goes on with the levels of another configuration. Returns what the workers have to know of that. */
+export function followLevels(config: Config, log: Logger): ToWorker {
+  return { type: 'log-events', enabled: log.setLevels(config.log.level, serviceLevels(config)) };
+}
