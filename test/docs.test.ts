@@ -9,7 +9,7 @@ const PAGES = ['*.md', 'docs/**/*.md', 'bench/*.md', 'certs/*.md', 'stunnel-comp
 );
 
 /** Variables that look like codes. */
-const ENVIRONMENT: ReadonlySet<string> = new Set(['ICAPGW_ADMIN', 'ICAPGW_TOKEN_FILE']);
+const ENVIRONMENT: ReadonlySet<string> = new Set(['ICAPGW_ADMIN', 'ICAPGW_NODE', 'ICAPGW_TOKEN_FILE']);
 
 function read(page: string): string {
   return readFileSync(join(ROOT, page), 'utf8');
