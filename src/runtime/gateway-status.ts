@@ -63,13 +63,15 @@ export function snapshotStatus(sources: StatusSources): StatusSnapshot {
 /** Which services have nobody to send clients to. */
 export function readiness({ state, isListening, feedTrouble, config, pools }: ReadinessSources): Readiness {
   const isDown = (index: number): boolean => !pools[index]?.status().some((member) => member.state === 'up');
+  // Where clients go that are not trusted is nothing to be ready for.
+  const down = config.services.filter(({ redirectOf }, index) => redirectOf === undefined && isDown(index));
   // The feed alone has no services to wait for; beside them, one that cannot keep findings turns no clients away.
   const isFeedAlone = config.services.length === 0;
   return {
     state,
     isListening: isListening || isFeedAlone,
     feedTrouble: isFeedAlone ? feedTrouble : undefined,
-    servicesDown: config.services.filter((_, index) => isDown(index)).map(({ name }) => name),
+    servicesDown: down.map(({ name }) => name),
   };
 }
 

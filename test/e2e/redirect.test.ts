@@ -201,6 +201,12 @@ describe('where it goes', () => {
     expect(backend.served()).toBe(served);
     const failed = { service: 'guarded redirect', backend: '127.0.0.1:9', result: 'refused' };
     expect(await elsewhere.metric('icapgw_backend_connections_total', failed)).toBe(1);
+  });
+
+  test('is checked, and nothing to be ready for', async () => {
+    const health = { type: 'tcp', interval: '100ms', jitter: '0%', fall: 1 };
+    await using elsewhere = await startElsewhere({ redirect: '127.0.0.1:9' }, { health });
+    await elsewhere.waitForEvent('backend-state', ({ service, to }) => service === 'guarded redirect' && to === 'down');
     expect((await fetch(`${elsewhere.adminUrl}/readyz`)).status).toBe(200);
   });
 
