@@ -66,9 +66,8 @@ function putChosen(draft: ServiceDraft, choice: Place, put: Put, report: Report)
     if (!told) report.error(choice, 'nothing to verify clients with: name CAfile or CApath');
     return;
   }
-  const [redirect] = draft.redirect;
   // Who shows nothing is redirected, whether a certificate is required or not.
-  const isRequired = require || redirect !== undefined;
+  const isRequired = require || draft.redirect.length > 0;
   put('tls.client-auth.mode', request ? (isRequired ? 'require' : 'optional') : 'none', choice);
   if (!verified) warnUnusedRevocation(draft, report);
   if (!request) {
@@ -85,9 +84,18 @@ function putChosen(draft: ServiceDraft, choice: Place, put: Put, report: Report)
   put('tls.client-auth.trust', chain ? 'chain' : 'pin', choice);
   if (chain && peer) put('tls.client-auth.chain-and-pin', true, choice);
   putList('tls.client-auth.allow.sans', draft.checks, put);
-  putList('tls.client-auth.redirect', draft.redirect, put);
-  if (redirect !== undefined && draft.roundRobin)
-    put('tls.client-auth.redirect-balance', 'round-robin', redirect.place);
+  putRedirect(draft, put, report);
+}
+
+/** stunnel takes port 0 and finds nobody there. */
+function putRedirect(draft: ServiceDraft, put: Put, report: Report): void {
+  const targets = draft.redirect.filter(({ value }) => !value.endsWith(':0'));
+  putList('tls.client-auth.redirect', targets, put);
+  for (const { value, place } of draft.redirect) {
+    if (value.endsWith(':0')) report.warn(place, `redirect: nobody is at ${value}; who would be sent there is refused`);
+  }
+  const [first] = targets;
+  if (first !== undefined && draft.roundRobin) put('tls.client-auth.redirect-balance', 'round-robin', first.place);
 }
 
 /** A check of names without verification is an error, as in stunnel. */

@@ -119,14 +119,8 @@ export const ENDPOINT_OPTIONS: readonly StunnelOption[] = [
     verdict: 'better',
     values: '[HOST:]PORT, /path',
     note: 'where clients go that show no certificate or one that is not trusted; in the order of failover, health-checked as connect, with a warning. Needs verifyChain or verifyPeer; not in client mode, nor with protocol = icap',
-    apply(setting, draft, report) {
-      const targets: Placed<string>[] = [];
-      addEndpoint(targets, setting, { defaultHost: 'localhost', lowestPort: 0 }, report);
-      for (const target of targets) {
-        if (!target.value.endsWith(':0')) draft.redirect.push(target);
-        else report.warn(target.place, 'redirect: nobody listens on port 0; clients that fail are turned away');
-      }
-    },
+    apply: (setting, draft, report) =>
+      addEndpoint(draft.redirect, setting, { defaultHost: 'localhost', lowestPort: 0 }, report),
   }),
   serviceOption({
     name: 'sni',
