@@ -92,7 +92,8 @@ function putRedirect(draft: ServiceDraft, put: Put, report: Report): void {
   const targets = draft.redirect.filter(({ value }) => !value.endsWith(':0'));
   putList('tls.client-auth.redirect', targets, put);
   for (const { value, place } of draft.redirect) {
-    if (value.endsWith(':0')) report.warn(place, `redirect: nobody is at ${value}; who would be sent there is refused`);
+    if (value.endsWith(':0'))
+      report.warn(place, `redirect: nobody is at ${value} (port 0); who would be sent there is refused`);
   }
   const [first] = targets;
   if (first !== undefined && draft.roundRobin) put('tls.client-auth.redirect-balance', 'round-robin', first.place);

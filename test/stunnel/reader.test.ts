@@ -220,6 +220,11 @@ test('redirect to port 0 leads nowhere, and a warning says so', () => {
   expect(firstService(result)).not.toHaveProperty('tls.client-auth.redirect');
 });
 
+test('redirect to port 0 lets nobody in who would have been sent there, also where no certificate is required', () => {
+  const lenient = `${SECTION}CAfile = ca.pem\nverify = 1\nredirect = 127.0.0.1:0\n`;
+  expect(firstService(read(lenient))).toMatchObject({ tls: { 'client-auth': { mode: 'require' } } });
+});
+
 describe('several accept lines', () => {
   test('of one address are one listener, except for port 0', () => {
     const result = read(`${SECTION}accept = 11344\naccept = 127.0.0.1:0\naccept = 127.0.0.1:0\n`);
