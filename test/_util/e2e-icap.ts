@@ -23,6 +23,7 @@ export function mutualTls(): object {
 
 export interface AccessLine {
   readonly service: string;
+  readonly client: string;
   readonly backend: string | null;
   readonly subject: string | null;
   readonly method: string | null;

@@ -9,6 +9,7 @@ import { createCertificate, generateKey, privateKeyPem } from '../../src/tls/gen
 import { startBrowser, type TestBrowser } from '../_util/browser.ts';
 import { certificates } from '../_util/certificates.ts';
 import { postApi } from '../_util/e2e-ctl.ts';
+import { feedsIn, GUIDE_ADDRESS, GUIDE_EVENT, postFinding } from '../_util/e2e-feed.ts';
 import { type RunningGateway, startGateway } from '../_util/e2e-gateway.ts';
 import { connectScriptClient, type ScriptClient } from '../_util/icap-script-client.ts';
 import { reqmod } from '../_util/icap-script-message.ts';
@@ -46,6 +47,7 @@ beforeAll(async () => {
   const { ca } = certificates();
   gateway = await startGateway({
     workers: 2,
+    feeds: feedsIn(folder),
     services: [
       {
         ...{ name: 'dlp', listen: '127.0.0.1:0', protocol: 'icap', tls: 'off', health },
@@ -156,6 +158,26 @@ describe('the status page in a browser', () => {
     // For the documentation: by now there is something of everything.
     const picture = process.env['ICAPGW_SCREENSHOT'];
     if (picture !== undefined) await page.screenshot({ path: picture, fullPage: true });
+  });
+
+  test('tells whom a feed and an operator have blocked while one looks at it, the newest first', async () => {
+    await using look = await browser.visit(`${gateway.adminUrl}/`);
+    const { page } = look;
+    expect(await page.locator('#blocked p').textContent()).toBe('Nobody is blocked.');
+    await postApi(gateway, 'block', { address: '203.0.113.0/24', seconds: 600 });
+    expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
+    await vi.waitFor(
+      async () =>
+        expect(await rowsOf(page, 'blocked')).toEqual([
+          expect.stringContaining(
+            `${GUIDE_ADDRESS} | guardduty | UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom | `,
+          ),
+          expect.stringMatching(/^203\.0\.113\.0\/24 \| manual \| - \| .* \| off \| -$/),
+        ]),
+      { timeout: 10_000 },
+    );
+    expect(await page.locator('#facts').textContent()).toContain('2 addresses blocked');
+    for (const address of [GUIDE_ADDRESS, '203.0.113.0/24']) await postApi(gateway, 'unblock', { address });
   });
 
   test('says that what it shows is old when the gateway does not answer', async () => {
