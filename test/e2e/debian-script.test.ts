@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
@@ -86,6 +86,16 @@ describe.each([
     expect(machine.do('stop', 'a')).toEqual({ code: 0, said: 'a.conf: stopped\n' });
     expect(machine.do('status').code).toBe(3);
     expect(machine.do('stop')).toEqual({ code: 0, said: 'a.conf: not running\nb1.conf: stopped\n' });
+  });
+
+  test('finds what it started by a link to the file', () => {
+    using machine = new Machine(`FILES="@/enabled/*.conf"\n${daemon}`);
+    machine.configure('a');
+    mkdirSync(machine.file('enabled'));
+    symlinkSync('../a.conf', machine.file('enabled/a.conf'));
+    expect(machine.do('start')).toEqual({ code: 0, said: 'enabled/a.conf: started\n' });
+    expect(machine.do('status').said).toContain(`running as process ${machine.pidOf('a')}`);
+    expect(machine.do('stop')).toEqual({ code: 0, said: 'enabled/a.conf: stopped\n' });
   });
 
   test('goes on with the others when one cannot start, and says so in its exit code', () => {
