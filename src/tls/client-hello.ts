@@ -15,6 +15,9 @@ const MAX_RECORD_BYTES = 2 ** 14;
 /** Key shares of today's post-quantum groups take 2 KiB; a hello with a ticket and certificate lists stays below 8. */
 const MAX_HELLO_BYTES = 32 * 1024;
 
+/** As OpenSSL has it, which refuses longer ones: nor are they to fill a log. */
+const MAX_NAME_BYTES = 255;
+
 const NOBODY: NamedServer = { serverName: undefined };
 
 /**
@@ -99,8 +102,9 @@ function readHello(body: Buffer): NamedServer {
 function readServerName(extension: FieldReader): NamedServer {
   const list = new FieldReader(extension.block(2));
   const type = list.number(1);
-  const name = list.block(2).toString('latin1');
-  return type === HOST_NAME && name !== '' ? { serverName: name } : NOBODY;
+  const name = list.block(2);
+  const isName = type === HOST_NAME && name.length > 0 && name.length <= MAX_NAME_BYTES && !name.includes(0);
+  return isName ? { serverName: name.toString('latin1') } : NOBODY;
 }
 
 /** Reads fields one after the other; beyond the end everything is empty, and nothing more is there. */

@@ -29,7 +29,18 @@ function helloWith(extensions: Buffer): Buffer {
   return Buffer.concat([header, rest]);
 }
 
+function nameExtension(name: Buffer): Buffer {
+  const sizes = [name.length + 5, name.length + 3].map((size) => size.toString(16).padStart(4, '0'));
+  const head = `0000${sizes.join('')}00${name.length.toString(16).padStart(4, '0')}`;
+  return Buffer.concat([Buffer.from(head, 'hex'), name]);
+}
+
 describe('the name in a hello', () => {
+  test('may be as long as OpenSSL takes it', () => {
+    const name = 'a'.repeat(255);
+    expect(read(helloWith(nameExtension(Buffer.from(name))))).toEqual({ serverName: name });
+  });
+
   test('is found in that of TLS 1.3, with a key share of a post-quantum group', () => {
     expect(NAMED.length).toBeGreaterThan(1200);
     expect(read(NAMED)).toEqual(NAME);
@@ -77,6 +88,8 @@ describe('nobody is named by', () => {
     ['a hello beyond 32 KiB', Buffer.from('160301000401008001', 'hex')],
     ['an empty hello', Buffer.from('160301000401000000', 'hex')],
     ['a name of another type', helloWith(Buffer.from('000000070005010002aabb', 'hex'))],
+    ['a name that is longer than OpenSSL takes', helloWith(nameExtension(Buffer.alloc(256, 'a')))],
+    ['a name with a NUL, which OpenSSL takes for none', helloWith(nameExtension(Buffer.from('a.example\0')))],
     ['an empty name', helloWith(Buffer.from('000000050003000000', 'hex'))],
     ['an extension that ends too soon', helloWith(Buffer.from('0000', 'hex'))],
   ])('%s', (_, bytes) => {
