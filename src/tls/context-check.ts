@@ -3,6 +3,7 @@ import type { ServiceTlsConfig, TlsOfferConfig } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
 import { createBackendContext } from './backend-context.ts';
 import type { BackendMaterial } from './backend-material.ts';
+import { cipherList } from './cipher-list.ts';
 import { createServerContext } from './server-context.ts';
 import type { ServiceMaterial } from './service-material.ts';
 
@@ -36,10 +37,11 @@ function findRefused(tls: TlsOfferConfig, createContext: () => SecureContext): R
   }
 }
 
-function refusedKey({ ciphers, ciphersuites, groups }: TlsOfferConfig): RefusedSetting['key'] {
+function refusedKey({ ciphers, ciphersuites, groups, securityLevel }: TlsOfferConfig): RefusedSetting['key'] {
   if (groups !== undefined && !isTaken({ ecdhCurve: groups })) return 'groups';
   if (ciphersuites !== undefined && !isTaken({ ciphers: ciphersuites })) return 'ciphersuites';
-  return ciphers !== undefined && !isTaken({ ciphers }) ? 'ciphers' : undefined;
+  if (ciphers === undefined) return undefined;
+  return isTaken({ ciphers: cipherList({ ciphers, ciphersuites: undefined, securityLevel }) }) ? undefined : 'ciphers';
 }
 
 function isTaken(options: Parameters<typeof createSecureContext>[0]): boolean {

@@ -17,6 +17,7 @@ test('what OpenSSL takes is not refused', () => {
 
 test.each([
   ['ciphers', { ciphers: 'NOSUCH' }],
+  ['ciphers', { ciphers: 'TLS_AES_128_GCM_SHA256', securityLevel: 2 }],
   ['ciphersuites', { ciphersuites: 'TLS_NOSUCH' }],
   ['groups', { groups: 'nosuch' }],
 ] as const)('%s that OpenSSL does not know are told by their key', (key, tls) => {

@@ -63,7 +63,14 @@ describe('TLS of a service', () => {
     });
   });
 
-  test.each(['ciphers: "a;b"', 'ciphersuites: "a b"', 'groups: "a,b"', 'groups: ":"'])('%s is refused', (text) => {
+  test.each([
+    'ciphers: "a;b"',
+    'ciphersuites: "a b"',
+    'ciphersuites: HIGH',
+    'ciphersuites: "TLS_AES_128_GCM_SHA256:ALL"',
+    'groups: "a,b"',
+    'groups: ":"',
+  ])('%s is refused', (text) => {
     expect(problemsOf({ tls: `{ cert: a.pem, ${text}, client-auth: { mode: none } }` })).toHaveLength(1);
   });
 });
