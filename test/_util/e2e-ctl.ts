@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { RunningGateway } from './e2e-gateway.ts';
 
+/** A gateway or a connector. */
+type Steered = Pick<RunningGateway, 'adminUrl'>;
+
 export interface CtlRun {
   readonly code: number;
   readonly stdout: string;
@@ -21,7 +24,7 @@ export interface CtlWatch extends AsyncDisposable {
 }
 
 /** Runs `icapgw ctl` of the built program against a gateway. */
-export function ctl({ adminUrl }: RunningGateway, ...args: readonly string[]): Promise<CtlRun> {
+export function ctl({ adminUrl }: Steered, ...args: readonly string[]): Promise<CtlRun> {
   return new Promise((resolve) => {
     execFile(NODE, [MAIN, 'ctl', ...args], { env: environment(adminUrl) }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
@@ -30,7 +33,7 @@ export function ctl({ adminUrl }: RunningGateway, ...args: readonly string[]): P
 }
 
 /** What the admin endpoint answers to a GET. */
-export async function getApi(gateway: RunningGateway, path: string): Promise<unknown> {
+export async function getApi(gateway: Steered, path: string): Promise<unknown> {
   const response = await fetch(`${gateway.adminUrl}/api/v1/${path}`);
   return await response.json();
 }

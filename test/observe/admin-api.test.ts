@@ -122,6 +122,31 @@ describe('an address', () => {
     expect(api.told).toEqual([]);
   });
 
+  test.each([
+    ['guarded', 409],
+    ['unavailable', 503],
+  ] as const)('cannot be lifted or blocked where that is %s', async (reason, status) => {
+    const refused = async () => ({ ok: false, reason, detail: 'for a reason' }) as const;
+    await using api = await start({ block: refused, unblock: refused });
+    for (const action of ['block', 'unblock']) {
+      expect(await api.post(`/api/v1/${action}`, { address: '192.0.2.1' })).toEqual({
+        status,
+        body: { error: 'for a reason' },
+      });
+    }
+  });
+
+  test('that is not kept over a restart is answered with a warning', async () => {
+    const warning = 'the disk is full';
+    await using api = await start({
+      block: async (address) => ({ ok: true, address, until: null, warning }),
+    });
+    expect(await api.post('/api/v1/block', { address: '192.0.2.1' })).toEqual({
+      status: 200,
+      body: { address: '192.0.2.1', until: null, warning },
+    });
+  });
+
   test('cannot be blocked when the list is full', async () => {
     await using api = await start({ block: async () => ({ ok: false, reason: 'full', detail: 'full' }) });
     expect(await api.post('/api/v1/block', { address: '192.0.2.1' })).toMatchObject({ status: 409 });
