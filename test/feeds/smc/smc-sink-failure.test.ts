@@ -191,11 +191,14 @@ describe('one engine that fails', () => {
       await rig.session(LINGER_MS);
       await rig.session(1000);
       await rig.put('198.51.100.1');
-      await rig.session(2000);
+      await rig.session(LINGER_MS);
+      expect(rig.smc.addressesOf('NGFW 3')).toEqual(['198.51.100.0', '198.51.100.1']);
+      // It is asked at its own time, which is two seconds after its second failure.
+      expect(rig.smc.callsOf('engine', 'NGFW 2')).toHaveLength(2);
+      await rig.quiet(2000 - LINGER_MS - 1);
       rig.smc.fault = () => undefined;
-      await rig.session(4000);
+      await rig.session(1);
       for (const { name } of ENGINES) expect(rig.smc.addressesOf(name)).toEqual(['198.51.100.0', '198.51.100.1']);
-      // The one that failed was asked for nothing in the session for the second address, but at its own time.
       expect(rig.smc.callsOf('add', 'NGFW 1')).toHaveLength(2);
       expect(rig.eventsOf('smc-engine-failed')).toHaveLength(1);
       expect(rig.eventsOf('smc-engine-recovered')).toEqual([{ engine: 'NGFW 2' }]);
@@ -284,6 +287,24 @@ describe('one engine that fails', () => {
       ['NGFW 2 expired', 1],
       ['NGFW 3 expired', 0],
     ]);
+  });
+
+  test('to hold what it has for longer is asked again, and keeps what it has until then', async () => {
+    await using rig = await startSmcRig();
+    await rig.put('198.51.100.0');
+    await rig.session(LINGER_MS);
+    const held = rig.queue.find('198.51.100.0')?.engines.get('NGFW 1');
+    rig.clock.advance(1000);
+    await rig.put('198.51.100.0');
+    always(rig, 'add', { status: 503 });
+    await rig.session(HOUR_MS / 2);
+    expect(rig.queue.find('198.51.100.0')?.engines.get('NGFW 1')).toEqual({ ...held, outcome: 'pending' });
+    expect(rig.queue.status().depth).toBe(1);
+    rig.smc.fault = () => undefined;
+    await rig.session(1000);
+    expect(rig.smc.addressesOf('NGFW 1')).toEqual(['198.51.100.0', '198.51.100.0']);
+    expect(rig.queue.find('198.51.100.0')?.engines.get('NGFW 1')?.outcome).toBe('added');
+    await rig.quiet(HOUR_MS / 2);
   });
 
   test('silent engines do not keep the others waiting for ever', async () => {
