@@ -18,6 +18,8 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
+const PATIENT = { timeout: 20_000 };
+
 interface Files {
   readonly config: string;
   readonly pid: string;
@@ -48,15 +50,12 @@ async function configure(name: string, lines: readonly string[] = []): Promise<F
 }
 
 async function logged(file: string, fits: RegExp): Promise<RegExpExecArray> {
-  return await vi.waitFor(
-    async () => {
-      const text = await readFile(file, 'utf8');
-      const found = fits.exec(text);
-      if (found === null) throw new Error(`nothing fits ${fits}:\n${text}`);
-      return found;
-    },
-    { timeout: 20_000 },
-  );
+  return await vi.waitFor(async () => {
+    const text = await readFile(file, 'utf8');
+    const found = fits.exec(text);
+    if (found === null) throw new Error(`nothing fits ${fits}:\n${text}`);
+    return found;
+  }, PATIENT);
 }
 
 describe('in the background', () => {
@@ -83,7 +82,7 @@ describe('in the background', () => {
     await using daemon = backgroundProcess(files.pid);
     const links = await Promise.all(['fd/0', 'fd/1', 'fd/2'].map((name) => readlink(`/proc/${daemon.pid}/${name}`)));
     expect(links).toEqual(['/dev/null', '/dev/null', '/dev/null']);
-    await vi.waitFor(async () => expect(await readlink(`/proc/${daemon.pid}/cwd`)).toBe('/'));
+    await vi.waitFor(async () => expect(await readlink(`/proc/${daemon.pid}/cwd`)).toBe('/'), PATIENT);
     const [, , , session, terminal] = (await readFile(`/proc/${daemon.pid}/stat`, 'utf8'))
       .replace(/^.*\) /, '')
       .split(' ');
@@ -157,7 +156,7 @@ describe('in the background', () => {
     const ends = [await runCommand(STUNNEL, [real.config]), await runCommand(LAUNCHER, [ours.config])];
     expect(ends[1]).toEqual(ends[0]);
     // stunnel writes its pid file when its parent has ended.
-    await vi.waitFor(() => stat(real.pid));
+    await vi.waitFor(() => stat(real.pid), PATIENT);
     await using theirs = backgroundProcess(real.pid);
     await using daemon = backgroundProcess(ours.pid);
     const seen = async (pid: number, files: Files) => ({
@@ -166,7 +165,7 @@ describe('in the background', () => {
         const cwd = await readlink(`/proc/${pid}/cwd`);
         if (cwd !== '/') throw new Error(`still in ${cwd}`);
         return cwd;
-      }),
+      }, PATIENT),
       pidMode: (await stat(files.pid)).mode,
       logMode: (await stat(files.log)).mode,
     });

@@ -28,6 +28,7 @@ async function configure(name: string, lines: readonly string[]): Promise<string
   return file;
 }
 
+const PATIENT = { timeout: 20_000 };
 const OURS = 'icapgw.admin.listen = off';
 
 async function portOf(program: LaunchedProgram, service: string, after = 0): Promise<number> {
@@ -171,7 +172,7 @@ describe('in the foreground', () => {
       const lines = [`foreground = ${foreground}`, `output = ${log}`, OURS];
       const file = await configure(foreground, [...lines, ...section('icap')]);
       await using process = launch(LAUNCHER, [file]);
-      await expect.poll(() => readFile(log, 'utf8').catch(() => '')).toContain('Configuration successful');
+      await expect.poll(() => readFile(log, 'utf8').catch(() => ''), PATIENT).toContain('Configuration successful');
       process.signal('SIGTERM');
       expect(await process.ended).toBe(0);
       expect(process.lines.some((line) => line.endsWith('LOG5[ui]: Terminated'))).toBe(isLoud);

@@ -6,6 +6,8 @@ import { SyslogSink, type SyslogSinkOptions } from '../../src/observe/syslog-sin
 import { openNotifySocket } from '../_util/notify-socket.ts';
 import { createLog } from '../_util/observe-log.ts';
 
+const PATIENT = { timeout: 15_000 };
+
 afterEach(() => vi.unstubAllEnvs());
 
 function openSink(options: Partial<SyslogSinkOptions> & Pick<SyslogSinkOptions, 'socket'>): SyslogSink {
@@ -51,7 +53,7 @@ describe('syslog', () => {
     const socket = join(folder, 'log');
     await using sink = openSink({ socket, onTrouble });
     sink.write(5, 'before it came');
-    await vi.waitFor(() => expect(onTrouble).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(onTrouble).toHaveBeenCalledTimes(1), PATIENT);
     expect(onTrouble.mock.lastCall?.[0]).toMatch(/socket .*: No such file or directory/);
     await using daemon = await openNotifySocket(socket);
     await daemon.waitFor(/before it came$/);
@@ -69,7 +71,7 @@ describe('syslog', () => {
     vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
     await using sink = openSink({ socket: daemon.path, onTrouble });
     sink.write(5, 'heard twice');
-    await vi.waitFor(() => expect(onTrouble).toHaveBeenCalledExactlyOnceWith('logger ended with SIGKILL'));
+    await vi.waitFor(() => expect(onTrouble).toHaveBeenCalledExactlyOnceWith('logger ended with SIGKILL'), PATIENT);
     await daemon.waitFor(/heard twice$/);
     rmSync(folder, { recursive: true });
   });
@@ -78,7 +80,7 @@ describe('syslog', () => {
     const onTrouble = vi.fn<(detail: string) => void>();
     vi.stubEnv('PATH', '/nonexistent');
     await using sink = openSink({ socket: '/nonexistent/log', onTrouble });
-    await vi.waitFor(() => expect(onTrouble).toHaveBeenCalledExactlyOnceWith('spawn logger ENOENT'));
+    await vi.waitFor(() => expect(onTrouble).toHaveBeenCalledExactlyOnceWith('spawn logger ENOENT'), PATIENT);
     for (let count = 0; count < 1100; count += 1) sink.write(5, 'x'.repeat(1000));
     expect(sink.lostCount).toBeGreaterThan(50);
     expect(sink.lostCount).toBeLessThan(1100 - 1000);
