@@ -17,4 +17,18 @@ service clamav-freshclam stop || true
 [ -e /var/lib/clamav/daily.cvd ] || [ -e /var/lib/clamav/daily.cld ] || freshclam
 service clamav-freshclam start
 service clamav-daemon restart
+
+# c-icap looks for clamd when it starts. Without one it goes on, scans nothing and passes everything.
+waited=0
+until [ -S /var/run/clamav/clamd.ctl ]; do
+  [ "$waited" -lt 120 ] || { echo 'clamd does not come up: see /var/log/clamav/clamav.log' >&2; exit 1; }
+  waited=$((waited + 1))
+  sleep 1
+done
+if [ -d /run/systemd/system ]; then
+  mkdir -p /etc/systemd/system/c-icap.service.d
+  printf '[Unit]\nWants=clamav-daemon.service\nAfter=clamav-daemon.service clamav-daemon.socket\n' \
+    >/etc/systemd/system/c-icap.service.d/clamd.conf
+  systemctl daemon-reload
+fi
 service c-icap restart

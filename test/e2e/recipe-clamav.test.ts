@@ -80,6 +80,20 @@ describe.skipIf(!hasClamAv)("Debian's c-icap with the lines of the recipe", () =
     expect({ exitCode, stdout }).toMatchObject({ exitCode: 3, stdout: expect.stringContaining('HTTP 403') });
     await server.clamd.start();
   });
+
+  test('lets nothing pass where c-icap started before clamd, and passes everything by itself', async () => {
+    await server.clamd.kill();
+    await server.kill();
+    await server.start();
+    await server.clamd.start();
+    const url = `icap://127.0.0.1:${server.port}`;
+    const direct = await runCli(['probe', url, '--profile', 'clamav', '--eicar'], addProbeCommand, { cwd: '/' });
+    expect(direct.exitCode).toBe(0);
+    await expect.poll(async () => (await probe('--eicar')).stdout).toContain('(ICAP 200, HTTP 403)');
+    await server.kill();
+    await server.start();
+    await expect.poll(async () => (await probe('--eicar')).stdout).toMatch(/^BLOCKED {4}Own/m);
+  });
 });
 
 describe('the files of the recipe', () => {
