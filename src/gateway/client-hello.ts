@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { GatherBuffer } from '../icap/gather-buffer.ts';
 import { ClientHelloReader } from '../tls/client-hello.ts';
 
 export interface ClientHelloHandlers {
@@ -14,7 +15,7 @@ export interface ClientHelloHandlers {
  */
 export function readClientHello(socket: Socket, handlers: ClientHelloHandlers): () => void {
   const reader = new ClientHelloReader();
-  const chunks: Buffer[] = [];
+  const read = new GatherBuffer();
   const stop = (): void => {
     socket.off('data', onData);
     socket.off('end', onEnd);
@@ -25,11 +26,11 @@ export function readClientHello(socket: Socket, handlers: ClientHelloHandlers): 
     handlers.onEnd();
   };
   const onData = (chunk: Buffer): void => {
-    chunks.push(chunk);
+    read.append(chunk, 0, chunk.length);
     const found = reader.push(chunk);
     if (found === undefined) return;
     stop();
-    socket.unshift(Buffer.concat(chunks));
+    socket.unshift(read.take());
     handlers.onHello(found.serverName);
   };
   socket.on('data', onData);

@@ -1,3 +1,5 @@
+import { GatherBuffer } from '../icap/gather-buffer.ts';
+
 /** A name in a TLS connection's first message, as the client wrote it; undefined where it named nobody. */
 export interface NamedServer {
   readonly serverName: string | undefined;
@@ -29,11 +31,10 @@ export class ClientHelloReader {
   #headerBytes = 0;
   /** Of the record that is being read. */
   #recordBytes = 0;
-  #message: Buffer = Buffer.alloc(0);
-  #messageBytes = 0;
+  readonly #message: GatherBuffer = new GatherBuffer();
 
   /** Takes what came next. Undefined: the hello is not whole yet. After an answer it is not to be called again. */
-  push(chunk: Uint8Array): NamedServer | undefined {
+  push(chunk: Buffer): NamedServer | undefined {
     let rest = chunk;
     while (rest.length > 0) {
       if (this.#recordBytes === 0) {
@@ -45,17 +46,18 @@ export class ClientHelloReader {
       const part = rest.subarray(0, this.#recordBytes);
       rest = rest.subarray(part.length);
       this.#recordBytes -= part.length;
-      this.#keep(part);
-      if (this.#messageBytes < MESSAGE_HEADER_BYTES) continue;
-      const bodyBytes = this.#message.readUIntBE(1, 3);
-      if (this.#message[0] !== CLIENT_HELLO || bodyBytes > MAX_HELLO_BYTES) return NOBODY;
+      this.#message.append(part, 0, part.length);
+      const message = this.#message.view();
+      if (message.length < MESSAGE_HEADER_BYTES) continue;
+      const bodyBytes = message.readUIntBE(1, 3);
+      if (message[0] !== CLIENT_HELLO || bodyBytes > MAX_HELLO_BYTES) return NOBODY;
       const wholeBytes = MESSAGE_HEADER_BYTES + bodyBytes;
-      if (this.#messageBytes >= wholeBytes) return readHello(this.#message.subarray(MESSAGE_HEADER_BYTES, wholeBytes));
+      if (message.length >= wholeBytes) return readHello(message.subarray(MESSAGE_HEADER_BYTES, wholeBytes));
     }
     return undefined;
   }
 
-  #takeHeader(bytes: Uint8Array): Uint8Array {
+  #takeHeader(bytes: Buffer): Buffer {
     const part = bytes.subarray(0, RECORD_HEADER_BYTES - this.#headerBytes);
     this.#header.set(part, this.#headerBytes);
     this.#headerBytes += part.length;
@@ -68,17 +70,6 @@ export class ClientHelloReader {
     const bytes = this.#header.readUInt16BE(3);
     const isHandshake = this.#header[0] === HANDSHAKE && this.#header[1] === 3;
     return isHandshake && bytes <= MAX_RECORD_BYTES ? bytes : 0;
-  }
-
-  #keep(part: Uint8Array): void {
-    const needed = this.#messageBytes + part.length;
-    if (needed > this.#message.length) {
-      const larger = Buffer.alloc(Math.max(needed, this.#message.length * 2));
-      this.#message.copy(larger, 0, 0, this.#messageBytes);
-      this.#message = larger;
-    }
-    this.#message.set(part, this.#messageBytes);
-    this.#messageBytes = needed;
   }
 }
 

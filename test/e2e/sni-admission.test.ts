@@ -122,3 +122,13 @@ test('a drain does not wait for who has not said whom it wants', async () => {
   expect(await gateway.exited).toMatchObject({ code: 0 });
   expect(gateway.events.find(({ event }) => event === 'drained')).toMatchObject({ cut: 0 });
 });
+
+test('a service behind a tunnel may understand ICAP', async () => {
+  await using gateway = await startPair({}, { protocol: 'icap', backends: [{ address: '127.0.0.1:9' }] });
+  const socket = dialTls({ port: gateway.port('main'), more: { servername: 'named.example' } });
+  await once(socket, 'secureConnect');
+  socket.write('OPTIONS icap://named.example/ ICAP/1.0\r\nHost: named.example\r\n\r\n');
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toMatch(/^ICAP\/1\.0 \d{3} /);
+  socket.destroy();
+});

@@ -8,7 +8,7 @@ const NAMED = await clientHello({ servername: 'dlp.example.com' });
 const NAME: NamedServer = { serverName: 'dlp.example.com' };
 const NOBODY: NamedServer = { serverName: undefined };
 
-function read(...chunks: readonly Uint8Array[]): NamedServer | undefined {
+function read(...chunks: readonly Buffer[]): NamedServer | undefined {
   const reader = new ClientHelloReader();
   for (const chunk of chunks) {
     const found = reader.push(chunk);
