@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     globalSetup: ['test/_util/global-setup.ts'],
+    setupFiles: ['test/_util/patience.ts'],
+    expect: { poll: { timeout: 10_000, interval: 20 } },
     testTimeout: 20_000,
     hookTimeout: 20_000,
     projects: [
