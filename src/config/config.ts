@@ -246,7 +246,7 @@ export interface TracingConfig {
 
 export interface BlockListConfig {
   readonly file: string | undefined;
-  /** CIDRs that a feed never blocks. */
+  /** CIDRs that neither feeds nor operators block. */
   readonly allow: readonly string[];
 }
 

@@ -155,9 +155,6 @@ describe('the status page in a browser', () => {
         ]),
       { timeout: 10_000 },
     );
-    // For the documentation: by now there is something of everything.
-    const picture = process.env['ICAPGW_SCREENSHOT'];
-    if (picture !== undefined) await page.screenshot({ path: picture, fullPage: true });
   });
 
   test('tells whom a feed and an operator have blocked while one looks at it, the newest first', async () => {
@@ -177,6 +174,9 @@ describe('the status page in a browser', () => {
       { timeout: 10_000 },
     );
     expect(await page.locator('#facts').textContent()).toContain('2 addresses blocked');
+    // For the documentation: by now there is something of everything.
+    const picture = process.env['ICAPGW_SCREENSHOT'];
+    if (picture !== undefined) await page.screenshot({ path: picture, fullPage: true });
     for (const address of [GUIDE_ADDRESS, '203.0.113.0/24']) await postApi(gateway, 'unblock', { address });
   });
 
