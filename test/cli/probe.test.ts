@@ -139,7 +139,7 @@ describe('icapgw probe --all', () => {
     {
       await using silent = await startSilentServer();
       url = `icap://127.0.0.1:${silent.port}`;
-      const { stdout, exitCode } = await runProbe([url, '--all', '--timeout', '50ms']);
+      const { stdout, exitCode } = await runProbe([url, '--all', '--timeout', '500ms']);
       expect(exitCode).toBe(1);
       expect(stdout).toMatch(/^BROKEN {3}5 of 5 checks failed$/m);
     }

@@ -12,6 +12,7 @@ import { EXAMPLES, exampleText, startExample } from '../_util/recipe.ts';
 
 const lab = certificates();
 const FOLDER = join(EXAMPLES, 'clamav');
+const PATIENTLY = { timeout: 20_000 };
 const DEBIAN = '/etc/c-icap';
 
 /** The lines of Debian's c-icap.conf that are not about this one machine, and the include that the recipe adds. */
@@ -89,10 +90,10 @@ describe.skipIf(!hasClamAv)("Debian's c-icap with the lines of the recipe", () =
     const url = `icap://127.0.0.1:${server.port}`;
     const direct = await runCli(['probe', url, '--profile', 'clamav', '--eicar'], addProbeCommand, { cwd: '/' });
     expect(direct.exitCode).toBe(0);
-    await expect.poll(async () => (await probe('--eicar')).stdout).toContain('(ICAP 200, HTTP 403)');
+    await expect.poll(async () => (await probe('--eicar')).stdout, PATIENTLY).toContain('(ICAP 200, HTTP 403)');
     await server.kill();
     await server.start();
-    await expect.poll(async () => (await probe('--eicar')).stdout).toMatch(/^BLOCKED {4}Own/m);
+    await expect.poll(async () => (await probe('--eicar')).stdout, PATIENTLY).toMatch(/^BLOCKED {4}Own/m);
   });
 });
 

@@ -78,7 +78,7 @@ async function startHaproxy(gateway: RunningGateway) {
     'verifyhost icapgw.example': 'verifyhost localhost',
     '/etc/haproxy/client.pem': lab.client.combined,
     '/etc/haproxy/icapgw-ca.pem': lab.ca.cert,
-    'inter 5s fall 3': 'inter 100ms fall 1',
+    'inter 5s fall 3': 'inter 500ms fall 1',
   });
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(file, text);

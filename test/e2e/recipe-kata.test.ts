@@ -15,6 +15,7 @@ const PAGES = { '/text': 'harmless '.repeat(50), '/marked': `harmless ${MARKER} 
 const SERVICES = ['kata', 'kata-tls'] as const;
 const LOGGED_COLUMNS = 20;
 const USER_COLUMN = 11;
+const PATIENTLY = { timeout: 20_000 };
 const FAKE_AUTH = '/usr/lib/squid/basic_fake_auth';
 const ALICE = { 'Proxy-Authorization': `Basic ${Buffer.from('dom\\alice:secret').toString('base64')}` };
 
@@ -114,7 +115,7 @@ describe.skipIf(!hasSquid || !hasClamAv)('squid with the lines of the guide, bef
       const users = (log: typeof ours): readonly (string | undefined)[] => log.map((line) => line[USER_COLUMN]);
       expect(users(theirs)).toEqual(['dom\\alice', 'dom\\alice']);
       expect(users(ours)).toEqual(users(theirs));
-    });
+    }, PATIENTLY);
     expect(gateway.stdout).not.toContain(ALICE['Proxy-Authorization'].slice('Basic '.length));
     expect(squid.cacheLog()).not.toMatch(/exception|assertion|FATAL|essential ICAP service is down/i);
   });
@@ -174,7 +175,7 @@ describe.skipIf(!hasSquid)('squid with the lines of the guide, before a sandbox'
     kata.script = slow;
     other.script = slow;
     const fetched = squid.fetch(`${origin.url}/text`, undefined, ALICE);
-    await vi.waitFor(() => expect(judged).toHaveLength(1));
+    await vi.waitFor(() => expect(judged).toHaveLength(1), PATIENTLY);
     resolve();
     const answer = await fetched;
     expect({ status: answer.status, body: answer.body.toString() }).toEqual({ status: 403, body: 'sandboxed' });
@@ -182,7 +183,7 @@ describe.skipIf(!hasSquid)('squid with the lines of the guide, before a sandbox'
   });
 
   test('gets an error in the end where none comes, and the file goes to nobody else', async () => {
-    await using gateway = await startGateway([kata.port, other.port], { timeouts: { response: '300ms' } });
+    await using gateway = await startGateway([kata.port, other.port], { timeouts: { response: '2s' } });
     await using squid = await startRecipeSquid(gateway, 'kata');
     let asked = 0;
     const silent: ScriptBackend['script'] = async (exchange) => {

@@ -14,6 +14,7 @@ const SECRET = 'card 4111 1111 1111 1111';
 const PAGE = 'Your web posting was blocked because it violated the company security policies.';
 const PAGE_HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-Odd:  two  blanks \r\n\r\n';
 const MAX_CONNECTIONS = 4;
+const PATIENTLY = { timeout: 20_000 };
 
 /** As Network Prevent for Web answers: a block is a page with the HTTP status 200, and nothing else says so. */
 const detect: ScriptBackend['script'] = async (exchange) => {
@@ -84,7 +85,7 @@ describe('the example for Symantec DLP', () => {
         httpStatus: 200,
       });
       expect(await gateway.metric('icapgw_icap_verdicts_total', { verdict: 'blocked' })).toBe(1);
-    });
+    }, PATIENTLY);
   });
 
   test('is found well by the probe, whose files have the names that cloud clients give them', async () => {
@@ -96,8 +97,9 @@ describe('the example for Symantec DLP', () => {
     const all = await runCli([...args, '--all', '--method', 'reqmod'], addProbeCommand, { cwd: '/' });
     expect(all.exitCode).toBe(0);
     expect(all.stdout).toMatch(/^REQMOD {3}EICAR test string +no .*passes/m);
-    await vi.waitFor(() =>
-      expect(accessLines(gateway).map(({ http }) => http)).toContain('POST http://misc/probe.txt'),
+    await vi.waitFor(
+      () => expect(accessLines(gateway).map(({ http }) => http)).toContain('POST http://misc/probe.txt'),
+      PATIENTLY,
     );
     const sent = servers.slice(0, 2).flatMap(({ exchanges }) => exchanges.map(({ headText }) => headText));
     expect(sent.some((head) => /^X-Authenticated-User: \S+\r$/m.test(head))).toBe(true);
@@ -126,7 +128,7 @@ describe('the example for Symantec DLP', () => {
     await vi.waitFor(async () => {
       expect(underWay()).toBe(room);
       expect(await gateway.metric('icapgw_icap_queue_depth', { service: 'dlp' })).toBe(2);
-    });
+    }, PATIENTLY);
     for (const { peak } of servers) expect(peak).toBeLessThanOrEqual(MAX_CONNECTIONS - 1);
     resolve();
     expect(new Set(await Promise.all(asked))).toEqual(new Set([204]));
