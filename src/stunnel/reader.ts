@@ -51,7 +51,7 @@ export function readStunnel(
 ): StunnelResult {
   const report = new Report();
   const sectioned = readSections(readStatements(text, file, sources, report), report);
-  const start: Place = { file, line: 0, order: 0, rootLine: 0 };
+  const start: Place = { file, line: 1, order: 0, rootLine: 1 };
   const builder = new RawBuilder();
   if (host === 'stunnel') putLaunch(sectioned, builder, report);
   putProcess(sectioned, host, builder, report);

@@ -32,12 +32,14 @@ export function systemError(error: unknown): string {
   return SYSTEM_ERRORS[code] ?? messageOf(error);
 }
 
-/** Stands for the whole file: stunnel names no line there either. */
-const SCOPED = /^(?:Global options|Inetd mode|Service \[)/;
+/** What concerns no line in particular: stunnel names none there. */
+const WHOLE_FILE = /^Inetd mode: /;
+const SCOPED = /^(?:Global options|Service \[)/;
 
 /** A problem as stunnel tells it, `FILE:LINE: "the line": text`, with our code behind. */
 export function problemText(problem: Problem, texts: ReadonlyMap<string, string>): string {
   const { file, line, message, code } = problem;
+  if (WHOLE_FILE.test(message)) return `${message} [${code}]`;
   const written = lineOfProblem(problem, texts);
   if (written !== undefined) return `${file}:${line}: "${written}": ${besideLine(message, written)} [${code}]`;
   const place = line === 0 ? file : `${file}:${line}`;
