@@ -11,6 +11,22 @@ export interface Override {
   readonly value: unknown;
 }
 
+/** Keys of the YAML format about the whole process: no section can have them. */
+export const PROCESS_KEYS: ReadonlySet<unknown> = new Set([
+  'admin',
+  'block-list',
+  'drain-delay',
+  'drain-timeout',
+  'feeds',
+  'log',
+  'pid-file',
+  'resolver',
+  'setgid',
+  'setuid',
+  'tracing',
+  'workers',
+]);
+
 /** Whether an option name reaches for a key of the YAML format. */
 export function isOverride(name: string): boolean {
   return name.toLowerCase().startsWith(PREFIX);

@@ -3,7 +3,7 @@ import { isClientMode, putBackendTls, putForBackends } from './backend-tls.ts';
 import { putClientAuth } from './client-auth.ts';
 import type { ServiceDraft } from './draft.ts';
 import type { StunnelHost } from './host.ts';
-import type { Override } from './override.ts';
+import { type Override, PROCESS_KEYS } from './override.ts';
 import type { Place, Placed } from './place.ts';
 import { type Put, putList } from './put.ts';
 import type { RawBuilder } from './raw-builder.ts';
@@ -58,7 +58,15 @@ export function putService(
   putKeepAlive(draft, put);
   // A tunnel may carry anything; only where ICAP is promised may a probe speak it.
   if (protocolOf(section) === 'tunnel') put('health.type', healthTypeOf(draft, host));
-  for (const override of section.overrides) putOverride(override, at, builder, report);
+  for (const override of section.overrides) {
+    const { path } = override.value;
+    if (!PROCESS_KEYS.has(path[0])) putOverride(override, at, builder, report);
+    else
+      report.error(
+        override.place,
+        `icapgw.${path.join('.')}: is about all services: write it before the first [section]`,
+      );
+  }
 }
 
 function putListen({ accept }: ServiceDraft, host: StunnelHost, put: Put, report: Report): void {
