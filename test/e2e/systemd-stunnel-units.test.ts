@@ -41,7 +41,11 @@ function generate(folder: string, defaults: string | undefined, names: readonly 
   if (defaults !== undefined) writeFileSync(file, defaults.replaceAll('@', join(folder, 'etc')));
   const { status, stderr } = spawnSync(join(DEPLOY, 'systemd/icapgw-stunnel-generator'), [join(folder, 'units')], {
     encoding: 'utf8',
-    env: { ...process.env, ICAPGW_STUNNEL_DEFAULTS: file, ICAPGW_STUNNEL_UNIT: '/units/icapgw-stunnel@.service' },
+    env: {
+      ...process.env,
+      ICAPGW_STUNNEL_DEFAULTS: `${file} ${file}.icapgw`,
+      ICAPGW_STUNNEL_UNIT: '/units/icapgw-stunnel@.service',
+    },
   });
   const wants = join(folder, 'units', `${TARGET}.wants`);
   return { status, stderr, wanted: existsSync(wants) ? readdirSync(wants).toSorted() : [], wants };
@@ -61,6 +65,22 @@ describe('icapgw-stunnel-generator', () => {
       wanted: ['icapgw-stunnel@a.service', 'icapgw-stunnel@b-2.service', 'icapgw-stunnel@special.service'],
     });
     expect(readlinkSync(join(wants, 'icapgw-stunnel@a.service'))).toBe('/units/icapgw-stunnel@.service');
+  });
+
+  test('reads the defaults that are for icapgw alone after those of the package', () => {
+    using folder = makeFolder();
+    writeFileSync(join(folder.path, 'defaults.icapgw'), `FILES="${folder.path}/etc/b.conf"\n`);
+    const { wanted } = generate(folder.path, 'FILES="@/*.conf"\n', ['a.conf', 'b.conf']);
+    expect(wanted).toEqual(['icapgw-stunnel@b.service']);
+  });
+
+  test('takes a file that is named twice once, and tells of another that would be the same unit', () => {
+    using folder = makeFolder();
+    const { wanted, stderr } = generate(folder.path, 'FILES="@/a.conf @/*.conf @/a"\n', ['a.conf', 'b.conf', 'a']);
+    expect(wanted).toEqual(['icapgw-stunnel@a.service', 'icapgw-stunnel@b.service']);
+    expect(stderr).toMatch(/^icapgw-stunnel: \S+\/etc\/a is left out: another file is called a too[^\n]*\n$/);
+    const dropIn = join(folder.path, 'units/icapgw-stunnel@a.service.d/file.conf');
+    expect(readFileSync(dropIn, 'utf8')).toContain('/etc/a.conf\n');
   });
 
   test('tells the unit of a file that is elsewhere where that is, in words that systemd understands', () => {
