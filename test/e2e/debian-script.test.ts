@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
@@ -43,7 +52,16 @@ class Machine implements Disposable {
   }
 
   do(...args: readonly string[]): Answer {
-    const { status, stdout, stderr } = spawnSync(SCRIPT, args, {
+    return this.#run(SCRIPT, args);
+  }
+
+  /** As somebody else than root. */
+  doAsNobody(...args: readonly string[]): Answer {
+    return this.#run('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', SCRIPT, ...args]);
+  }
+
+  #run(program: string, args: readonly string[]): Answer {
+    const { status, stdout, stderr } = spawnSync(program, args, {
       encoding: 'utf8',
       env: {
         ...process.env,
@@ -151,6 +169,17 @@ describe.each([
 });
 
 describe('the script of Debian', () => {
+  test.skipIf(process.getuid?.() !== 0)('tells who is not root how it is, and that it may not stop it', () => {
+    using machine = new Machine('FILES="@/*.conf"\n');
+    chmodSync(machine.folder, 0o755);
+    machine.configure('a');
+    machine.do('start');
+    const pid = machine.pidOf('a');
+    expect(machine.doAsNobody('status')).toEqual({ code: 0, said: `a.conf: running as process ${pid}\n` });
+    expect(machine.doAsNobody('stop')).toEqual({ code: 1, said: `a.conf: not permitted to stop process ${pid}\n` });
+    expect(machine.do('stop')).toEqual({ code: 0, said: 'a.conf: stopped\n' });
+  });
+
   test('finds the pid file as it is written: with blanks, in any case, in a file from Windows, before the first section', () => {
     using machine = new Machine('FILES="@/*.conf"\n');
     machine.configure('a', `; pid = /nowhere\r\npid = /replaced\r\n  PID\t=  ${machine.file('b c.pid')} \r\n`);
