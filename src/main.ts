@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import process from 'node:process';
 import type { CliIo } from './cli/io.ts';
+import { problemOfNode } from './cli/node-version.ts';
 import { createProgram, runProgram } from './cli/program.ts';
 
 // Who stopped reading what it says must not end a gateway.
@@ -16,4 +17,10 @@ const io: CliIo = {
   },
 };
 
-await runProgram(createProgram(io), process.argv.slice(2), io);
+const problem = problemOfNode(process.versions.node);
+if (problem === undefined) {
+  await runProgram(createProgram(io), process.argv.slice(2), io);
+} else {
+  io.stderr.write(problem);
+  io.exit(1);
+}
