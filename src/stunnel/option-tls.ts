@@ -197,7 +197,7 @@ export const TLS_OPTIONS: readonly StunnelOption[] = [
     name: 'sessionCacheSize',
     scope: 'service',
     values: 'COUNT',
-    note: 'sessions live in tickets at the client, so that there is no cache to size',
+    note: 'sessions live in tickets at the client; those that do not (options = NO_TICKET) share a cache whose size is fixed',
     instead: 'remove the line',
   }),
   refusedOption({
