@@ -46,7 +46,7 @@ export function readReport(body: unknown, minSeverity: number): Report {
   for (const { type, addresses, isArchived, severity } of findings) {
     if (isArchived) archived += addresses.length;
     else if (severity !== undefined && severity < minSeverity) belowSeverity += addresses.length;
-    else found.push(...addresses.map((address) => ({ address, type })));
+    else for (const address of addresses) found.push({ address, type });
   }
   return { found, archived, belowSeverity };
 }
@@ -84,19 +84,20 @@ function readFinding(finding: Mapping, where: string): Finding {
 function readAction(service: Mapping, where: string): string[] {
   const action = pickMapping(service, 'action', where);
   if (action === undefined) return [];
-  const addresses: string[] = [];
+  // Collected as lists: a report may hold more addresses than a call takes arguments.
+  const lists: (readonly string[])[] = [];
   for (const name of REMOTE_ACTIONS) {
     const container = pickMapping(action, name, where);
     if (container === undefined) continue;
-    addresses.push(...readRemote(container, `${where}: ${name}`));
-    if (name === 'kubernetesApiCallAction') addresses.push(...readSources(container, where));
+    lists.push(readRemote(container, `${where}: ${name}`));
+    if (name === 'kubernetesApiCallAction') lists.push(readSources(container, where));
   }
   const probe = pickMapping(action, 'portProbeAction', where);
   for (const detail of probe === undefined ? [] : pickList(probe, 'portProbeDetails', where)) {
     if (!isMapping(detail)) throw new FindingError(`${where}: portProbeDetails holds what is no mapping`);
-    addresses.push(...readRemote(detail, `${where}: portProbeDetails`));
+    lists.push(readRemote(detail, `${where}: portProbeDetails`));
   }
-  return addresses;
+  return lists.flat();
 }
 
 function readRemote(container: Mapping, where: string): string[] {

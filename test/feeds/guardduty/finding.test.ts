@@ -102,6 +102,14 @@ describe('actions', () => {
     expect(addressesOf(finding({ portProbeAction: { portProbeDetails } }))).toEqual(['192.0.2.1', '192.0.2.2']);
   });
 
+  test('there may be as many as a large body holds', () => {
+    const addresses = Array.from(
+      { length: 150_000 },
+      (_, index) => `198.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
+    );
+    expect(addressesOf(finding({ kubernetesApiCallAction: { sourceIPs: addresses } }))).toHaveLength(150_000);
+  });
+
   test('every container that is there is read, whatever the type of the action says', () => {
     const action = {
       actionType: 'DNS_REQUEST',
