@@ -20,6 +20,10 @@ export class FeedBook {
   /** When an address may be offered again. Not kept over a restart, which is as good a reason to try as any. */
   readonly #retryAtMs: Map<string, number> = new Map();
   readonly #pendingSinceMs: Map<string, number> = new Map();
+  /** Nothing ends before: most of the time nobody needs to look at all of them. */
+  #noEndBeforeMs = Number.POSITIVE_INFINITY;
+  /** What `nextDueMs` found for a lead, kept up to date for as long as that can be done without looking at all of them. */
+  #next: { readonly leadMs: number; readonly dueMs: number } | undefined;
 
   constructor(entries: Iterable<FeedEntry>) {
     this.#entries = new Map();
@@ -53,14 +57,22 @@ export class FeedBook {
   /** Says when entries are to be offered again. */
   postpone(conclusions: readonly Conclusion[]): void {
     for (const { address, retryAtMs } of conclusions) {
-      if (retryAtMs === undefined || !this.#entries.has(address)) this.#retryAtMs.delete(address);
-      else this.#retryAtMs.set(address, retryAtMs);
+      this.#move(address, () => {
+        if (retryAtMs === undefined || !this.#entries.has(address)) this.#retryAtMs.delete(address);
+        else this.#retryAtMs.set(address, retryAtMs);
+      });
     }
   }
 
   /** Drops and returns what has had its time. */
   expire(nowMs: number): readonly FeedEntry[] {
-    const over = [...this.#entries.values()].filter(({ untilMs }) => untilMs <= nowMs);
+    if (nowMs < this.#noEndBeforeMs) return [];
+    const over: FeedEntry[] = [];
+    this.#noEndBeforeMs = Number.POSITIVE_INFINITY;
+    for (const entry of this.#entries.values()) {
+      if (entry.untilMs <= nowMs) over.push(entry);
+      else this.#noEndBeforeMs = Math.min(this.#noEndBeforeMs, entry.untilMs);
+    }
     for (const { address } of over) this.#delete(address);
     return over;
   }
@@ -72,9 +84,13 @@ export class FeedBook {
   }
 
   nextDueMs(leadMs: number): number | undefined {
-    let next = Number.POSITIVE_INFINITY;
-    for (const entry of this.#entries.values()) next = Math.min(next, this.#dueAtMs(entry, leadMs));
-    return next === Number.POSITIVE_INFINITY ? undefined : next;
+    if (this.#next?.leadMs !== leadMs) {
+      let dueMs = Number.POSITIVE_INFINITY;
+      for (const entry of this.#entries.values()) dueMs = Math.min(dueMs, this.#dueAtMs(entry, leadMs));
+      this.#next = { leadMs, dueMs };
+    }
+    const { dueMs } = this.#next;
+    return dueMs === Number.POSITIVE_INFINITY ? undefined : dueMs;
   }
 
   backlog(): Pick<QueueStatus, 'depth' | 'oldestMs'> {
@@ -96,13 +112,32 @@ export class FeedBook {
     const { address, isPending } = entry;
     if (!isPending) this.#pendingSinceMs.delete(address);
     else if (!this.#pendingSinceMs.has(address)) this.#pendingSinceMs.set(address, pendingSinceMs);
-    this.#entries.set(address, entry);
+    this.#noEndBeforeMs = Math.min(this.#noEndBeforeMs, entry.untilMs);
+    this.#move(address, () => this.#entries.set(address, entry));
   }
 
   #delete(address: string): void {
-    this.#entries.delete(address);
-    this.#retryAtMs.delete(address);
     this.#pendingSinceMs.delete(address);
+    this.#move(address, () => {
+      this.#entries.delete(address);
+      this.#retryAtMs.delete(address);
+    });
+  }
+
+  /** Does what changes when an address is due. */
+  #move(address: string, change: () => void): void {
+    const { leadMs } = this.#next ?? {};
+    const dueMs = (): number => {
+      const entry = this.#entries.get(address);
+      return entry === undefined || leadMs === undefined ? Number.POSITIVE_INFINITY : this.#dueAtMs(entry, leadMs);
+    };
+    const before = dueMs();
+    change();
+    if (this.#next === undefined || leadMs === undefined) return;
+    const after = dueMs();
+    if (after <= this.#next.dueMs) this.#next = { leadMs, dueMs: after };
+    // It may have been the only one: who is next is found when somebody asks.
+    else if (before <= this.#next.dueMs) this.#next = undefined;
   }
 }
 

@@ -29,6 +29,7 @@ const TABLES = `
     address TEXT PRIMARY KEY, source TEXT NOT NULL, type TEXT NOT NULL, since_ms INTEGER NOT NULL,
     until_ms INTEGER NOT NULL, findings INTEGER NOT NULL, pending INTEGER NOT NULL, engines TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS entries_by_end ON entries (until_ms);
   PRAGMA user_version = ${LAYOUT};`;
 
 /** A file whose content is of no use: what is wrong with it. */
@@ -99,7 +100,8 @@ function refusal(path: string, cause: unknown): RuntimeError {
 }
 
 function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'errcode' in error ? error.errcode : undefined;
+  // The upper bits say more of it: that a lock is held to recover, which part is corrupt.
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
 }
 
 // What was not yet merged into a damaged file belongs to it.
@@ -132,7 +134,10 @@ export class FeedFile implements Disposable {
     this.#expire = database.prepare('DELETE FROM entries WHERE until_ms <= ?');
   }
 
-  /** All of it is on the disk when this returns, and none of it when it throws. */
+  /**
+   * All of it is on the disk when this returns, and none of it when it throws. Something is written also where nothing
+   * has changed: that is how it is found out that the disk works.
+   */
   write(changes: BookChanges, expireMs: number): void {
     this.#assertThere();
     this.#database.exec('BEGIN IMMEDIATE');
@@ -142,6 +147,7 @@ export class FeedFile implements Disposable {
         if (entry === undefined) this.#delete.run(address);
         else this.#upsert.run(...rowOf(entry));
       }
+      if (changes.size === 0) this.#database.exec(`PRAGMA user_version = ${LAYOUT}`);
       this.#database.exec('COMMIT');
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');

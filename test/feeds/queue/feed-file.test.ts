@@ -58,6 +58,24 @@ test('a change takes the place of what was there, and can be that nothing is', (
   expect(reopen(folder).entries).toMatchObject([{ address: '192.0.2.2', findings: 9 }]);
 });
 
+test('a write without changes writes all the same: it asks whether the disk works', () => {
+  using folder = createConfigFolder({});
+  using file = openFeedFile(folder.path, NOW).file;
+  const log = join(folder.path, 'feeds.db-wal');
+  const before = statSync(log).size;
+  file.write(new Map(), NOW);
+  expect(statSync(log).size).toBeGreaterThan(before);
+});
+
+test('what has had its time is found without looking at all the rest', () => {
+  using folder = createConfigFolder({});
+  write(folder, [entry('192.0.2.1')]);
+  const database = new DatabaseSync(join(folder.path, 'feeds.db'));
+  const plan = database.prepare('EXPLAIN QUERY PLAN DELETE FROM entries WHERE until_ms <= 1').all();
+  database.close();
+  expect(String(plan[0]?.['detail'])).toContain('SEARCH');
+});
+
 test('only the user it runs as may read it', () => {
   using folder = createConfigFolder({});
   const inner = { path: join(folder.path, 'a/b'), [Symbol.dispose]() {} };
