@@ -17,6 +17,8 @@ export interface MethodPlan {
   readonly virus: ProbeDocument;
   /** Of the large body. */
   readonly largeBytes: number;
+  /** Whether OPTIONS had an answer in ICAP, whatever it said. */
+  readonly isAnswered: boolean;
 }
 
 interface Sending {
@@ -38,6 +40,7 @@ class MethodSurvey {
   readonly #bench: SurveyBench;
   readonly #plan: MethodPlan;
   readonly #says204: Set<'plain' | 'preview'> = new Set();
+  #sendsBack = false;
 
   constructor(bench: SurveyBench, plan: MethodPlan) {
     this.#bench = bench;
@@ -45,13 +48,13 @@ class MethodSurvey {
   }
 
   async run(): Promise<void> {
-    const { largeBytes } = this.#plan;
+    const { largeBytes, isAnswered } = this.#plan;
     const small = harmlessDocument(SMALL_BYTES);
     const large = harmlessDocument(largeBytes);
     const largeName = `large body, ${formatSize(largeBytes)}`;
     const error = await this.#harmless('clean', 'harmless text', { document: small });
-    // Each of the other checks would wait as long.
-    if (error?.code === 'ICAPGW_UPSTREAM_TIMEOUT') return;
+    // Each of the other checks would wait as long, or say the same.
+    if (error !== undefined && (error.code === 'ICAPGW_UPSTREAM_TIMEOUT' || !isAnswered)) return;
     await this.#whole('no-204', 'harmless, 204 not allowed', { document: small });
     await this.#harmless('empty', 'no body', { document: harmlessDocument(0) });
     await this.#check('eicar', 'EICAR test string', { document: this.#plan.virus }, (result) =>
@@ -92,8 +95,11 @@ class MethodSurvey {
   #harmless(name: CheckName, label: string, sending: Sending): ReturnType<SurveyBench['check']> {
     return this.#check(name, label, sending, (result) => {
       // Nobody needs permission for a 204 where there was nothing to send back.
-      if (result.reply.head.status === 204 && sending.document.sizeBytes > 0) this.#says204.add('plain');
-      return harmlessFinding(this.#plan.method, result, sending.document.sizeBytes);
+      const { status } = result.reply.head;
+      if (status === 204 && sending.document.sizeBytes > 0) this.#says204.add('plain');
+      const finding = harmlessFinding(this.#plan.method, result, sending.document.sizeBytes);
+      if (finding.result === 'yes' && status === 200) this.#sendsBack = true;
+      return finding;
     });
   }
 
@@ -129,6 +135,8 @@ class MethodSurvey {
 
   #tell204(): void {
     const has = (when: 'plain' | 'preview'): boolean => this.#says204.has(when);
+    // Nothing but errors and blocks: nobody knows.
+    if (this.#says204.size === 0 && !this.#sendsBack) return;
     const subject = this.#subject('204', '204 for what it leaves alone');
     const detail = has('plain') ? (has('preview') ? 'with and without a preview' : 'where the request allows it') : '';
     const finding = detail !== '' ? yes(detail, 204) : has('preview') ? yes('only after a preview', 204) : undefined;

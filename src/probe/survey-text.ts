@@ -9,6 +9,8 @@ const TIME_WIDTH = 9;
 /** What stands above the checks. */
 export const SURVEY_HEADING: string = rowOf('METHOD', 'CHECK', 'RESULT', 'TIME', 'WHAT THE SERVER DOES');
 
+const NO_ICAP = 'note     not one answer in ICAP: is this an ICAP port? One that speaks TLS wants icaps://';
+
 /** The result as it stands in the table. */
 export function resultWord({ result }: Pick<SurveyCheck, 'result'>): string {
   return result === 'failed' ? 'FAILED' : result;
@@ -21,11 +23,15 @@ export function checkLine(check: SurveyCheck): string {
 }
 
 /** What it comes to. The first word of the last line is the one to look for. */
-export function summaryLines({ checks, works, isComplete }: SurveyReport): readonly string[] {
+export function summaryLines({ checks, works, isComplete, tls }: SurveyReport): readonly string[] {
   const failures = checks.filter(({ result }) => result === 'failed').length;
   const isClean = checks.some(({ name, result }) => name === 'clean' && result === 'yes');
   const hasEicar = checks.some(({ name, result }) => name === 'eicar' && result === 'no');
-  const note = hasEicar ? ['note     EICAR passes: a DLP server may do that, a virus scanner must not'] : [];
+  const isMute = checks.length > 0 && checks.every(({ icapStatus }) => icapStatus === undefined);
+  const note = [
+    ...(hasEicar ? ['note     EICAR passes: a DLP server may do that, a virus scanner must not'] : []),
+    ...(isComplete && isMute && tls === undefined ? [NO_ICAP] : []),
+  ];
   if (!isComplete) return [...note, `STOPPED  after ${checks.length} checks`];
   if (works) return [...note, `WORKS    ${checks.length} checks, none failed`];
   const why = failures > 0 ? `${failures} of ${checks.length} checks failed` : 'nothing there judges a document';

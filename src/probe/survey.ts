@@ -65,7 +65,8 @@ async function run(bench: SurveyBench, options: SurveyOptions, services: Map<str
       continue;
     }
     const previewBytes = service?.status === 200 ? service.previewBytes : undefined;
-    await surveyMethod(bench, { method, path, previewBytes, virus, largeBytes });
+    const isAnswered = service !== undefined;
+    await surveyMethod(bench, { method, path, previewBytes, virus, largeBytes, isAnswered });
   }
   await bench.check(
     { method: 'OPTIONS', name: 'unknown-path', label: 'refuses unknown paths', path: UNKNOWN_PATH },

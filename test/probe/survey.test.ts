@@ -12,6 +12,7 @@ import { echo, type ScriptBackend, saying, startScriptBackend, unmodified } from
 import { answer, HTTP_OK } from '../_util/icap-script-message.ts';
 
 const LARGE_BYTES = 300_000;
+const NO_ICAP = 'note     not one answer in ICAP: is this an ICAP port? One that speaks TLS wants icaps://';
 
 function surveyOf(port: number, options: Partial<SurveyOptions> = {}): Promise<SurveyReport> {
   return survey({
@@ -130,6 +131,7 @@ describe('the table', () => {
     });
     const report = await surveyOf(server.port, { methods: ['REQMOD'] });
     expect(rowsOf(report)).toContain('REQMOD clean no: blocks a harmless document as Everything');
+    expect(report.checks.map(({ name }) => name)).not.toContain('204');
     expect(summaryLines(report)).toEqual(['BROKEN   nothing there judges a document']);
   });
 
@@ -158,7 +160,23 @@ describe('a survey', () => {
       'RESPMOD clean failed',
       'OPTIONS unknown-path failed',
     ]);
-    expect(summaryLines(report)).toEqual(['BROKEN   4 of 4 checks failed']);
+    expect(summaryLines(report)).toEqual([NO_ICAP, 'BROKEN   4 of 4 checks failed']);
+  });
+
+  test.each([
+    ['speaks something else', 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'],
+    ['closes at once', ''],
+  ])('says it once where the server %s', async (_, words) => {
+    await using server = await startScriptBackend((exchange) => exchange.end(words));
+    server.optionsScript = (exchange) => exchange.end(words);
+    const report = await surveyOf(server.port);
+    expect(report.checks.map(({ method, name, result }) => `${method} ${name} ${result}`)).toEqual([
+      'OPTIONS options failed',
+      'REQMOD clean failed',
+      'RESPMOD clean failed',
+      'OPTIONS unknown-path failed',
+    ]);
+    expect(summaryLines(report)).toEqual([NO_ICAP, 'BROKEN   4 of 4 checks failed']);
   });
 
   test('that is cancelled keeps what it knows', async () => {
