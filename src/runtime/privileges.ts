@@ -28,6 +28,29 @@ export async function createLogFiles(account: Account, files: readonly string[])
 }
 
 /**
+ * Does something with the rights of the user that the process is going to be, as far as files are concerned, and nothing
+ * else meanwhile: the folder of a log may belong to that user, who must not have root write elsewhere by a link in it.
+ * Throws as `giveSocket`, and what the action throws.
+ */
+export async function withRightsOf<T>(account: Account, action: () => Promise<T>): Promise<T> {
+  if ((account.setuid === undefined && account.setgid === undefined) || process.geteuid?.() !== 0)
+    return await action();
+  const { uid, gid } = numbersOf(account);
+  const { getegid, getgroups, setegid, seteuid, setgroups } = process as Required<NodeJS.Process>;
+  const before = { gid: getegid(), groups: getgroups() };
+  try {
+    setgroups([gid]);
+    setegid(gid);
+    seteuid(uid);
+    return await action();
+  } finally {
+    seteuid(0);
+    setegid(before.gid);
+    setgroups(before.groups);
+  }
+}
+
+/**
  * Hands a socket over to the user that the process is going to be, who alone may connect to it. Throws `ICAPGW_PRIVILEGES`
  * where there is no such user or the change is not permitted.
  */

@@ -12,7 +12,7 @@ import { reportCrash } from './crash-report.ts';
 import { Gateway } from './gateway.ts';
 import { serviceLevels } from './log-levels.ts';
 import type { LoadedService } from './material.ts';
-import { createLogFiles } from './privileges.ts';
+import { createLogFiles, withRightsOf } from './privileges.ts';
 import { ServiceManager } from './service-manager.ts';
 import { handleSignals } from './signals.ts';
 
@@ -75,13 +75,15 @@ export async function run(options: RunOptions): Promise<void> {
     },
   });
   await createLogFiles(config, logFilesOf(config));
-  await using log = await openLogger({
-    ...config.log,
-    ...{ color: color && config.log.file === '-', complain, background },
-    serviceLevels: serviceLevels(config),
-  });
+  await using log = await withRightsOf(opener(config, config.log.file), () =>
+    openLogger({
+      ...config.log,
+      ...{ color: color && config.log.file === '-', complain, background },
+      serviceLevels: serviceLevels(config),
+    }),
+  );
   using _crash = background === true ? reportCrash(log) : undefined;
-  await using access = await openAccess(config, log);
+  await using access = await withRightsOf(opener(config, config.log.access), () => openAccess(config, log));
   await using spans = await openTraces(config, options.version, log);
   reopened.push(() => reopenLogs(log, access));
   tellStart(options, log);
@@ -141,6 +143,11 @@ function tellStart({ config, warnings, version }: RunOptions, log: Logger): void
 
 function logFilesOf({ log }: Config): readonly string[] {
   return [log.file, log.access].filter((file) => file !== '-' && file !== 'off');
+}
+
+/** As whom a log is opened. What is in /dev is root's, such as the standard output that root started the process with. */
+function opener({ setuid, setgid }: Config, file: string): Pick<Config, 'setuid' | 'setgid'> {
+  return file.startsWith('/dev/') ? { setuid: undefined, setgid: undefined } : { setuid, setgid };
 }
 
 async function readAdminToken({ admin }: Config): Promise<string | undefined> {

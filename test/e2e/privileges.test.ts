@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { chmod, rename } from 'node:fs/promises';
+import { chmod, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -106,6 +106,18 @@ describe.skipIf(reason !== undefined)(`setuid and setgid${reason === undefined ?
     gateway.signal('SIGUSR1');
     await expect.poll(read).toContain('"log-reopened"');
     expect(statSync(file)).toMatchObject({ uid: NOBODY, gid: GROUP });
+  });
+
+  test('root does not write through a link in place of the log where the user may not', async () => {
+    const [file, victim] = [folder.file('linked'), folder.file('victim')];
+    await writeFile(victim, 'as it was', { mode: 0o600 });
+    await symlink(victim, file);
+    for (const more of ['', '\nlog = overwrite']) {
+      await using gateway = spawnGateway(stunnelConf(`setuid = nobody\nsetgid = nogroup\noutput = ${file}${more}`));
+      expect((await gateway.exited).code).toBe(1);
+      expect(gateway.stderr).toContain('ICAPGW_LOG_FILE');
+      expect(readFileSync(victim, 'utf8')).toBe('as it was');
+    }
   });
 
   test.each([
