@@ -49,8 +49,8 @@ export class AccessLog {
     this.#sink.write(isSquid ? squidLine(access) : accessLine(access));
   }
 
-  /** Opens the file again, for log rotation. */
-  reopen(): Promise<void> {
+  /** Opens the file again, for log rotation; resolves to whether that worked. */
+  reopen(): Promise<boolean> {
     return this.#sink.reopen();
   }
 

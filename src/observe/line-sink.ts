@@ -84,20 +84,22 @@ export class LineSink {
     else this.#held.push(text);
   }
 
-  /** Opens the same path again after a rotation. Where that fails the old file is kept. */
-  async reopen(): Promise<void> {
+  /** Opens the same path again after a rotation. Where that fails the old file is kept, and it resolves to false. */
+  async reopen(): Promise<boolean> {
     const { target } = this.#options;
-    if (typeof target !== 'string' || this.#state !== 'open') return;
+    if (typeof target !== 'string' || this.#state !== 'open') return true;
     try {
       // sonic-boom would close the old descriptor twice at its next success: only ask for what will work.
       await touch(target, 'a');
-      if (this.#state !== 'open') return;
+      if (this.#state !== 'open') return true;
       const ready = once(this.#stream, 'ready');
       this.#stream.reopen();
       await ready;
       if (this.#state === 'open') this.#resume();
+      return true;
     } catch (error) {
       this.#trouble(messageOf(error));
+      return false;
     }
   }
 

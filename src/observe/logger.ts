@@ -170,8 +170,8 @@ export class Logger {
     const { file, format } = this.#options;
     // stunnel says so also where there is no file.
     if (format !== 'stunnel' && (file === '-' || file === 'off')) return;
-    await Promise.all(this.#sinks.map((sink) => sink.reopen()));
-    this.log('log-reopened', { file });
+    const reopened = await Promise.all(this.#sinks.map((sink) => sink.reopen()));
+    if (!reopened.includes(false)) this.log('log-reopened', { file });
   }
 
   /** Writes what waits, now, as far as that goes without waiting: there may be no later. */

@@ -173,7 +173,7 @@ async function startFeed(config: Config, log: Logger, backends: () => readonly s
   return await openFeed(config, log, backends);
 }
 
-function reopenLogs(log: Logger, access: { reopen(): Promise<void> } | undefined): void {
+function reopenLogs(log: Logger, access: { reopen(): Promise<unknown> } | undefined): void {
   // Trouble with a file is told by its sink; there is nobody else to tell.
   Promise.all([log.reopen(), access?.reopen()]).catch(() => {});
 }

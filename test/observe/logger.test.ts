@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test, vi } from 'vitest';
 import { createFolder, createLog } from '../_util/observe-log.ts';
@@ -44,6 +44,18 @@ describe('the log', () => {
     await file.log.reopen();
     await file.log[Symbol.asyncDispose]();
     expect(await folder.lines('log')).toEqual([expect.stringContaining('"event":"log-reopened"')]);
+  });
+
+  test('does not say that it was opened again where that failed, and goes on in the old file', async () => {
+    await using folder = await createFolder();
+    await using file = await createLog({ file: folder.file('log') });
+    await rename(folder.file('log'), folder.file('log.1'));
+    await mkdir(folder.file('log'));
+    await file.log.reopen();
+    file.log.log('drained', { cut: 0 });
+    await file.log[Symbol.asyncDispose]();
+    expect(await folder.lines('log.1')).toEqual([expect.stringContaining('"event":"drained"')]);
+    expect(file.complaints).toHaveLength(1);
   });
 
   test.runIf(process.platform === 'linux')(
