@@ -6,13 +6,16 @@ import { type IcapServer, startIcapServer } from '../../src/demo/icap-server.ts'
 import { certificates } from '../_util/certificates.ts';
 import { panelQueries, readDashboard, withoutVariables } from '../_util/deploy-grafana.ts';
 import { alertRules, recordingRules } from '../_util/deploy-prometheus.ts';
+import { feedsIn, findingOf, postFinding } from '../_util/e2e-feed.ts';
 import { type RunningGateway, startGateway } from '../_util/e2e-gateway.ts';
 import { backendsOn, icapService, mutualTls, SCAN_PATH } from '../_util/e2e-icap.ts';
 import { ask, startTunnelBackend, type TunnelBackend, tunnelConfig } from '../_util/e2e-tunnel.ts';
+import { type FakeSmc, startFakeSmc } from '../_util/fake-smc.ts';
 import { createIcapVisitor, type IcapVisitor } from '../_util/icap-visitor.ts';
 import { hasPrometheus, type PrometheusServer, type Sample, startPrometheus } from '../_util/prometheus-server.ts';
 
 const CARD_NUMBER = '4111 1111 1111 1111';
+const SMC_KEY = 'key-of-the-api-client';
 const WAIT = { timeout: 30_000, interval: 500 };
 
 /** What was started, ended in the opposite order. */
@@ -24,20 +27,27 @@ let gateways: readonly RunningGateway[];
 let instances: readonly string[];
 let prometheus: PrometheusServer;
 let visitors: readonly IcapVisitor[];
+let smc: FakeSmc;
 /** Requests that were blocked, by all gateways. */
 let blocked = 0;
+/** Addresses that were found, by each feed. */
+let findings = 0;
 
 async function startScanner(): Promise<IcapServer> {
   return running.use(await startIcapServer({ host: '127.0.0.1', port: 0 }));
 }
 
-/** Two services that scan, `web` over TLS and `mail` in clear, and one tunnel; content passes while no scanner is up. */
-async function startOne(tokenFile: string): Promise<RunningGateway> {
+/**
+ * Two services that scan, `web` over TLS and `mail` in clear, and one tunnel; content passes while no scanner is up. A
+ * feed with an SMC behind it beside them.
+ */
+async function startOne(tokenFile: string, state: string): Promise<RunningGateway> {
   const backends = backendsOn(scanners);
   const tunnel = tunnelConfig([{ name: 'echo', address: echo.address }]) as { readonly services: readonly object[] };
   const gateway = await startGateway({
     workers: 2,
     admin: { listen: '127.0.0.1:0', 'token-file': tokenFile },
+    feeds: feedsIn(state, { smc: { endpoint: smc.url, 'api-key': SMC_KEY, linger: '20ms' } }),
     services: [
       icapService('web', backends, { ...mutualTls(), 'when-down': 'bypass' }),
       icapService('mail', backends),
@@ -57,8 +67,11 @@ async function work(): Promise<void> {
       blocked += Number(verdict === 'blocked');
     }
   });
+  findings += 1;
+  const finding = findingOf(`198.51.100.${findings}`);
+  const posts = gateways.map(async (gateway) => expect((await postFinding(gateway, finding))[0]).toBe(200));
   const tunnels = gateways.map(async (gateway) => expect(await ask(gateway.port('tunnel'))).toBe('ping'));
-  await Promise.all([...scans, ...tunnels]);
+  await Promise.all([...scans, ...tunnels, ...posts]);
 }
 
 function instancesOf(samples: readonly Sample[]): readonly (string | undefined)[] {
@@ -73,7 +86,8 @@ describe.skipIf(!hasPrometheus)('a Prometheus that scrapes two gateways under lo
     writeFileSync(tokenFile, 'a-token-for-prometheus-and-nobody-else\n');
     scanners = [await startScanner(), await startScanner()];
     echo = running.use(await startTunnelBackend());
-    gateways = [await startOne(tokenFile), await startOne(tokenFile)];
+    smc = running.use(await startFakeSmc({ engines: [{ name: 'NGFW 1' }], apiKey: SMC_KEY }));
+    gateways = [await startOne(tokenFile, join(folder, 'first')), await startOne(tokenFile, join(folder, 'second'))];
     const tls = certificates().client;
     visitors = gateways.flatMap((gateway) => [
       running.use(createIcapVisitor({ port: gateway.port('web'), path: SCAN_PATH, tls })),
