@@ -212,6 +212,8 @@ class WorkerRuntime {
       const hasTrustChanged = hashes.get(context.config.name) !== context.trustHash;
       if (hasTrustChanged || taken.has(service)) this.#departed.successorChanged(service, context);
     }
+    // Peers may be looked for from here on who were not before.
+    this.#cutBlocked();
     await Promise.all(services.map((service, index) => service.listenOnly(bound[index] ?? [])));
   }
 

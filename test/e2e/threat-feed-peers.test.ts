@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { certificates } from '../_util/certificates.ts';
 import {
@@ -107,4 +108,37 @@ test('a blocked address is closed before TLS, not a byte sent, on every worker a
   }
   await using neighbour = await openIcap('198.51.100.1');
   expect((await neighbour.ask(options())).status).toBe(200);
+});
+
+test('a reload that begins to look for peers cuts the connections of those who are blocked already', async () => {
+  await using state = await createFolder();
+  const config = (enforce: readonly string[]): object => ({
+    workers: 2,
+    admin: { listen: 'off' },
+    feeds: feedsIn(state.path, { enforce }),
+    services: [
+      {
+        ...{ ...BELIEVES_CLIENTS, name: 'later', protocol: 'tunnel', listen: '127.0.0.1:0', tls: 'off' },
+        ...{ health: { type: 'none' }, backends: [{ address: echo.address }] },
+      },
+    ],
+  });
+  {
+    await using first = await startGateway(config(['target']));
+    expect((await postFinding(first, GUIDE_EVENT))[0]).toBe(200);
+  }
+  // Knows it from the start, and is told of nothing more.
+  await using lenient = await startGateway(config(['target']));
+  const open = await dialFrom(GUIDE_ADDRESS, lenient.port('later'));
+  open.write('hello');
+  await once(open, 'data');
+  const cut = new Promise<void>((resolve) => open.resume().once('close', () => resolve()));
+  open.once('end', () => open.end());
+  const text = readFileSync(lenient.file, 'utf8').replace(/target/, 'peer');
+  writeFileSync(lenient.file, text);
+  lenient.signal('SIGHUP');
+  await lenient.waitForEvent('reloaded');
+  await cut;
+  const closed = await lenient.waitForEvent('connection-closed');
+  expect(closed.reason).toBe('blocked');
 });
