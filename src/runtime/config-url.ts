@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { MAX_CONFIG_BYTES } from '../config/yaml.ts';
@@ -43,9 +43,12 @@ export async function loadConfigUrl(url: string, { cwd, env }: ConfigUrlOptions)
   }
   try {
     mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-    writeFileSync(fresh, fetched.text, { mode: FILE_MODE });
+    // What a crash or somebody else left there has other permissions, or leads elsewhere.
+    rmSync(fresh, { force: true });
+    writeFileSync(fresh, fetched.text, { mode: FILE_MODE, flag: 'wx', flush: true });
     const loaded = loadConfig(fresh, cwd, { role: 'connector' });
-    if (loaded.config !== undefined) renameSync(fresh, copy);
+    if (loaded.config === undefined) rmSync(fresh, { force: true });
+    else renameSync(fresh, copy);
     const warnings = isClear(url) ? [told('warning', CLEAR, 'ICAPGW_CONFIG_UNSAFE')] : [];
     const config = loaded.config && Object.freeze({ ...loaded.config, file: copy });
     return renamed({ ...loaded, config }, shown, warnings);
@@ -59,6 +62,10 @@ const CLEAR = 'came in clear: whoever is on the way can read and change it; serv
 
 function isClear(url: string): boolean {
   return /^http:/i.test(url) && !/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(URL.parse(url)?.hostname ?? '');
+}
+
+function isDowngrade(asked: string, answered: string): boolean {
+  return /^https:/i.test(asked) && !/^https:/i.test(answered);
 }
 
 async function fetchText(url: string): Promise<{ readonly text: string } | { readonly trouble: string }> {
@@ -75,6 +82,8 @@ async function fetchText(url: string): Promise<{ readonly text: string } | { rea
       headers: username === '' ? {} : { authorization: `Basic ${credentials}` },
     });
     if (!response.ok) return { trouble: `the server answered ${response.status}` };
+    if (isDowngrade(url, response.url))
+      return { trouble: 'the server leads from https to http, where it can be changed' };
     const chunks: Uint8Array[] = [];
     let length = 0;
     for await (const chunk of response.body ?? []) {

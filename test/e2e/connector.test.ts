@@ -261,6 +261,8 @@ describe('a configuration by URL', () => {
     const { port, server } = await serve((path) => (path === '/config.yaml?sig=geheim' ? config : undefined));
     const env = { CONFIG_URL: `http://127.0.0.1:${port}/config.yaml?sig=geheim` };
     const copy = join(folder.path, 'icapgw-config.yaml');
+    // As another version, or another user of the folder, has left it.
+    writeFileSync(`${copy}.new`, 'unusable', { mode: 0o644 });
     {
       await using connector = await startConnector({ folder: folder.path, args: [], env });
       expect((await connector.post({ remote_ip: '198.51.100.1' }, { 'x-icapgw-token': 't' }))[0]).toBe(200);
