@@ -8,7 +8,6 @@ import type { Logger } from '../observe/logger.ts';
 import type { FeedClock } from './contract/feed-clock.ts';
 import type { FeedQueue } from './contract/feed-queue.ts';
 import type { FeedSink, SinkStatus } from './contract/feed-sink.ts';
-import { FeedUnavailableError } from './contract/feed-unavailable.ts';
 import type { GatewayFeed } from './contract/gateway-feed.ts';
 import { type FeedMaterial, loadFeedMaterial } from './feed-material.ts';
 import { FindingIntake } from './finding-intake.ts';
@@ -19,6 +18,7 @@ import {
   type GuardDutySettings,
   startGuardDuty,
 } from './guardduty/guardduty-listener.ts';
+import { Lifter } from './lifter.ts';
 import { openQueue, type QueueRules } from './open-queue.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { ownHosts } from './own-hosts.ts';
@@ -63,6 +63,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
   #feeds: FeedsConfig;
   /** As at the start: another broker takes a restart. */
   readonly #brokerHosts: readonly string[];
+  readonly #lifter: Lifter;
   #own: OwnAddresses;
   #guard: Guard;
   #listener: GuardDutyListener | undefined;
@@ -81,6 +82,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
       maxEntries: () => this.#feeds.maxEntries,
       isBlockable: (address) => this.#guard.reasonAgainst(address) === undefined,
     });
+    this.#lifter = new Lifter({ queue: this.queue, log: options.log });
   }
 
   /** Opens the queue, so that what is blocked is known; nothing else begins. Throws as `openQueue`. */
@@ -99,7 +101,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
   async start(): Promise<void> {
     const { clock, material, counts, log } = this.#options;
     await this.#resolveOwn();
-    await this.#lift();
+    await this.#lifter.liftAll(this.#guard);
     this.#tick();
     this.#subscription = this.queue.onChange(({ kind, entries }) => {
       if (kind !== 'expired') return;
@@ -141,7 +143,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     // Without its settings it would be open to anyone.
     if (feeds.guardDuty === undefined) await this.stopTaking();
     else this.#listener?.configure(settingsOf(feeds, material));
-    await this.#lift();
+    await this.#lifter.liftAll(this.#guard);
     if (isSinkSame) {
       this.#sink?.retryNow();
       return;
@@ -218,22 +220,12 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     await Promise.race([this.#own.start(), delay(RESOLVE_PATIENCE_MS, undefined, { ref: false })]);
   }
 
-  /** What was blocked before it was known that it must not be. */
-  async #lift(): Promise<void> {
-    const lifting = Array.from(this.queue.entries(), async ({ address }) => {
-      const reason = this.#guard.reasonAgainst(address);
-      if (reason !== 'own' && reason !== 'allowed') return;
-      if (await this.queue.remove(address)) this.#options.log.log('feed-address-lifted', { address, reason });
-    });
-    const failed = (await Promise.allSettled(lifting)).find((result) => result.status === 'rejected');
-    // The queue has said so itself: what it cannot do now is done with the next configuration.
-    if (failed !== undefined && !(failed.reason instanceof FeedUnavailableError)) throw failed.reason;
-  }
-
   #tick(): void {
     const { clock } = this.#options;
     this.#ticker = clock.after(EXPIRE_MS, () => {
       this.queue.expire(clock.nowMs()).catch(() => {});
+      // With other addresses once more: the queue says itself that it cannot.
+      this.#lifter.liftOwn(this.own()).catch(() => {});
       this.#tick();
     });
   }

@@ -27,7 +27,12 @@ function configOf(folder: ConfigFolder, text: string): Config {
   return config;
 }
 
-async function startFeed(folder: ConfigFolder, text: string, clock = createFeedClock()): Promise<FeedRig> {
+async function startFeed(
+  folder: ConfigFolder,
+  text: string,
+  clock = createFeedClock(),
+  backends: readonly string[] = ['203.0.113.200'],
+): Promise<FeedRig> {
   const config = configOf(folder, text);
   const events: [string, object][] = [];
   const counts = new FeedCounts(['guardduty']);
@@ -35,7 +40,7 @@ async function startFeed(folder: ConfigFolder, text: string, clock = createFeedC
     ...{ config, folder: folder.path, clock, counts },
     material: loadFeedMaterial(config.feeds ?? { guardDuty: undefined }),
     random: () => 0.5,
-    backends: () => ['203.0.113.200'],
+    backends: () => backends,
     log: {
       log<E extends LogEventName>(event: E, fields: LogEvents[E]) {
         events.push([event, fields]);
@@ -60,6 +65,19 @@ async function startFeed(folder: ConfigFolder, text: string, clock = createFeedC
 function held({ feed }: FeedRig): string[] {
   return [...feed.queue.entries()].map(({ address }) => address);
 }
+
+test('a block is lifted when its address comes to be one of a backend', async () => {
+  using folder = createConfigFolder({});
+  const backends: string[] = [];
+  await using rig = await startFeed(folder, NATIVE, undefined, backends);
+  await rig.post('198.51.100.0', '198.51.100.1');
+  backends.push('198.51.100.1');
+  await vi.waitFor(() => {
+    rig.clock.advance(1000);
+    expect(held(rig)).toEqual(['198.51.100.0']);
+  });
+  expect(rig.events).toContainEqual(['feed-address-lifted', { address: '198.51.100.1', reason: 'own' }]);
+});
 
 test('a finding is an entry until its time is over, also after a restart', async () => {
   using folder = createConfigFolder({});
