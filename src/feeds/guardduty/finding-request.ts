@@ -3,7 +3,7 @@ import type { FeedTally } from '../../observe/feed-tally.ts';
 import { FeedUnavailableError } from '../contract/feed-unavailable.ts';
 import type { Intake } from '../contract/intake.ts';
 import type { Answer } from './answer.ts';
-import { readBody } from './body-reader.ts';
+import { type BodyMemory, readBody } from './body-reader.ts';
 import type { Credential, CredentialVerdict } from './credential.ts';
 import { FindingError, readReport } from './finding.ts';
 
@@ -13,6 +13,8 @@ export interface FindingRequestOptions {
   readonly credential: Credential;
   readonly bodyLimitBytes: number;
   readonly bodyTimeoutMs: number;
+  /** Of the listener, for the bodies of all requests. */
+  readonly bodyMemory: BodyMemory;
   readonly minSeverity: number;
   readonly intake: Intake;
   readonly tally: FeedTally;
@@ -24,19 +26,26 @@ export interface FindingRequestOptions {
 /** An answer, and whether the whole body was read before it. Undefined: the sender has left. */
 export type Outcome = { readonly answer: Answer; readonly isRead: boolean } | undefined;
 
+const NO_ROOM: Answer = {
+  code: 503,
+  text: 'too much is being sent at once; try again\n',
+  headers: { 'Retry-After': '5' },
+};
+
 /** Takes one posted report: who sends it, what it is, what becomes of it. Queues nothing where it refuses. */
 export async function takeReport(request: IncomingMessage, options: FindingRequestOptions): Promise<Outcome> {
   const { headers } = request;
   const head = options.credential.judgeHead(headers, queryOf(request), options.nowMs());
   const refused = credentialAnswer(head) ?? formAnswer(request);
   if (refused !== undefined) return { answer: refused, isRead: false };
-  const { bodyLimitBytes: maxBytes, bodyTimeoutMs: timeoutMs } = options;
+  const { bodyLimitBytes: maxBytes, bodyTimeoutMs: timeoutMs, bodyMemory: memory } = options;
   if (Number(headers['content-length'] ?? 0) <= maxBytes) options.onBodyWanted();
-  const reading = await readBody(request, { maxBytes, timeoutMs });
+  const reading = await readBody(request, { maxBytes, timeoutMs, memory });
   if (reading.kind === 'gone') return undefined;
   if (reading.kind === 'too-large') {
     return { answer: { code: 413, text: `the body is larger than ${maxBytes} bytes\n` }, isRead: false };
   }
+  if (reading.kind === 'no-room') return { answer: NO_ROOM, isRead: false };
   if (reading.kind !== 'read') return { answer: { code: 408, text: 'the body took too long\n' }, isRead: false };
   const signed = credentialAnswer(options.credential.judgeBody(headers, reading.bytes));
   return { answer: signed ?? (await take(reading.bytes, options)), isRead: true };

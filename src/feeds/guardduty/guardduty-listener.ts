@@ -14,6 +14,7 @@ import type { FeedClock } from '../contract/feed-clock.ts';
 import type { FeedSource } from '../contract/feed-source.ts';
 import type { Intake } from '../contract/intake.ts';
 import { type Answer, RUNNING, sendAndClose, sendAnswer } from './answer.ts';
+import { BodyMemory } from './body-reader.ts';
 import { Credential } from './credential.ts';
 import { takeReport } from './finding-request.ts';
 import { RequestRate } from './request-rate.ts';
@@ -59,6 +60,8 @@ const FEED = 'guardduty';
 const PATHS: ReadonlySet<string> = new Set(['/', '/api', '/api/']);
 const METHODS = 'GET, HEAD, POST';
 const MAX_CONNECTIONS = 1000;
+/** Of bodies that are being read, beside the largest one. */
+const MAX_BODY_MEMORY_BYTES = 64 * 1024 * 1024;
 const MAX_HEAD_BYTES = 16 * 1024;
 /** How late a deadline may be noticed. */
 const CHECK_MS = 500;
@@ -80,6 +83,7 @@ class Listener implements GuardDutyListener {
   /** Behind TLS another socket makes a request than the one that was accepted: there the newcomer is turned away. */
   readonly #places: AdminPlaces | undefined;
   readonly #rate: RequestRate;
+  readonly #bodyMemory: BodyMemory = new BodyMemory(MAX_BODY_MEMORY_BYTES);
   #settings: GuardDutySettings;
   #credential: Credential;
   #sources: SourceList;
@@ -178,6 +182,7 @@ class Listener implements GuardDutyListener {
       credential: this.#credential,
       ...{ bodyLimitBytes, minSeverity, intake, tally },
       bodyTimeoutMs: timeouts.bodyMs,
+      bodyMemory: this.#bodyMemory,
       nowMs: () => clock.nowMs(),
       onBodyWanted: () => {
         if (/^100-continue$/i.test(request.headers.expect ?? '')) response.writeContinue();
