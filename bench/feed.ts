@@ -1,0 +1,202 @@
+/** Floods the threat feed of a gateway with findings and prints what that does to those who pass through it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { startCountingSmc } from './feed-smc.ts';
+import { cpuTimeOf } from './process-tree.ts';
+import { percentile } from './statistics.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const CLIENTS = 20;
+const PAUSE_MS = 10;
+const MESSAGE = Buffer.alloc(1024, 'x');
+/** Addresses in one post while the list is filled. */
+const FILL_COUNT = 10_000;
+
+interface Gateway {
+  readonly pid: number;
+  readonly traffic: string;
+  readonly feed: string;
+}
+
+interface Phase {
+  readonly latencies: Float64Array;
+  readonly cpuShare: number;
+}
+
+function portOf(address: string): number {
+  return Number(/\d+$/.exec(address)?.[0]);
+}
+
+async function startEcho(): Promise<{ readonly port: number } & Disposable> {
+  const server = createServer((socket) => socket.on('error', () => {}).pipe(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { port: (server.address() as AddressInfo).port, [Symbol.dispose]: () => server.close() };
+}
+
+/** Resolves when it serves; its log goes nowhere. */
+async function ready(child: ChildProcess): Promise<Gateway> {
+  const found: Record<string, string> = {};
+  if (child.stderr === null) throw new Error('the gateway has no standard error');
+  for await (const line of createInterface(child.stderr)) {
+    const { event, address } = JSON.parse(line) as { readonly event: string; readonly address?: string };
+    if (address !== undefined) found[event] = address;
+    if (event === 'ready') break;
+  }
+  child.stderr.resume();
+  return { pid: child.pid ?? 0, traffic: found['listening'] ?? '', feed: found['feed-listening'] ?? '' };
+}
+
+/** One that sends, waits for the echo, and pauses, until it is told to stop. */
+async function drive(port: number, isOver: () => boolean, latencies: number[]): Promise<void> {
+  const socket: Socket = connect({ host: '127.0.0.1', port, noDelay: true });
+  while (!isOver()) {
+    const startMs = performance.now();
+    socket.write(MESSAGE);
+    let missing = MESSAGE.length;
+    await new Promise<void>((resolve, reject) => {
+      const onData = (chunk: Buffer): void => {
+        missing -= chunk.length;
+        if (missing > 0) return;
+        socket.off('data', onData).off('close', reject);
+        resolve();
+      };
+      socket.on('data', onData).once('close', reject);
+    });
+    latencies.push(performance.now() - startMs);
+    await delay(PAUSE_MS);
+  }
+  socket.removeAllListeners('close').destroy();
+}
+
+async function pass(gateway: Gateway, work: () => Promise<void>): Promise<Phase> {
+  const latencies: number[] = [];
+  let isOver = false;
+  const clients = Array.from({ length: CLIENTS }, () => drive(portOf(gateway.traffic), () => isOver, latencies));
+  const [startMs, before] = [performance.now(), cpuTimeOf(gateway.pid)];
+  await work();
+  const [passedMs, after] = [performance.now() - startMs, cpuTimeOf(gateway.pid)];
+  isOver = true;
+  await Promise.all(clients);
+  const usedMs = after.userMs + after.systemMs - before.userMs - before.systemMs;
+  return { latencies: Float64Array.from(latencies).sort(), cpuShare: usedMs / passedMs };
+}
+
+const agent = new Agent({ keepAlive: true });
+
+/** Returns the status. */
+function post(feed: string, addresses: readonly string[]): Promise<number> {
+  const body = JSON.stringify(addresses.map((address) => ({ remote_ip: address, event_type: 'Recon:EC2/Portscan' })));
+  return new Promise((resolve, reject) => {
+    const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
+    const sent = request(`http://${feed}/api/`, { method: 'POST', agent, headers }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode ?? 0));
+    });
+    sent.once('error', reject).end(body);
+  });
+}
+
+/** Public ones, each another. */
+function addressAt(index: number): string {
+  return `100.${(index >> 16) & 63}.${(index >> 8) & 255}.${index & 255}`;
+}
+
+/** Posts at a steady pace, whoever waits for an answer. Every second finding is one that was sent before. */
+async function flood(feed: string, perMinute: number, seconds: number, from: number): Promise<Flood> {
+  const codes = new Map<number, number>();
+  const latencies: number[] = [];
+  const count = Math.round((perMinute / 60) * seconds);
+  const startMs = performance.now();
+  const answers: Promise<void>[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const waitMs = startMs + (index * 60_000) / perMinute - performance.now();
+    if (waitMs > 1) await delay(waitMs);
+    const sentMs = performance.now();
+    answers.push(
+      post(feed, [addressAt(from + (index >> 1))]).then((code) => {
+        latencies.push(performance.now() - sentMs);
+        codes.set(code, (codes.get(code) ?? 0) + 1);
+      }),
+    );
+  }
+  await Promise.all(answers);
+  return { codes, latencies: Float64Array.from(latencies).sort() };
+}
+
+interface Flood {
+  readonly codes: ReadonlyMap<number, number>;
+  readonly latencies: Float64Array;
+}
+
+function line(title: string, latencies: Float64Array, more: string): string {
+  const [p50, p99, most] = [0.5, 0.99, 1].map((share) => percentile(latencies, share).toFixed(2));
+  return `${title.padEnd(34)} p50 ${p50} ms, p99 ${p99} ms, most ${most} ms${more}\n`;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      'per-minute': { type: 'string', default: '10000' },
+      seconds: { type: 'string', default: '30' },
+      held: { type: 'string', default: '50000' },
+    },
+  });
+  const [perMinute, seconds, held] = [values['per-minute'], values.seconds, values.held].map(Number);
+  if (!perMinute || !seconds || held === undefined || Number.isNaN(held)) throw new Error('numbers are wanted');
+  const folder = mkdtempSync(join(tmpdir(), 'icapgw-bench-feed-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  using echo = await startEcho();
+  using smc = await startCountingSmc();
+  const config = {
+    ...{ log: { format: 'json', level: 'info' }, admin: { listen: 'off' }, workers: 2 },
+    feeds: {
+      ...{ 'state-dir': folder, blockable: ['100.64.0.0/10'], guardduty: { host: '127.0.0.1', port: 0, rate: '0/s' } },
+      smc: { endpoint: smc.endpoint, 'api-key': 'bench' },
+    },
+    services: [
+      {
+        ...{ name: 'traffic', protocol: 'tunnel', listen: '127.0.0.1:0', tls: 'off', health: { type: 'none' } },
+        backends: [{ address: `127.0.0.1:${echo.port}` }],
+      },
+    ],
+  };
+  const file = join(folder, 'bench.yaml');
+  writeFileSync(file, JSON.stringify(config));
+  const child = spawn(join(ROOT, 'node_modules/.bin/node'), [join(ROOT, 'dist/main.js'), 'run', '-c', file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  process.once('exit', () => child.kill('SIGKILL'));
+  const gateway = await ready(child);
+  for (let from = 0; from < held; from += FILL_COUNT) {
+    const addresses = Array.from({ length: Math.min(FILL_COUNT, held - from) }, (_, index) => addressAt(from + index));
+    const code = await post(gateway.feed, addresses);
+    if (code !== 200) throw new Error(`the feed answered ${code}`);
+  }
+  while (smc.addressCount < held) await delay(100);
+  // Warms up.
+  await pass(gateway, () => flood(gateway.feed, perMinute, 3, held).then(() => {}));
+  const quiet = await pass(gateway, () => delay(seconds * 1000));
+  let findings: Flood = { codes: new Map(), latencies: new Float64Array() };
+  const flooded = await pass(gateway, async () => {
+    findings = await flood(gateway.feed, perMinute, seconds, held + perMinute);
+  });
+  const codes = Array.from(findings.codes, ([code, count]) => `${count} x ${code}`).join(', ');
+  process.stdout.write(`${held} addresses held, ${perMinute} findings a minute for ${seconds} s\n`);
+  process.stdout.write(line('1 KB through the gateway, quiet', quiet.latencies, `; ${share(quiet)} of a core`));
+  process.stdout.write(line('1 KB through the gateway, flooded', flooded.latencies, `; ${share(flooded)} of a core`));
+  process.stdout.write(line('answer to a finding', findings.latencies, `; ${codes}`));
+  child.kill('SIGTERM');
+  agent.destroy();
+}
+
+function share({ cpuShare }: Phase): string {
+  return `${(cpuShare * 100).toFixed(0)} %`;
+}
+
+await main();
