@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from
 import { dirname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { messageOf, RuntimeError } from '../../errors.ts';
+import { canonicalAddress } from '../canonical-address.ts';
 import type { EngineHold, EngineOutcome, FeedEntry } from '../contract/feed-queue.ts';
 import type { BookChanges } from './feed-book.ts';
 
@@ -19,9 +20,12 @@ const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 /** Of the tables below. */
 const LAYOUT = 1;
+/** Of the statements here: the tables are not ours. */
+const SQLITE_ERROR = 1;
 const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOTADB = 26;
+const DAMAGE: readonly unknown[] = [SQLITE_ERROR, SQLITE_CORRUPT, SQLITE_NOTADB];
 const OUTCOMES: readonly unknown[] = ['added', 'pending', 'rejected'] satisfies readonly EngineOutcome[];
 
 const TABLES = `
@@ -88,7 +92,7 @@ function openAt(path: string, nowMs: number): Pick<OpenedFeedFile, 'file' | 'ent
 function damageOf(error: unknown): string | undefined {
   if (error instanceof DamagedError) return error.message;
   const code = codeOf(error);
-  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB ? messageOf(error) : undefined;
+  return DAMAGE.includes(code) ? messageOf(error) : undefined;
 }
 
 function refusal(path: string, cause: unknown): RuntimeError {
@@ -177,8 +181,10 @@ function rowOf({ address, source, type, sinceMs, untilMs, findings, isPending, e
 }
 
 function readRow(row: Readonly<Record<string, unknown>>): FeedEntry {
+  const address = String(row['address']);
+  if (canonicalAddress(address) !== address) throw new DamagedError('a row does not hold what it should');
   return {
-    address: String(row['address']),
+    address,
     source: String(row['source']),
     type: String(row['type']),
     sinceMs: Number(row['since_ms']),

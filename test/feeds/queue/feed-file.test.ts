@@ -139,6 +139,22 @@ describe('a damaged file is set aside and a new one begun', () => {
         database.close();
       },
     ],
+    [
+      'with what is no address',
+      (path) => {
+        const database = new DatabaseSync(path);
+        database.exec(`UPDATE entries SET address = address || ' ' WHERE address = '192.0.1.1'`);
+        database.close();
+      },
+    ],
+    [
+      'with tables of somebody else',
+      (path) => {
+        const database = new DatabaseSync(path);
+        database.exec('DROP TABLE entries; CREATE TABLE entries (name TEXT)');
+        database.close();
+      },
+    ],
   ])('%s', (_, how) => {
     const { folder, opened } = damage(how);
     using _folder = folder;
