@@ -44,7 +44,7 @@ export class Generation implements Disposable {
   #carrier: CounterCarrier | undefined;
 
   constructor(options: GenerationOptions) {
-    const { number, config, material, workers, resolver, log, earlier, tell, onCheck, onExpiries } = options;
+    const { number, config, workers, earlier } = options;
     this.number = number;
     this.config = config;
     this.#earlier = earlier;
@@ -58,28 +58,8 @@ export class Generation implements Disposable {
     this.layout = isSame ? earlier.layout : layout;
     this.buffer = isSame ? earlier.buffer : createCounterBuffer(layout);
     this.#carrier = earlier === undefined || isSame ? undefined : new CounterCarrier(earlier, this);
-    this.pools = config.services.map(
-      (service, index) =>
-        new Pool({
-          config: service,
-          backendMaterial: material[index]?.backendMaterial ?? [],
-          workers,
-          resolver,
-          log,
-          earlier: earlier?.poolOf(service.name)?.legacy(),
-          onMembers: (members) => tell({ type: 'members', generation: number, service: index, members }),
-          onOptions: (paths) => tell({ type: 'options', generation: number, service: index, paths }),
-          onCheck: (...check) => onCheck(service.name, ...check),
-        }),
-    );
-    this.trust = new TrustKeeper({
-      ...{ config, generation: number, material, log, tell, onExpiries },
-      tickets: earlier?.trust.handover,
-      onBackend: (service, backend, backendMaterial) => {
-        this.pools[service]?.setBackendMaterial(backend, backendMaterial);
-        tell({ type: 'backend-material', generation: number, service, backend, material: backendMaterial });
-      },
-    });
+    this.pools = createPools(options);
+    this.trust = createTrust(this, options);
   }
 
   /** Finds the backends and begins to watch them, with what is left of the generation before. */
@@ -167,4 +147,48 @@ export class Generation implements Disposable {
   [Symbol.dispose](): void {
     for (const pool of this.pools) pool[Symbol.dispose]();
   }
+}
+
+// What calls back from a pool or a keeper is made where `earlier` is out of reach: a closure keeps alive whatever those
+// beside it use, and each generation would so hold on to all before it.
+
+function createPools({ config, material, workers, resolver, log, earlier, ...hooks }: GenerationOptions): Pool[] {
+  return config.services.map(
+    (service, index) =>
+      new Pool({
+        config: service,
+        backendMaterial: material[index]?.backendMaterial ?? [],
+        workers,
+        resolver,
+        log,
+        earlier: earlier?.poolOf(service.name)?.legacy(),
+        ...hooksOf(hooks, service.name, index),
+      }),
+  );
+}
+
+function hooksOf(
+  { number, tell, onCheck }: Pick<GenerationOptions, 'number' | 'tell' | 'onCheck'>,
+  name: string,
+  service: number,
+): Pick<PoolOptions, 'onMembers' | 'onOptions' | 'onCheck'> {
+  return {
+    onMembers: (members) => tell({ type: 'members', generation: number, service, members }),
+    onOptions: (paths) => tell({ type: 'options', generation: number, service, paths }),
+    onCheck: (...check) => onCheck(name, ...check),
+  };
+}
+
+function createTrust(
+  generation: Generation,
+  { number, config, material, log, tell, onExpiries, earlier }: GenerationOptions,
+): TrustKeeper {
+  return new TrustKeeper({
+    ...{ config, generation: number, material, log, tell, onExpiries },
+    tickets: earlier?.trust.handover,
+    onBackend: (service, backend, backendMaterial) => {
+      generation.pools[service]?.setBackendMaterial(backend, backendMaterial);
+      tell({ type: 'backend-material', generation: number, service, backend, material: backendMaterial });
+    },
+  });
 }

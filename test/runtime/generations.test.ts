@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test, vi } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { createResolver } from '../../src/health/resolver.ts';
@@ -46,6 +48,38 @@ function createGeneration({ log }: TestLog, config: Config, earlier?: Generation
 function connectionsOf({ pools }: Generation): number | undefined {
   return pools[0]?.state.connections();
 }
+
+/** What is left of the generations of so many reloads, when nobody has a session. */
+async function remembered(file: TestLog, reloads: number): Promise<readonly WeakRef<Generation>[]> {
+  const all: WeakRef<Generation>[] = [];
+  let last = createGeneration(file, configWith('one'));
+  using generations = new Generations(last);
+  for (let turn = 0; turn < reloads; turn += 1) {
+    all.push(new WeakRef(last));
+    const next = createGeneration(file, configWith('one', `another ${turn}`), last);
+    await next.start();
+    generations.prepare(next);
+    generations.replace(next);
+    last = next;
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+  collectGarbage();
+  return all.filter((each) => each.deref() !== undefined);
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
+
+test('a configuration without sessions is forgotten, and not kept by those after it', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+  await using file = await createLog();
+  // References that were just looked at are kept until the turn is over.
+  const left = await remembered(file, 8);
+  vi.useRealTimers();
+  expect(left.length).toBeLessThanOrEqual(2);
+});
 
 describe('a configuration that the workers are taking over', () => {
   test('is heard of by its number, until it is abandoned', async () => {
