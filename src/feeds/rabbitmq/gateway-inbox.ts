@@ -33,6 +33,8 @@ export class GatewayInbox {
   /** Sightings of this gateway that the local queue has already. */
   readonly #own: Set<string> = new Set();
   #items: Item[] = [];
+  /** How many go together at most: fewer after a group that did not find room as a whole. */
+  #groupSize = Number.POSITIVE_INFINITY;
   /** Of the connection. */
   #epoch = 0;
   #isWorking = false;
@@ -85,10 +87,12 @@ export class GatewayInbox {
       } catch (error) {
         if (!(error instanceof FeedUnavailableError)) throw error;
         const epoch = this.#epoch;
-        await this.#pause();
+        if (group.length > 1) this.#groupSize = Math.ceil(group.length / 2);
+        else await this.#pause();
         if (epoch === this.#epoch) this.#items.unshift(...group);
         continue;
       }
+      this.#groupSize *= 2;
       for (const { delivery, connection } of group) connection.ack(delivery);
     }
   }
@@ -96,7 +100,8 @@ export class GatewayInbox {
   /** What may go together: sightings in a row, or one message of another kind. */
   #nextGroup(): readonly Item[] {
     const other = this.#items.findIndex(({ envelope }) => envelope.message.kind !== 'sighting');
-    return this.#items.splice(0, other === -1 ? this.#items.length : Math.max(1, other));
+    const count = other === -1 ? this.#items.length : Math.max(1, other);
+    return this.#items.splice(0, Math.min(count, this.#groupSize));
   }
 
   async #apply(envelopes: readonly Envelope[]): Promise<void> {
