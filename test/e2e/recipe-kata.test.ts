@@ -26,8 +26,8 @@ function startGateway(ports: readonly [number, number], changes: object): Promis
     '0.0.0.0:11344': '127.0.0.1:0',
     '10.0.0.5:1344': `127.0.0.1:${ports[0]}`,
     '10.0.0.6:1344': `127.0.0.1:${ports[1]}`,
-    '/etc/icapgw/icapgw.pem': lab.server.combined,
-    '/etc/icapgw/squid-ca.pem': lab.ca.cert,
+    '/etc/icapgw/stunnel-key.pem': lab.server.combined,
+    '/etc/icapgw/ca.pem': lab.ca.cert,
   };
   return startExample('kata/icapgw.yaml', replacements, changes as Readonly<Record<string, unknown>>);
 }
