@@ -54,7 +54,7 @@ describe.skipIf(!hasCIcap)('the echo service of a real c-icap', () => {
 
   test('does all that is asked of it, and knows no virus', async () => {
     const { rows, exitCode } = await surveyOf(`icap://127.0.0.1:${server.port}/echo`);
-    expect(exitCode).toBe(0);
+    expect(exitCode, rows.join('\n')).toBe(0);
     expect(rows.slice(0, 2)).toEqual([
       expect.stringMatching(
         /^OPTIONS options yes: 200 OK; .*Echo demo service; methods RESPMOD REQMOD; preview 1024; allow 204$/,
@@ -68,7 +68,7 @@ describe.skipIf(!hasCIcap)('the echo service of a real c-icap', () => {
   test('is the same over TLS with a client certificate', async () => {
     const tls = ['--ca', lab.ca.cert, '--cert', lab.rsaClient.combined];
     const { rows, exitCode } = await surveyOf(`icaps://127.0.0.1:${server.tlsPort}/echo`, ...tls);
-    expect(exitCode).toBe(0);
+    expect(exitCode, rows.join('\n')).toBe(0);
     expect(rows).toHaveLength(27);
   });
 
@@ -94,7 +94,7 @@ describe.skipIf(!hasClamAv)('the scanner of a real c-icap, with clamd', () => {
 
   test('does all that is asked of it, and blocks EICAR', async () => {
     const { rows, exitCode } = await surveyOf(`icap://127.0.0.1:${server.port}/virus_scan`);
-    expect(exitCode).toBe(0);
+    expect(exitCode, rows.join('\n')).toBe(0);
     const eicar = 'yes: blocked as Own.Test.Eicar.UNOFFICIAL, HTTP 403';
     expect(pairs(rows.slice(2, -1))).toEqual([...rowsOf('REQMOD', eicar), ...rowsOf('RESPMOD', eicar)]);
     expect(rows).toContain('REQMOD large yes: 204, left alone');
