@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { certificates } from '../_util/certificates.ts';
 import { LAUNCHER, type LaunchedProgram, launch, STUNNEL } from '../_util/e2e-launcher.ts';
 import { dialTunnel, startTunnelBackend, type TunnelBackend } from '../_util/e2e-tunnel.ts';
@@ -151,10 +151,17 @@ describe('in the foreground', () => {
       const port = await portOf(process, 'icap');
       await process.line(/Accepting new connections/);
       const client = await connectedClient(port);
-      process.signal('SIGUSR2');
-      await process.line(/Listed 1 active connection/);
+      // A byte may be there a moment before it is counted.
+      const listed = await vi.waitFor(async () => {
+        const before = process.lines.length;
+        process.signal('SIGUSR2');
+        await process.line(/Listed 1 active connection/, before);
+        const lines = shapeOf(process.lines.slice(before), /Active connection|Listed/);
+        expect(lines[1]).toMatch(/: Service \[icap\], 4 byte\(s\) sent to TLS, 4 byte/);
+        return lines;
+      });
       client.destroy();
-      return shapeOf(process.lines, /Active connection|Listed/);
+      return listed;
     };
     const theirs = await run(STUNNEL, real);
     expect(theirs[1]).toBe(
