@@ -3,6 +3,7 @@ import type { AdminConfig, Config } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Problem } from '../errors.ts';
 import { isConfigUrl, loadConfigUrl } from './config-url.ts';
+import { verifyFiles } from './file-check.ts';
 
 export interface ConnectorConfigOptions {
   /** A file, or the http or https URL of one. */
@@ -22,15 +23,22 @@ export interface ConnectorConfigOptions {
 export async function loadConnectorConfig(options: ConnectorConfigOptions): Promise<LoadedConfig> {
   const { source, cwd, env, streams } = options;
   const loaded = isConfigUrl(source)
-    ? await loadConfigUrl(source, { cwd, env })
+    ? await loadConfigUrl(source, {
+        ...{ cwd, env },
+        // The same as is asked below, and later of every configuration: what fails then must not have become the copy.
+        objections: async (config, lineOf) => {
+          const alone = feedAlone(config, options.admin);
+          return [...(exposure(alone, lineOf) ?? []), ...(await verifyFiles(alone, lineOf))];
+        },
+      })
     : loadConfig(source, cwd, { role: 'connector', streams });
   const { config } = loaded;
   if (config === undefined) return loaded;
   const alone = feedAlone(config, options.admin);
-  const problem = exposure(alone, loaded);
-  return problem === undefined
+  const problems = exposure(alone, loaded.lineOf);
+  return problems === undefined
     ? { ...loaded, config: alone }
-    : { ...loaded, config: undefined, problems: [...loaded.problems, problem] };
+    : { ...loaded, config: undefined, problems: [...loaded.problems, ...problems] };
 }
 
 function feedAlone(config: Config, listen: AdminConfig['listen'] | undefined): Config {
@@ -39,8 +47,8 @@ function feedAlone(config: Config, listen: AdminConfig['listen'] | undefined): C
 }
 
 /** The configuration's own address was looked at when it was read; the one in its place was not. */
-function exposure({ admin, file }: Config, { lineOf }: LoadedConfig): Problem | undefined {
+function exposure({ admin, file }: Config, lineOf: LoadedConfig['lineOf']): readonly Problem[] | undefined {
   if (admin.listen === 'off' || admin.tokenFile !== undefined || isLocal(admin.listen)) return undefined;
   const message = '--admin: the address can be reached from elsewhere; add admin.token-file, or listen on 127.0.0.1';
-  return { severity: 'error', file, line: lineOf(['admin']), message, code: 'ICAPGW_CONFIG_INVALID' };
+  return [{ severity: 'error', file, line: lineOf(['admin']), message, code: 'ICAPGW_CONFIG_INVALID' }];
 }
