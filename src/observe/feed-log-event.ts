@@ -13,6 +13,21 @@ export interface FeedLogEvents {
   };
   /** Who is not in `allow-from`. */
   readonly 'feed-client-refused': { readonly feed: string; readonly client: string };
+  /** After the first one of a sender: so many more, for this reason, within so many seconds. `client` has no port. */
+  readonly 'feed-requests-refused': {
+    readonly feed: string;
+    readonly client: string;
+    readonly count: number;
+    readonly seconds: number;
+    readonly code: number;
+    readonly reason: string;
+  };
+  readonly 'feed-clients-refused': {
+    readonly feed: string;
+    readonly client: string;
+    readonly count: number;
+    readonly seconds: number;
+  };
   readonly 'feed-request-failed': { readonly feed: string; readonly detail: string };
   /** Blocked, or blocked for longer. `until` is an ISO time. */
   readonly 'feed-address-taken': {

@@ -22,6 +22,18 @@ export const FEED_EVENTS: FeedEventTable = {
     told: ['feed', 'client'],
     limited: true,
   },
+  'feed-requests-refused': {
+    level: 'warning',
+    text: ({ feed, client, count, seconds, code, reason }) =>
+      `feed ${feed}: ${count} more ${count === 1 ? 'request' : 'requests'} from ${client} answered ${code} within ${seconds} s: ${reason}`,
+    told: ['feed', 'client', 'count', 'seconds', 'code', 'reason'],
+  },
+  'feed-clients-refused': {
+    level: 'warning',
+    text: ({ feed, client, count, seconds }) =>
+      `feed ${feed}: ${count} more ${count === 1 ? 'connection' : 'connections'} from ${client} refused within ${seconds} s: not in allow-from`,
+    told: ['feed', 'client', 'count', 'seconds'],
+  },
   'feed-request-failed': {
     level: 'error',
     text: ({ feed, detail }) => `feed ${feed}: a request could not be served: ${detail}`,

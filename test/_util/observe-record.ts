@@ -148,6 +148,11 @@ export const SAMPLE_EVENTS: LogEvents = {
   'feed-listening': { feed: 'guardduty', address: '0.0.0.0:5000' },
   'feed-request-refused': { feed: 'guardduty', client: '192.0.2.1:40820', code: 401, reason: 'a wrong credential' },
   'feed-client-refused': { feed: 'guardduty', client: '192.0.2.1:40820' },
+  'feed-requests-refused': {
+    ...{ feed: 'guardduty', client: '192.0.2.1', count: 3, seconds: 60 },
+    ...{ code: 401, reason: 'a wrong credential' },
+  },
+  'feed-clients-refused': { feed: 'guardduty', client: '192.0.2.1', count: 1, seconds: 60 },
   'feed-request-failed': { feed: 'guardduty', detail: 'x' },
   'feed-address-taken': {
     feed: 'guardduty',

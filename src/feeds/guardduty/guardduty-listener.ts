@@ -17,6 +17,7 @@ import { type Answer, RUNNING, sendAndClose, sendAnswer } from './answer.ts';
 import { BodyMemory } from './body-reader.ts';
 import { Credential } from './credential.ts';
 import { takeReport } from './finding-request.ts';
+import { type Refusal, RefusalLog } from './refusal-log.ts';
 import { RequestRate } from './request-rate.ts';
 
 /** What a listener can be told anew while it listens. */
@@ -83,6 +84,7 @@ class Listener implements GuardDutyListener {
   /** Behind TLS another socket makes a request than the one that was accepted: there the newcomer is turned away. */
   readonly #places: AdminPlaces | undefined;
   readonly #rate: RequestRate;
+  readonly #refusals: RefusalLog;
   readonly #bodyMemory: BodyMemory = new BodyMemory(MAX_BODY_MEMORY_BYTES);
   #settings: GuardDutySettings;
   #credential: Credential;
@@ -91,6 +93,7 @@ class Listener implements GuardDutyListener {
   constructor(options: GuardDutyOptions) {
     this.#options = options;
     this.#settings = options;
+    this.#refusals = new RefusalLog({ feed: FEED, ...options });
     this.#rate = new RequestRate(options.ratePerSecond);
     this.#credential = new Credential(options);
     this.#sources = SourceList.from({ allow: options.allowFrom, deny: [] });
@@ -132,6 +135,7 @@ class Listener implements GuardDutyListener {
     const patience = setTimeout(() => this.#server.closeAllConnections(), CLOSE_PATIENCE_MS);
     await promise;
     clearTimeout(patience);
+    this.#refusals[Symbol.dispose]();
   }
 
   /** Who may not connect is closed before anything is read or said, a TLS handshake included. */
@@ -144,10 +148,10 @@ class Listener implements GuardDutyListener {
         for (const listener of inner) listener.call(server, socket);
         return;
       }
-      const client = clientOf(socket);
+      const refusal = { ...partyOf(socket), answer: undefined };
       socket.on('error', () => {});
       socket.destroy();
-      this.#options.log.log('feed-client-refused', { feed: FEED, client });
+      this.#refusals.add(refusal);
     });
   }
 
@@ -207,10 +211,9 @@ class Listener implements GuardDutyListener {
   }
 
   #tell({ socket }: IncomingMessage, { code, text, reason }: Answer): void {
-    const { tally, log } = this.#options;
-    tally.request(FEED, code);
+    this.#options.tally.request(FEED, code);
     if (code < 400) return;
-    log.log('feed-request-refused', { feed: FEED, client: clientOf(socket), code, reason: reason ?? text.trim() });
+    this.#refusals.add({ ...partyOf(socket), answer: { code, reason: reason ?? text.trim() } });
   }
 }
 
@@ -252,6 +255,6 @@ function refuseTarget({ url = '', method = '' }: IncomingMessage): Answer | unde
   return { code: 405, text: `only ${METHODS}\n`, headers: { Allow: METHODS } };
 }
 
-function clientOf({ remoteAddress, remotePort }: Socket): string {
-  return formatAddress({ kind: 'tcp', host: remoteAddress ?? 'unknown', port: remotePort ?? 0 });
+function partyOf({ remoteAddress: host = 'unknown', remotePort: port = 0 }: Socket): Omit<Refusal, 'answer'> {
+  return { host, client: formatAddress({ kind: 'tcp', host, port }) };
 }

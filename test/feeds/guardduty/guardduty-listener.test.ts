@@ -271,6 +271,21 @@ test('the rate counts before the credential, and says when to come again', async
   expect(headers['retry-after']).toBe('1');
 });
 
+test('who is refused over and over is one line, and a number once a minute', async () => {
+  await using feed = await startFeedListener({ token: 't' });
+  const refused = (): readonly string[] =>
+    feed.events.map(({ event }) => event).filter((event) => event.endsWith('refused'));
+  for (let count = 0; count < 5; count += 1) expect((await feed.post(GUIDE_EVENT)).code).toBe(403);
+  expect(refused()).toEqual(['feed-request-refused']);
+  expect(feed.counts.get('request 403')).toBe(5);
+  feed.clock.advance(60_000);
+  expect(refused()).toEqual(['feed-request-refused', 'feed-requests-refused']);
+  expect(feed.events.at(-1)?.fields).toEqual({
+    ...{ feed: 'guardduty', client: '127.0.0.1', count: 4, seconds: 60 },
+    ...{ code: 403, reason: 'no credential' },
+  });
+});
+
 describe('allow-from', () => {
   test('closes others without a byte', async () => {
     await using feed = await startFeedListener({ allowFrom: ['192.0.2.0/24'] });
