@@ -4,6 +4,7 @@ import type { ServiceTlsConfig } from '../config/config.ts';
 import { cipherList } from './cipher-list.ts';
 import type { ServiceMaterial } from './service-material.ts';
 import type { TicketKeys } from './ticket-keys.ts';
+import { renewTickets } from './ticket-renewal.ts';
 import { verificationOptions } from './trust-store.ts';
 
 interface ServerContextOptions {
@@ -31,5 +32,8 @@ export function createServerContext({ tls, material, tickets }: ServerContextOpt
     ticketKeys: tickets.keys,
     sessionTimeout: Math.max(1, Math.round(tls.sessionTimeoutMs / 1000)),
   };
-  return createSecureContext(options);
+  const context = createSecureContext(options);
+  // With TLS 1.2 a ticket serves as often as it is shown.
+  if (tls.sessionTickets && tls.maxVersion === 'TLSv1.3') renewTickets(context, tickets.keys);
+  return context;
 }
