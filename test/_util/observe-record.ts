@@ -152,7 +152,7 @@ export const SAMPLE_EVENTS: LogEvents = {
     ...{ feed: 'guardduty', client: '192.0.2.1', count: 3, seconds: 60 },
     ...{ code: 401, reason: 'a wrong credential' },
   },
-  'feed-clients-refused': { feed: 'guardduty', client: '192.0.2.1', count: 1, seconds: 60 },
+  'feed-clients-refused': { feed: 'guardduty', client: '192.0.2.1', count: 2, seconds: 60 },
   'feed-request-failed': { feed: 'guardduty', detail: 'x' },
   'feed-address-taken': {
     feed: 'guardduty',
