@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import type { DifferentialClient } from './differential-client.ts';
 
 /** A client that speaks in clear and keeps its side open until the test ends it. */
-export class ClearClient {
+export class ClearClient implements DifferentialClient {
   readonly socket: Socket;
   /** All that came. */
   text = '';

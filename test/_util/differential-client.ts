@@ -14,9 +14,19 @@ export interface WireClientOptions {
   readonly staysOpen?: boolean;
 }
 
+/** What tests do alike with a client of either mode. */
+export interface DifferentialClient {
+  readonly socket: Socket;
+  /** All that came, decrypted. */
+  readonly text: string;
+  receive(text: string): Promise<void>;
+  /** Resolves when the other side has closed the TCP connection. */
+  ended(): Promise<WireEnd>;
+}
+
 /** A TLS client that watches the records under its own TLS. */
-export class WireClient {
-  readonly tls: TLSSocket;
+export class WireClient implements DifferentialClient {
+  readonly socket: TLSSocket;
   /** All that was decrypted. */
   text = '';
   readonly #raw: Socket;
@@ -27,7 +37,7 @@ export class WireClient {
     this.#raw = connectTcp({ host, port, allowHalfOpen: true });
     const { stream, ended } = watchSocket(this.#raw);
     this.#end = ended;
-    this.tls = connectTls({
+    this.socket = connectTls({
       socket: stream,
       rejectUnauthorized: false,
       minVersion: version,
@@ -35,9 +45,9 @@ export class WireClient {
       ...(identity !== undefined && { cert: readFileSync(identity.cert), key: readFileSync(identity.key) }),
     });
     // node:tls ignores this option where it is given a socket.
-    this.tls.allowHalfOpen = staysOpen;
-    this.tls.on('error', () => this.tls.destroy());
-    this.tls.setEncoding('utf8').on('data', (text: string) => {
+    this.socket.allowHalfOpen = staysOpen;
+    this.socket.on('error', () => this.socket.destroy());
+    this.socket.setEncoding('utf8').on('data', (text: string) => {
       this.text += text;
     });
   }
@@ -47,11 +57,11 @@ export class WireClient {
   }
 
   async handshake(): Promise<void> {
-    await once(this.tls, 'secureConnect');
+    await once(this.socket, 'secureConnect');
   }
 
   async receive(text: string): Promise<void> {
-    while (!this.text.includes(text)) await once(this.tls, 'data');
+    while (!this.text.includes(text)) await once(this.socket, 'data');
   }
 
   /** FIN, with no close_notify before it. */
@@ -66,7 +76,7 @@ export class WireClient {
   /** Resolves when the other side has closed the TCP connection. */
   async ended(): Promise<WireEnd> {
     const end = await this.#end;
-    this.tls.destroy();
+    this.socket.destroy();
     this.#raw.destroy();
     return end;
   }

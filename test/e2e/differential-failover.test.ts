@@ -43,7 +43,7 @@ afterAll(async () => {
 async function reach(port: number): Promise<string> {
   const client = new WireClient(port, {});
   await client.handshake();
-  client.tls.write('request');
+  client.socket.write('request');
   await client.ended();
   return client.text;
 }

@@ -25,7 +25,7 @@ test.each([
     const client = new WireClient(port, { host });
     await client.handshake();
     const { localPort } = client;
-    client.tls.write('request');
+    client.socket.write('request');
     await client.ended();
     const { received } = await backend.nextVisit();
     return { line: received.replace(/\r\n.*$/, ''), expected: `${head} ${localPort} ${port}` };
@@ -36,7 +36,7 @@ test.each([
 test('the line comes before anything the client has sent', async () => {
   const both = await playBoth(programs, async ({ portOf }) => {
     const client = new WireClient(portOf('over IPv4'), {});
-    client.tls.write('early');
+    client.socket.write('early');
     await client.ended();
     return (await backend.nextVisit()).received;
   });

@@ -56,9 +56,9 @@ async function settle(port: number): Promise<WireClient> {
 
 /** What the client hears back, and how its connection ends when it has finished. */
 async function say(client: WireClient, text: string): Promise<string> {
-  client.tls.write(text);
+  client.socket.write(text);
   await client.receive(text);
-  client.tls.end();
+  client.socket.end();
   return `${client.text} ${await client.ended()}`;
 }
 

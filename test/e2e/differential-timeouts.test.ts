@@ -38,7 +38,7 @@ afterAll(async () => {
 async function endOf(port: number): Promise<WireEnd> {
   const client = new WireClient(port, {});
   await client.handshake();
-  client.tls.write('request');
+  client.socket.write('request');
   return await client.ended();
 }
 
@@ -86,7 +86,7 @@ describe.concurrent('time runs out alike', () => {
     const both = await playBoth(programs, async ({ portOf }) => {
       const client = new WireClient(portOf('connect at once'), {});
       await client.handshake();
-      client.tls.end('request');
+      client.socket.end('request');
       await client.ended();
       return client.text;
     });
@@ -106,11 +106,11 @@ describe.concurrent('time runs out alike', () => {
       const client = new WireClient(portOf('idle'), {});
       await client.handshake();
       for (const piece of ['one ', 'two ', 'three ', 'four']) {
-        client.tls.write(piece);
+        client.socket.write(piece);
         await client.receive(piece);
         await setTimeout(400);
       }
-      client.tls.end();
+      client.socket.end();
       return { end: await client.ended(), text: client.text };
     });
     expect(both).toEqual(same({ end: 'close_notify', text: 'one two three four' }));
@@ -124,10 +124,10 @@ describe.concurrent('time runs out alike', () => {
     const both = await playBoth(programs, async ({ portOf }) => {
       const client = new WireClient(portOf('idle never'), {});
       await client.handshake();
-      client.tls.write('before ');
+      client.socket.write('before ');
       await client.receive('before ');
       await setTimeout(1500);
-      client.tls.end('after');
+      client.socket.end('after');
       return { end: await client.ended(), text: client.text };
     });
     expect(both).toEqual(same({ end: 'close_notify', text: 'before after' }));
@@ -149,10 +149,10 @@ describe.concurrent('time runs out otherwise, on purpose', () => {
         const client = new WireClient(portOf('connect, then another'), {});
         await client.handshake();
         const startedMs = performance.now();
-        client.tls.write('request');
+        client.socket.write('request');
         await client.receive('request');
         times.push(performance.now() - startedMs);
-        client.tls.end();
+        client.socket.end();
         await client.ended();
       }
       return times;
