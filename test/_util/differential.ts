@@ -1,5 +1,5 @@
 import { certificates } from './certificates.ts';
-import { startGatewayAsStunnel } from './differential-gateway.ts';
+import { type GatewayLog, startGatewayAsStunnel } from './differential-gateway.ts';
 import { startStunnel, type TunnelProcess } from './stunnel-process.ts';
 
 /** What either program did with the same text and the same clients. */
@@ -31,9 +31,9 @@ export function clientConfigText(services: Readonly<Record<string, readonly stri
   return `${['client = yes', ...sections].join('\n')}\n`;
 }
 
-export async function startBoth(text: string): Promise<Programs> {
+export async function startBoth(text: string, log: GatewayLog = 'json'): Promise<Programs> {
   const stunnel = await startStunnel(text);
-  const icapgw = await startGatewayAsStunnel(text).catch(async (error: unknown) => {
+  const icapgw = await startGatewayAsStunnel(text, log).catch(async (error: unknown) => {
     await stunnel[Symbol.asyncDispose]();
     throw error;
   });

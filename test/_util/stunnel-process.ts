@@ -10,6 +10,8 @@ export interface TunnelProcess extends AsyncDisposable {
   /** Of the only service, or of the one whose name is given. */
   readonly port: number;
   portOf(service: string): number;
+  /** Of its configuration. */
+  readonly path: string;
   /** Everything that it has logged so far. */
   readonly log: readonly string[];
   /** Gives the file another text and sends SIGHUP; resolves when the program has said what it makes of it. */
@@ -39,6 +41,7 @@ export async function startStunnel(text: string): Promise<TunnelProcess> {
       return onlyPort(ports);
     },
     portOf: (service) => portOf(ports, service),
+    path: file.path,
     log: log.lines,
     async reload(next) {
       const from = log.lines.length;

@@ -1,12 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { certificates } from '../_util/certificates.ts';
 import { ClearClient } from '../_util/clear-client.ts';
-import { clientConfigText } from '../_util/differential.ts';
-import { MAIN } from '../_util/differential-gateway.ts';
-import { LineLog } from '../_util/line-log.ts';
-import { ConfigFile, startStunnel, type TunnelProcess } from '../_util/stunnel-process.ts';
+import { clientConfigText, type Programs, playBoth, same, startBoth } from '../_util/differential.ts';
+import type { TunnelProcess } from '../_util/stunnel-process.ts';
 import { type ServerSide, type ServerTls, startWireServer, type WireServer } from '../_util/tls-server.ts';
 
 const lab = certificates();
@@ -105,37 +101,8 @@ const SCENES: Readonly<Record<string, Scene>> = {
   },
 };
 
-/** Runs icapgw with the log that stunnel writes. */
-async function startLikeStunnel(text: string): Promise<TunnelProcess> {
-  const file = new ConfigFile(
-    'debug = info\nicapgw.log.format = stunnel\nicapgw.admin.listen = off\nicapgw.workers = 1\n',
-  );
-  file.write(text);
-  const child = spawn(process.execPath, [MAIN, 'run', '-c', file.path], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const closed = once(child, 'exit');
-  const log = new LineLog('icapgw', child, child.stderr);
-  await log.until((lines) => lines.find((line) => line.endsWith('Accepting new connections')));
-  const portOf = (service: string): number => {
-    const bound = log.lines.map((line) => /Service \[(.*)\] bound to \S+:(\d+)$/.exec(line));
-    return Number(bound.find((found) => found?.[1] === service)?.[2]);
-  };
-  return {
-    get port(): number {
-      throw new TypeError('there are several services');
-    },
-    portOf,
-    log: log.lines,
-    reload: () => Promise.reject(new TypeError('it is not reloaded here')),
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM');
-      await closed;
-      file[Symbol.dispose]();
-    },
-  };
-}
-
 const servers: WireServer[] = [];
-let programs: readonly TunnelProcess[];
+let programs: Programs;
 beforeAll(async () => {
   const sections: [string, readonly string[]][] = [];
   for (const [name, { lines = [], server = { identity: lab.server }, behave }] of Object.entries(SCENES)) {
@@ -145,10 +112,10 @@ beforeAll(async () => {
     sections.push([name, [...lines, `connect = localhost:${started.port}`]]);
   }
   const text = clientConfigText(Object.fromEntries(sections));
-  programs = [await startStunnel(text), await startLikeStunnel(text)];
+  programs = await startBoth(text, 'stunnel');
 });
 afterAll(async () => {
-  for (const each of [...programs, ...servers]) await each[Symbol.asyncDispose]();
+  for (const each of [programs, ...servers]) await each[Symbol.asyncDispose]();
 });
 
 /** What a program says of one connection of a service: its level and text. */
@@ -178,11 +145,11 @@ async function saidOf(program: TunnelProcess, service: string): Promise<string[]
 
 describe('the lines of client mode are those of stunnel', () => {
   test.each(Object.entries(SCENES))('%s', async (service, { said }) => {
-    for (const program of programs) {
-      const lines = await saidOf(program, service);
-      // Others may stand between them.
-      expect(lines.filter((line) => said.includes(line)).filter(isFirst)).toEqual(said);
-    }
+    // Others may stand between them.
+    const both = await playBoth(programs, async (program) =>
+      (await saidOf(program, service)).filter((line) => said.includes(line)).filter(isFirst),
+    );
+    expect(both).toEqual(same(said));
   });
 });
 
