@@ -5,7 +5,7 @@ import { startBlackHole } from '../_util/black-hole.ts';
 import { configText, type Programs, playBoth, same, startBoth } from '../_util/differential.ts';
 import { echo, type RecordingBackend, startRecordingBackend } from '../_util/differential-backend.ts';
 import { WireClient } from '../_util/differential-client.ts';
-import type { WireEnd } from '../_util/watched-socket.ts';
+import { describeTimeouts, timeoutSections } from '../_util/differential-timeouts.ts';
 
 let backend: RecordingBackend;
 let hole: { readonly port: number } & AsyncDisposable;
@@ -17,14 +17,9 @@ beforeAll(async () => {
   const dead = `connect = 127.0.0.1:${hole.port}`;
   programs = await startBoth(
     configText({
+      ...timeoutSections(live, dead),
       busy: ['TIMEOUTbusy = 1', live],
-      connect: ['TIMEOUTconnect = 1', dead],
-      'connect, then another': ['TIMEOUTconnect = 1', dead, live],
-      'connect at once': ['TIMEOUTconnect = 0', live],
-      idle: ['TIMEOUTidle = 1', live],
-      'idle, in order': ['TIMEOUTidle = 1', 'reset = no', live],
-      'idle at once': ['TIMEOUTidle = 0', live],
-      'idle never': ['TIMEOUTidle = -1', live],
+      'dead, then another': ['TIMEOUTconnect = 1', dead, live],
     }),
   );
 });
@@ -33,14 +28,6 @@ afterAll(async () => {
   await backend[Symbol.asyncDispose]();
   await hole[Symbol.asyncDispose]();
 });
-
-/** How a client sees its connection to a service end, after its handshake and a request. */
-async function endOf(port: number): Promise<WireEnd> {
-  const client = new WireClient(port, {});
-  await client.handshake();
-  client.socket.write('request');
-  return await client.ended();
-}
 
 /** Sends `bytes` of a handshake, one every 300 ms, and then no more; resolves with the end, or at `patienceMs`. */
 async function dripHandshake(
@@ -69,6 +56,8 @@ async function dripHandshake(
   return outcome;
 }
 
+describeTimeouts(() => ({ programs, dial: (port) => new WireClient(port, {}) }), 'close_notify');
+
 describe.concurrent('time runs out alike', () => {
   test('TIMEOUTbusy = 1 resets a client that says nothing', async () => {
     expect(await playBoth(programs, ({ portOf }) => dripHandshake(portOf('busy'), 0, 20_000))).toEqual(same('reset'));
@@ -76,61 +65,6 @@ describe.concurrent('time runs out alike', () => {
 
   test('TIMEOUTbusy = 1 resets a client that begins a handshake and stops', async () => {
     expect(await playBoth(programs, ({ portOf }) => dripHandshake(portOf('busy'), 2, 20_000))).toEqual(same('reset'));
-  });
-
-  test('TIMEOUTconnect = 1 resets a client whose only backend does not answer', async () => {
-    expect(await playBoth(programs, ({ portOf }) => endOf(portOf('connect')))).toEqual(same('reset'));
-  });
-
-  test('TIMEOUTconnect = 0 reaches a backend that answers at once', async () => {
-    const both = await playBoth(programs, async ({ portOf }) => {
-      const client = new WireClient(portOf('connect at once'), {});
-      await client.handshake();
-      client.socket.end('request');
-      await client.ended();
-      return client.text;
-    });
-    expect(both).toEqual(same('request'));
-  });
-
-  test('TIMEOUTidle = 1 resets a connection on which nothing moves', async () => {
-    expect(await playBoth(programs, ({ portOf }) => endOf(portOf('idle')))).toEqual(same('reset'));
-  });
-
-  test('TIMEOUTidle = 1 with reset = no ends it with FIN', async () => {
-    expect(await playBoth(programs, ({ portOf }) => endOf(portOf('idle, in order')))).toEqual(same('fin'));
-  });
-
-  test('TIMEOUTidle = 1 begins anew with everything that moves', async () => {
-    const both = await playBoth(programs, async ({ portOf }) => {
-      const client = new WireClient(portOf('idle'), {});
-      await client.handshake();
-      for (const piece of ['one ', 'two ', 'three ', 'four']) {
-        client.socket.write(piece);
-        await client.receive(piece);
-        await setTimeout(400);
-      }
-      client.socket.end();
-      return { end: await client.ended(), text: client.text };
-    });
-    expect(both).toEqual(same({ end: 'close_notify', text: 'one two three four' }));
-  });
-
-  test('TIMEOUTidle = 0 ends a connection at its first pause', async () => {
-    expect(await playBoth(programs, ({ portOf }) => endOf(portOf('idle at once')))).toEqual(same('reset'));
-  });
-
-  test('TIMEOUTidle = -1 waits', async () => {
-    const both = await playBoth(programs, async ({ portOf }) => {
-      const client = new WireClient(portOf('idle never'), {});
-      await client.handshake();
-      client.socket.write('before ');
-      await client.receive('before ');
-      await setTimeout(1500);
-      client.socket.end('after');
-      return { end: await client.ended(), text: client.text };
-    });
-    expect(both).toEqual(same({ end: 'close_notify', text: 'before after' }));
   });
 });
 
@@ -146,7 +80,7 @@ describe.concurrent('time runs out otherwise, on purpose', () => {
     const waits = await playBoth(programs, async ({ portOf }) => {
       const times: number[] = [];
       for (let turn = 0; turn < 2; turn += 1) {
-        const client = new WireClient(portOf('connect, then another'), {});
+        const client = new WireClient(portOf('dead, then another'), {});
         await client.handshake();
         const startedMs = performance.now();
         client.socket.write('request');
@@ -167,5 +101,5 @@ function isHoleDown(line: string): boolean {
 }
 
 function isOfTwo(line: string): boolean {
-  return line.includes('"service":"connect, then another"');
+  return line.includes('"service":"dead, then another"');
 }
