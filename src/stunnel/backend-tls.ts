@@ -26,7 +26,6 @@ export function putForBackends(backendCount: number, put: Put): Put {
 
 /** Writes, through a Put for its backends, whom a section with `client = yes` is to find there and what it tells them. */
 export function putBackendTls(draft: ServiceDraft, section: Place, put: Put, report: Report): void {
-  refuseProxy(draft, report);
   warnUnusedKey(draft, report);
   putServerName(draft, put, report);
   checkSubjects(draft, section, report);
@@ -113,16 +112,6 @@ function hostOf(address: string): string {
 
 function isAddress(host: string): boolean {
   return isIpv4(host) || isIpv6(host);
-}
-
-function refuseProxy(draft: ServiceDraft, report: Report): void {
-  const proxy = draft.values.get('proxy-protocol.send');
-  if (proxy === undefined) return;
-  report.refuse(
-    proxy.place,
-    'protocol: proxy is for servers, and stunnel refuses it with client = yes; to send the header before TLS, write ' +
-      'icapgw.proxy-protocol.send = v1',
-  );
 }
 
 function warnUnusedKey(draft: ServiceDraft, report: Report): void {

@@ -97,10 +97,7 @@ function putServerMode(section: Section, put: Put, report: Report): void {
 
 function putClientMode(section: Section, put: Put, report: Report): void {
   const { draft } = section;
-  const [redirect] = draft.redirect;
-  if (redirect !== undefined) {
-    report.error(redirect.place, `Service [${section.name}]: "redirect" is unsupported in client sections`);
-  }
+  refuseServerOptions(section, report);
   put('tls', 'off', draft.client?.place);
   putBackends(draft, put);
   const putTls = putForBackends(addressesOf(draft).size, put);
@@ -108,6 +105,22 @@ function putClientMode(section: Section, put: Put, report: Report): void {
   putTickets(draft, putTls);
   putVersions(section, putTls, report);
   putBackendTls(draft, section.place, putTls, report);
+}
+
+/** In the words of stunnel, which takes them in server mode only. */
+function refuseServerOptions({ name, draft }: Section, report: Report): void {
+  const [redirect] = draft.redirect;
+  if (redirect !== undefined) {
+    report.error(redirect.place, `Service [${name}]: "redirect" is unsupported in client sections`);
+  }
+  const proxy = draft.values.get('proxy-protocol.send');
+  if (proxy !== undefined) {
+    const refusal = "The 'proxy' protocol is not supported in the client mode";
+    report.refuse(
+      proxy.place,
+      `Service [${name}]: ${refusal}; to send its header before TLS, write icapgw.proxy-protocol.send = v1`,
+    );
+  }
 }
 
 /** Options that mean exactly one key; those about TLS go where the section speaks it. */
