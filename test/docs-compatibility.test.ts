@@ -1,11 +1,18 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
 const TEXT = readFileSync(join(ROOT, 'docs/compatibility.md'), 'utf8');
 /** What proves something stands in the columns of these titles. */
-const PROVING: ReadonlySet<string> = new Set(['tunnel', 'ICAP mode', 'the product', 'proven by']);
+const PROVING: ReadonlySet<string> = new Set([
+  'tunnel',
+  'ICAP mode',
+  'server mode',
+  'client mode',
+  'the product',
+  'proven by',
+]);
 
 function cellsOf(line: string): readonly string[] {
   return line
@@ -37,5 +44,11 @@ describe('docs/compatibility.md', () => {
   test('names only tests that there are', () => {
     const named = [...TEXT.matchAll(/`(test\/[^`]+)`/g)].map(([, file = '']) => file);
     expect(named.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+
+  test('names every test that compares with stunnel', () => {
+    const files = readdirSync(join(ROOT, 'test/e2e')).filter((name) => name.startsWith('differential-'));
+    expect(files.length).toBeGreaterThan(10);
+    expect(files.filter((name) => !TEXT.includes(`\`test/e2e/${name}\``))).toEqual([]);
   });
 });
