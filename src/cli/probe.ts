@@ -29,7 +29,8 @@ Examples:
       --cert client.pem --key client-key.pem --ca cert.pem
                                                          as a cloud service asks, over TLS on port 11344
 
-Exit code: 0 allowed (also when changed), 3 blocked, 1 no verdict, 2 wrong usage.
+Exit code: 0 allowed (also when changed), 3 blocked, 1 no verdict, 2 wrong usage or
+a file of --ca, --cert, --key that cannot be used.
 With --all: 0 documents are judged and no check failed, 1 otherwise.`;
 
 /** Adds `probe URL`, which asks an ICAP server or a gateway for a verdict. */
@@ -156,6 +157,11 @@ function printFailure(error: GatewayError, { json }: ProbeFlags, io: CliIo): voi
 }
 
 function parseUrl(text: string): ProbeTarget {
+  // ICAP has neither, and what is never sent must not look as if it were.
+  if (/^[^/]*:\/\/[^/?#]*@/.test(text)) {
+    throw new InvalidArgumentError('ICAP knows no user in a URL: what a server wants to be told goes into --header.');
+  }
+  if (text.includes('#')) throw new InvalidArgumentError('What follows a # is never sent: leave it out, or write %23.');
   const target = parseProbeTarget(text);
   if (target === undefined) throw new InvalidArgumentError('It must be icap://HOST[:PORT][/PATH] or icaps://...');
   return target;

@@ -29,7 +29,6 @@ export function createEmptyProgram(io: CliIo): Command {
     .description('Secure ICAP gateway: TLS with verified clients in front, healthy ICAP servers behind.')
     .version(readVersion(), '-V, --version', 'print the version')
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError('(icapgw --help shows how)')
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
@@ -56,6 +55,7 @@ export function createProgram(io: CliIo): Command {
 
 /** Parses and runs one command line. Every failure ends as text on standard error and an exit code. */
 export async function runProgram(program: Command, args: readonly string[], io: CliIo): Promise<void> {
+  sayWhereHelpIs(program, program.name());
   try {
     // Its arguments are stunnel's: nothing of ours may be found among them.
     if (args[0] === STUNNEL_COMMAND) await runStunnelCommand(args.slice(1), io);
@@ -70,4 +70,10 @@ export async function runProgram(program: Command, args: readonly string[], io: 
     io.stderr.write(`icapgw: ${error.message} [${error.code}]${problems.join('')}\n`);
     io.exit(error.source === 'config' ? 2 : 1);
   }
+}
+
+/** After a mistake each command points to its own help, not to that of the whole program. */
+function sayWhereHelpIs(command: Command, words: string): void {
+  command.showHelpAfterError(`(${words} --help shows how)`);
+  for (const each of command.commands) sayWhereHelpIs(each, `${words} ${each.name()}`);
 }

@@ -7,6 +7,9 @@ import type { ResponseHead } from '../icap/response-head.ts';
 import { createResponseReader } from '../icap/response-reader.ts';
 import { type Reply, ReplyBuilder } from './reply.ts';
 
+/** For the rest of a request whose server has answered and reads no more. */
+const GOODBYE_MS = 1000;
+
 export interface IcapClientOptions {
   /** The address of the server, for errors. */
   readonly backend: string;
@@ -102,6 +105,23 @@ export class IcapClient {
     this.#stopTimer();
     if (reason !== undefined) this.#end(reason);
     this.#stream.destroy();
+  }
+
+  /**
+   * Ends the connection in good order where no answer is under way: with close_notify and FIN. A cut connection is an error
+   * to a TLS server, and c-icap makes later connections pay for it.
+   */
+  leave(): void {
+    if (this.#isWaiting || this.#over.signal.aborted) {
+      this.close();
+      return;
+    }
+    this.#over.abort(new Error('left'));
+    const cut = setTimeout(() => this.#stream.destroy(), GOODBYE_MS);
+    this.#stream.end(() => {
+      clearTimeout(cut);
+      this.#stream.destroy();
+    });
   }
 
   #expectReply(): void {

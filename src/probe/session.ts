@@ -47,7 +47,7 @@ export class ProbeSession implements Disposable {
   /** A connection that takes a request. */
   async connect(): Promise<SessionConnection> {
     if (this.#current?.client.isReusable === true) return this.#current;
-    this.#current?.client.close();
+    this.#current?.client.leave();
     const { connectMs, silenceMs, totalMs } = this.#timeouts;
     const dialed = await dial(this.#target, this.#tls, Math.min(connectMs, totalMs), this.#cancel);
     const { explain } = dialed;
@@ -62,7 +62,7 @@ export class ProbeSession implements Disposable {
 
   [Symbol.dispose](): void {
     this.#cancel.removeEventListener('abort', this.#onCancel);
-    this.#current?.client.close();
+    this.#current?.client.leave();
   }
 
   readonly #onCancel = (): void => {

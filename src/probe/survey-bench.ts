@@ -47,10 +47,16 @@ export interface OptionsAnswer {
   readonly report: OptionsReport;
 }
 
+interface OpenSession {
+  readonly session: ProbeSession;
+  readonly startMs: number;
+}
+
 /** Where the checks of one survey are made, each on a connection of its own so that none spoils the next one. */
 export class SurveyBench {
   readonly #options: BenchOptions;
   readonly #checks: SurveyCheck[] = [];
+  #first: OpenSession | undefined;
 
   constructor(options: BenchOptions) {
     this.#options = options;
@@ -60,10 +66,23 @@ export class SurveyBench {
     return this.#checks;
   }
 
+  /** Opens the connection of the first check. Throws UpstreamError where none can be made. */
+  async connect(): Promise<SessionConnection> {
+    const first = this.#open();
+    try {
+      const connection = await first.session.connect();
+      this.#first = first;
+      return connection;
+    } catch (error) {
+      first.session[Symbol.dispose]();
+      throw error;
+    }
+  }
+
   /** A session with a deadline that begins here. */
-  open(): ProbeSession {
+  #open(): OpenSession {
     const { target, tls, timeouts, cancel } = this.#options;
-    return new ProbeSession(target, tls, timeouts, cancel);
+    return { session: new ProbeSession(target, tls, timeouts, cancel), startMs: performance.now() };
   }
 
   /** Makes a check and keeps what it found. The error that ended it comes back; that of `cancel` is thrown. */
@@ -71,9 +90,10 @@ export class SurveyBench {
     subject: CheckSubject,
     find: (session: ProbeSession) => Promise<Finding>,
   ): Promise<GatewayError | undefined> {
-    const startMs = performance.now();
+    const { session: opened, startMs } = this.#first ?? this.#open();
+    this.#first = undefined;
     try {
-      using session = this.open();
+      using session = opened;
       const finding = await find(session);
       this.note(subject, finding, performance.now() - startMs);
       return undefined;

@@ -29,11 +29,8 @@ export async function survey(options: SurveyOptions): Promise<SurveyReport> {
   const bench = new SurveyBench(options);
   const services = new Map<string, OptionsReport>();
   const startMs = performance.now();
-  using session = bench.open();
-  const { tls } = await session.connect();
+  const { tls } = await bench.connect();
   const connectMs = performance.now() - startMs;
-  // Some servers take one connection at a time.
-  session[Symbol.dispose]();
   try {
     await run(bench, options, services);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { createServer, type TlsOptions } from 'node:tls';
+import { createServer, type SecureVersion, type TlsOptions } from 'node:tls';
 import { startIcapServer } from '../../src/demo/icap-server.ts';
 import type { LabIdentity } from './certificate-lab.ts';
 
@@ -10,13 +10,21 @@ export interface TlsIcapServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Serves ICAP over TLS as `identity`; with `clientCa` only for clients that show a certificate of it. */
-export async function startTlsIcapServer(identity: LabIdentity, clientCa?: string): Promise<TlsIcapServer> {
+/**
+ * Serves ICAP over TLS as `identity`; with `clientCa` only for clients that show a certificate of it, with `maxVersion`
+ * in nothing newer.
+ */
+export async function startTlsIcapServer(
+  identity: LabIdentity,
+  clientCa?: string,
+  maxVersion: SecureVersion = 'TLSv1.3',
+): Promise<TlsIcapServer> {
   const icap = await startIcapServer({ host: '127.0.0.1', port: 0 });
   const options: TlsOptions = {
     cert: readFileSync(identity.cert),
     key: readFileSync(identity.key),
     allowHalfOpen: true,
+    maxVersion,
     ...(clientCa === undefined ? {} : { requestCert: true, rejectUnauthorized: true, ca: readFileSync(clientCa) }),
   };
   const open = new Set<Socket>();

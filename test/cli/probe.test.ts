@@ -199,6 +199,9 @@ describe('wrong usage ends with exit code 2 and says what is right', () => {
   test.each([
     { args: ['http://h/'], text: 'It must be icap://HOST[:PORT][/PATH] or icaps://' },
     { args: [], text: "missing required argument 'url'" },
+    { args: ['icap://user:pw@h/x'], text: 'ICAP knows no user in a URL' },
+    { args: ['icap://h/x#part'], text: 'What follows a # is never sent' },
+    { args: ['icap://h', '--bogus'], text: '(icapgw probe --help shows how)' },
     { args: ['icap://h', '--eicar', '--text', 'x'], text: 'cannot be used with' },
     { args: ['icap://h', '--file', 'x', '--eicar'], text: 'cannot be used with' },
     { args: ['icap://h', '--all', '--eicar'], text: 'cannot be used with' },
@@ -215,6 +218,8 @@ describe('wrong usage ends with exit code 2 and says what is right', () => {
     { args: ['icap://h', '--server-name', 'x'], text: '--server-name is for TLS' },
     { args: ['icaps://h', '--key', 'x'], text: '--key needs --cert' },
     { args: ['icaps://h', '--ca', 'missing.pem'], text: 'missing.pem' },
+    { args: ['icaps://h', '--all', '--ca', 'missing.pem'], text: 'missing.pem' },
+    { args: ['icaps://h', '--all', '--cert', 'missing.pem'], text: 'missing.pem' },
   ])('$args', async ({ args, text }) => {
     const { stderr, exitCode } = await runProbe(args);
     expect(exitCode).toBe(2);

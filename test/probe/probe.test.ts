@@ -228,7 +228,7 @@ describe('over TLS', () => {
 
   test('a server that accepts and does not answer TLS is given up', async () => {
     await using server = await startSilentServer();
-    const timeouts = { ...TIMEOUTS, connectMs: 50 };
+    const timeouts = { ...TIMEOUTS, connectMs: 1000 };
     await expect(run(server.port, { target: target(server.port), timeouts })).rejects.toMatchObject({
       code: 'ICAPGW_UPSTREAM_HANDSHAKE',
       message: expect.stringContaining('does not answer TLS'),

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { EICAR } from '../../src/demo/eicar.ts';
 import { startIcapServer } from '../../src/demo/icap-server.ts';
 import { fieldValue } from '../../src/icap/field.ts';
@@ -7,10 +7,16 @@ import { PROFILE_NAMES, PROFILES } from '../../src/probe/profile.ts';
 import { type SurveyOptions, survey } from '../../src/probe/survey.ts';
 import type { SurveyReport } from '../../src/probe/survey-report.ts';
 import { checkLine, summaryLines } from '../../src/probe/survey-text.ts';
+import { loadCertificates } from '../../src/tls/trust.ts';
+import { certificates } from '../_util/certificates.ts';
 import { startSilentServer } from '../_util/icap-ill-servers.ts';
 import { echo, type ScriptBackend, saying, startScriptBackend, unmodified } from '../_util/icap-script-backend.ts';
 import { answer, HTTP_OK } from '../_util/icap-script-message.ts';
+import { startTlsIcapServer } from '../_util/icap-tls-server.ts';
+import { startRecordingPath } from '../_util/tls-records.ts';
 
+/** RFC 5246 6.2.1: the content type of an alert, as close_notify is one. */
+const ALERT = 21;
 const LARGE_BYTES = 300_000;
 const NO_ICAP = 'note     not one answer in ICAP: is this an ICAP port? One that speaks TLS wants icaps://';
 
@@ -189,6 +195,20 @@ describe('a survey', () => {
     expect(report).toMatchObject({ works: false, isComplete: false });
     expect(report.checks.map(({ name }) => name)).toEqual(['options', 'istag']);
     expect(summaryLines(report)).toEqual(['STOPPED  after 2 checks']);
+  });
+
+  test('makes one connection for each check, and leaves each of them in good order', async () => {
+    const lab = certificates();
+    // What a record is can be seen from outside up to TLS 1.2.
+    await using server = await startTlsIcapServer(lab.server, undefined, 'TLSv1.2');
+    await using path = await startRecordingPath(server.port);
+    const tls = { trusted: loadCertificates([lab.ca.cert]), keyPair: undefined, serverName: 'localhost', verify: true };
+    const target = { scheme: 'icaps', host: '127.0.0.1', port: path.port, path: '/scan' } as const;
+    const report = await surveyOf(path.port, { target, tls, methods: ['REQMOD'] });
+    expect(report.works).toBe(true);
+    await vi.waitFor(() => {
+      expect(path.lastRecords).toEqual(report.checks.filter(({ ms }) => ms !== undefined).map(() => ALERT));
+    });
   });
 
   test('throws where there is nobody', async () => {
