@@ -36,11 +36,11 @@ export interface MeasureOptions {
   readonly folder: string;
   readonly backendPort: number;
   readonly certificates: BenchCertificates;
+  /** Times the measured work that each peer does before it counts. */
+  readonly warmUp: number;
 }
 
 const LOAD_PROCESSES = 2;
-/** Half as much again before it counts: a compiler that optimises while it runs takes its time, and servers run for weeks. */
-const WARM_UP_SHARE = 0.5;
 /** After which handshakes, tickets and buffers of the last connections have settled. */
 const SETTLE_MS = 300;
 
@@ -61,7 +61,7 @@ export async function measure(options: MeasureOptions): Promise<Sample> {
         certFile: certificates.clientCert,
         keyFile: certificates.clientKey,
         workload: share,
-        warmUpCount: Math.max(share.concurrency, Math.ceil(share.unitCount * WARM_UP_SHARE)),
+        warmUpCount: Math.max(share.concurrency, Math.ceil(share.unitCount * options.warmUp)),
       }),
     ),
   );
