@@ -47,6 +47,8 @@ const LONGER: readonly string[] = [];
 interface Import {
   readonly specifier: string;
   readonly isType: boolean;
+  /** Loaded when a function asks for it, not with its file. */
+  readonly isLazy: boolean;
 }
 
 interface SourceFile {
@@ -65,8 +67,10 @@ function importsOf(text: string): Import[] {
   const statements = [...text.matchAll(/^(?:import|export)\b(?:([\w\s{},*]*?)\bfrom)? *'([^']+)'/gm)];
   const calls = [...text.matchAll(/\bimport\('([^']+)'\)/g)];
   return [
-    ...statements.map(([, what = '', specifier = '']) => ({ specifier, isType: /^\s*type\b/.test(what) })),
-    ...calls.map(([, specifier = '']) => ({ specifier, isType: false })),
+    ...statements.map(([, what = '', specifier = '']) => ({
+      ...{ specifier, isType: /^\s*type\b/.test(what), isLazy: false },
+    })),
+    ...calls.map(([, specifier = '']) => ({ specifier, isType: false, isLazy: true })),
   ];
 }
 
@@ -155,6 +159,35 @@ describe('the source tree', () => {
   test('keeps its files short', () => {
     const long = pathsOf(({ text }) => text.split('\n').length > MAX_LINES + 1);
     expect(long.sort()).toEqual([...LONGER].sort());
+  });
+});
+
+/** What loads with a file, from `src` or from outside of it. */
+function loadedWith(path: string, found: Set<string> = new Set()): Set<string> {
+  const file = FILES.find((candidate) => candidate.path === path);
+  for (const imported of file?.imports ?? []) {
+    if (imported.isType || imported.isLazy) continue;
+    const target = isRelative(imported) && file !== undefined ? targetOf(file, imported) : imported.specifier;
+    if (found.has(target)) continue;
+    found.add(target);
+    loadedWith(target, found);
+  }
+  return found;
+}
+
+describe('what takes long to load', () => {
+  const SLOW = ['node-forge', 'prom-client', 'amqplib', 'file-type', 'node:http', 'node:https', 'node:sqlite'];
+
+  test.each([
+    ['the command line', 'main.ts'],
+    ['the start of a gateway', 'runtime/run.ts'],
+    ['the reading of its configuration', 'config/load.ts'],
+    ['the reading of its keys', 'runtime/material.ts'],
+    ['a worker', 'runtime/worker.ts'],
+  ])('is not in the way of %s', (_, path) => {
+    const loaded = loadedWith(path);
+    expect(loaded.size).toBeGreaterThan(3);
+    expect(SLOW.filter((name) => loaded.has(name))).toEqual([]);
   });
 });
 

@@ -2,14 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { messageOf } from '../errors.ts';
-
-/** Where the admin endpoint is, and how to be let in. */
-export interface CtlTarget {
-  /** As the user knows it. */
-  readonly text: string;
-  readonly address: { readonly host: string; readonly port: number } | { readonly socketPath: string };
-  readonly tokenFile: string | undefined;
-}
+import type { CtlTarget } from './ctl-target.ts';
 
 export interface CtlRequest {
   readonly method: 'GET' | 'POST';
@@ -36,16 +29,6 @@ interface Answer {
 
 /** A reload looks at files and names and asks every worker: it may take its time. */
 const TIMEOUT_MS = 30_000;
-
-/** Reads `HOST:PORT`, `http://HOST:PORT` or `unix:/PATH`; undefined where it is none of these. */
-export function parseCtlAddress(given: string): CtlTarget['address'] | undefined {
-  if (given.startsWith('unix:/')) return { socketPath: given.slice('unix:'.length) };
-  const url = URL.parse(/^http:\/\//i.test(given) ? given : `http://${given}`);
-  if (url === null || url.hostname === '' || url.pathname !== '/' || url.search + url.username !== '') return undefined;
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  // A port of 80 is not kept by the parser of URLs.
-  return /:\d+\/?$/.test(given) ? { host, port: Number(url.port || 80) } : undefined;
-}
 
 /** Asks the admin endpoint and returns the JSON it answers. Throws `CtlError`. */
 export async function askGateway(target: CtlTarget, asked: CtlRequest): Promise<unknown> {

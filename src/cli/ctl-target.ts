@@ -1,7 +1,14 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type CtlTarget, parseCtlAddress } from './ctl-client.ts';
 import type { CliIo } from './io.ts';
+
+/** Where the admin endpoint is, and how to be let in. */
+export interface CtlTarget {
+  /** As the user knows it. */
+  readonly text: string;
+  readonly address: { readonly host: string; readonly port: number } | { readonly socketPath: string };
+  readonly tokenFile: string | undefined;
+}
 
 interface TargetFlags {
   readonly admin?: string;
@@ -27,4 +34,14 @@ export function targetOf(command: Command, { env, cwd }: CliIo): CtlTarget {
   }
   const tokenEnv = env['ICAPGW_TOKEN_FILE'];
   return { text, address, tokenFile: tokenFile ?? (tokenEnv ? resolve(cwd, tokenEnv) : undefined) };
+}
+
+/** Reads `HOST:PORT`, `http://HOST:PORT` or `unix:/PATH`; undefined where it is none of these. */
+function parseCtlAddress(given: string): CtlTarget['address'] | undefined {
+  if (given.startsWith('unix:/')) return { socketPath: given.slice('unix:'.length) };
+  const url = URL.parse(/^http:\/\//i.test(given) ? given : `http://${given}`);
+  if (url === null || url.hostname === '' || url.pathname !== '/' || url.search + url.username !== '') return undefined;
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  // A port of 80 is not kept by the parser of URLs.
+  return /:\d+\/?$/.test(given) ? { host, port: Number(url.port || 80) } : undefined;
 }

@@ -3,7 +3,8 @@ import { printable } from '../config/show.ts';
 import type { BlockedReport } from '../observe/blocked-report.ts';
 import type { ConnectionList } from '../observe/connection-entry.ts';
 import type { StatusSnapshot } from '../observe/status.ts';
-import { askGateway, CtlError, type CtlTarget } from './ctl-client.ts';
+import { askGateway, CtlError } from './ctl-client.ts';
+import type { CtlTarget } from './ctl-target.ts';
 import { blockedText, connectionsText, createPaint, statusText } from './ctl-text.ts';
 import { type CliIo, hasColor } from './io.ts';
 

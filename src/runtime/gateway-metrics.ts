@@ -16,17 +16,23 @@ export interface GatewayMetricsOptions {
   readonly feed: FeedMetricsSource | undefined;
 }
 
-/** The metrics of a running gateway. Loading them takes longer than all the rest of the start: it goes on beside it. */
+/** The metrics of a running gateway. Loading them takes as long as a worker takes to start: that is not in its way. */
 export class GatewayMetrics {
-  readonly #loaded: Promise<Metrics>;
+  readonly #options: GatewayMetricsOptions;
+  readonly #loaded: PromiseWithResolvers<Metrics> = Promise.withResolvers();
 
   constructor(options: GatewayMetricsOptions) {
-    this.#loaded = load(options);
+    this.#options = options;
+  }
+
+  /** Begins to load; what is told or asked before waits. To be called once. */
+  load(): void {
+    this.#loaded.resolve(load(this.#options));
   }
 
   /** Tells an event, now or as soon as somebody listens. */
   tell(event: (metrics: Metrics) => void): void {
-    this.#loaded.then(event).catch((error: unknown) => {
+    this.#loaded.promise.then(event).catch((error: unknown) => {
       // Losing a number is no reason to stop, a mistake in this program is.
       process.nextTick(() => {
         throw error;
@@ -36,7 +42,7 @@ export class GatewayMetrics {
 
   /** The text of one scrape. */
   async text(): Promise<string> {
-    return await (await this.#loaded).text();
+    return await (await this.#loaded.promise).text();
   }
 }
 

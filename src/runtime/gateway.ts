@@ -234,6 +234,7 @@ export class Gateway implements AsyncDisposable {
     const startedMs = performance.now();
     await this.current.start();
     this.current.addresses = await this.#crew.start(config.services.map(({ listen }) => listen));
+    this.#metrics.load();
     tellListening(undefined, this.current, this.current.trust.material, log);
     tellFileLimit(config, log);
     // From then on somebody may ask for a reload, which starts the trust of another generation.
@@ -266,8 +267,7 @@ export class Gateway implements AsyncDisposable {
 
   #snapshotFor(workerIndex: number, eventPort: MessagePort): WorkerSnapshot {
     return {
-      ...this.current.snapshot(),
-      workerIndex,
+      ...{ ...this.current.snapshot(), workerIndex },
       sourceMemory: this.#sourceMemory,
       ...this.#sharedSessions,
       blocked: this.#blocks.snapshot,

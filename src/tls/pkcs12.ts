@@ -1,9 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { createPrivateKey } from 'node:crypto';
-import forge from 'node-forge';
+import type Forge from 'node-forge';
 import { type Asn1, fromDer, toDer } from './asn1.ts';
 import { isPkcs12 } from './der.ts';
 import { MAX_PEM_BYTES, materialError, readMaterialFile } from './file.ts';
+import { forge } from './forge.ts';
 import { type PemBlock, splitPem, toPem } from './pem.ts';
 import { loadPassphrase } from './private-key.ts';
 
@@ -21,7 +22,7 @@ export function loadKeyStore(file: string, passphraseFile: string | undefined): 
   return blocks;
 }
 
-type Store = forge.pkcs12.Pkcs12Pfx;
+type Store = Forge.pkcs12.Pkcs12Pfx;
 
 function openStore(file: string, bytes: Buffer, passphraseFile: string | undefined): Store {
   // There are two ways to have no passphrase: an empty one, and none at all.
@@ -29,7 +30,7 @@ function openStore(file: string, bytes: Buffer, passphraseFile: string | undefin
   let cause: unknown;
   for (const passphrase of passphrases) {
     try {
-      return forge.pkcs12.pkcs12FromAsn1(fromDer(bytes), false, passphrase);
+      return forge().pkcs12.pkcs12FromAsn1(fromDer(bytes), false, passphrase);
     } catch (error) {
       cause = error;
     }
@@ -48,8 +49,8 @@ function unreadableText(file: string): string {
 }
 
 /** Bags of kinds that no TLS context needs are left out. */
-function blockOf(bag: forge.pkcs12.Bag): PemBlock[] {
-  const { certBag, keyBag, pkcs8ShroudedKeyBag } = forge.pki.oids;
+function blockOf(bag: Forge.pkcs12.Bag): PemBlock[] {
+  const { certBag, keyBag, pkcs8ShroudedKeyBag } = forge().pki.oids;
   switch (bag.type) {
     case certBag:
       return [block('CERTIFICATE', toDer(certificateTree(bag)))];
@@ -62,13 +63,13 @@ function blockOf(bag: forge.pkcs12.Bag): PemBlock[] {
 }
 
 // node-forge takes what it knows, which is RSA, into objects of its own, and leaves the rest as it is.
-function certificateTree({ cert, asn1 }: forge.pkcs12.Bag): Asn1 {
-  return cert === undefined || cert === null ? (asn1 as Asn1) : forge.pki.certificateToAsn1(cert);
+function certificateTree({ cert, asn1 }: Forge.pkcs12.Bag): Asn1 {
+  return cert === undefined || cert === null ? (asn1 as Asn1) : forge().pki.certificateToAsn1(cert);
 }
 
-function privateKey({ key, asn1 }: forge.pkcs12.Bag): KeyObject {
+function privateKey({ key, asn1 }: Forge.pkcs12.Bag): KeyObject {
   const isRsa = key !== undefined && key !== null;
-  const der = toDer(isRsa ? forge.pki.privateKeyToAsn1(key) : (asn1 as Asn1));
+  const der = toDer(isRsa ? forge().pki.privateKeyToAsn1(key) : (asn1 as Asn1));
   return createPrivateKey({ key: der, format: 'der', type: isRsa ? 'pkcs1' : 'pkcs8' });
 }
 
