@@ -55,22 +55,30 @@ export interface RunningGateway extends SpawnedGateway {
  * Runs `icapgw run`. An object is written as YAML, with a JSON log of every event on standard error and an admin endpoint
  * on a free port unless it says otherwise; a text is written as it is.
  */
-export function spawnGateway(config: string | object, args: readonly string[] = []): SpawnedGateway {
+export function spawnGateway(
+  config: string | object,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): SpawnedGateway {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run "npm run build" before the end-to-end tests`);
   const folder = mkdtempSync(join(tmpdir(), 'icapgw-e2e-'));
   const file = join(folder, 'gateway.conf');
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(withDefaults(config)));
   const child = spawn(NODE, [MAIN, 'run', '-c', file, ...args], {
     cwd: folder,
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return watch(child, file, folder);
 }
 
 /** Starts the built program and waits until it is ready; rejects with what it said when it ends instead. */
-export async function startGateway(config: string | object, args: readonly string[] = []): Promise<RunningGateway> {
-  const gateway = spawnGateway(config, args);
+export async function startGateway(
+  config: string | object,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<RunningGateway> {
+  const gateway = spawnGateway(config, args, env);
   try {
     await gateway.waitForEvent('ready');
   } catch (error) {

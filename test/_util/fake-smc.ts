@@ -32,6 +32,8 @@ export interface SmcFault {
   readonly body?: string;
   /** `reset`: the connection is cut. `hang`: no answer ever. `lose`: done, but the answer is cut off. `forget`: the session is over, then as ever. */
   readonly act?: 'reset' | 'hang' | 'lose' | 'forget';
+  /** It is done at once, and answered only then. */
+  readonly until?: Promise<unknown>;
 }
 
 export interface FakeEngine {
@@ -176,6 +178,7 @@ class ManagementServer implements Omit<FakeSmc, typeof Symbol.asyncDispose> {
       return;
     }
     const answer = this.#answer(call);
+    await fault?.until;
     if (fault?.act === 'lose') {
       request.socket.resetAndDestroy();
       return;

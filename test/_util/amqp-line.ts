@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** A way to a broker that a test can hold in either direction. Disposing cuts it. */
+export interface AmqpLine extends AsyncDisposable {
+  /** As guest, by this way. */
+  readonly url: string;
+  /** From now on what the gateway sends stays here. */
+  holdRequests(): void;
+  /** From now on what the broker sends stays here. */
+  holdAnswers(): void;
+  /** How many bytes of the gateway are held. */
+  readonly heldRequestBytes: number;
+}
+
+/** Listens on loopback, and connects to a port there for each connection. */
+export async function startAmqpLine(brokerPort: number): Promise<AmqpLine> {
+  const sockets = new Set<Socket>();
+  const hold = { requests: false, answers: false };
+  let heldRequestBytes = 0;
+  const server = createServer({ noDelay: true }, (gateway) => {
+    const broker = connect({ port: brokerPort, host: '127.0.0.1', noDelay: true });
+    for (const [socket, other] of [[gateway, broker] as const, [broker, gateway] as const]) {
+      sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.once('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+    }
+    gateway.on('data', (bytes) => {
+      if (hold.requests) heldRequestBytes += bytes.length;
+      else broker.write(bytes);
+    });
+    broker.on('data', (bytes) => {
+      if (!hold.answers) gateway.write(bytes);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `amqp://guest:guest@127.0.0.1:${(server.address() as AddressInfo).port}`,
+    holdRequests() {
+      hold.requests = true;
+    },
+    holdAnswers() {
+      hold.answers = true;
+    },
+    get heldRequestBytes() {
+      return heldRequestBytes;
+    },
+    async [Symbol.asyncDispose]() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await once(server, 'close');
+    },
+  };
+}
