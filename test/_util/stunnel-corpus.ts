@@ -8,7 +8,11 @@ export const DEBIAN_SAMPLE = '/usr/share/doc/stunnel4/examples/stunnel.conf-samp
 
 /** Real configurations and those of the golden cases, with the files they include. */
 export function readCorpus(): readonly string[] {
-  const own = ['stunnel-compat/cases/*/stunnel.conf', 'stunnel-compat/cases/*/conf.d/*', 'examples/*.conf'];
+  const own = [
+    'stunnel-compat/cases/*/stunnel.conf',
+    'stunnel-compat/cases/*/conf.d/*',
+    'examples/cloud-clients/*.conf',
+  ];
   const files = globSync(own, { cwd: ROOT, withFileTypes: true }).filter((entry) => entry.isFile());
   const names = files.map(({ parentPath, name }) => join(parentPath, name)).toSorted();
   return [...names, ...(existsSync(DEBIAN_SAMPLE) ? [DEBIAN_SAMPLE] : [])].map((file) => readFileSync(file, 'utf8'));

@@ -6,7 +6,7 @@ import { type CliRecord, runCli } from '../_util/cli-recorder.ts';
 import { createConfigFolder } from '../_util/config-folder.ts';
 import { serviceText } from '../_util/config-text.ts';
 
-const EXAMPLES = join(import.meta.dirname, '../../examples');
+const EXAMPLES = join(import.meta.dirname, '../../examples/cloud-clients');
 
 function firewall(args: readonly string[], cwd: string, platform: NodeJS.Platform = 'linux'): Promise<CliRecord> {
   return runCli(['firewall', ...args], (program, io) => addFirewallCommand(program, io, platform), { cwd });

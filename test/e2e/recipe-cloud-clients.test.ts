@@ -35,7 +35,7 @@ describe.skipIf(!hasClamAv)('cloud clients in front of two c-icap that scan', ()
     '10.0.0.6:1344': `127.0.0.1:${servers[1].port}`,
   });
   const startMcas = (): Promise<RunningGateway> =>
-    startExample('mcas.yaml', {
+    startExample('cloud-clients/mcas.yaml', {
       '0.0.0.0:11344': '127.0.0.1:0',
       '/etc/icapgw/stunnel-key.pem': lab.server.combined,
       '/etc/icapgw/MCASCAfile.pem': lab.client.cert,
@@ -51,7 +51,7 @@ describe.skipIf(!hasClamAv)('cloud clients in front of two c-icap that scan', ()
     },
   ])("Microsoft's configuration $file blocks EICAR for its client only", async ({ file, cert, ca }) => {
     const { '10.0.0.5:1344': first, ...second } = addresses();
-    const text = exampleText(file, {
+    const text = exampleText(`cloud-clients/${file}`, {
       '0.0.0.0:11344': '127.0.0.1:0',
       '10.0.0.5:1344': first,
       ...(file.includes('linux') ? second : {}),
@@ -75,7 +75,7 @@ describe.skipIf(!hasClamAv)('cloud clients in front of two c-icap that scan', ()
   });
 
   test('the file for Zscaler lets in the client that its CA signed and that is on the list', async () => {
-    await using gateway = await startExample('zscaler.yaml', {
+    await using gateway = await startExample('cloud-clients/zscaler.yaml', {
       '0.0.0.0:11344': '127.0.0.1:0',
       '/etc/icapgw/fullchain.pem': lab.server.cert,
       '/etc/icapgw/key.pem': lab.server.key,

@@ -24,7 +24,7 @@ describe('the example for Forcepoint DLP', () => {
 
   beforeAll(async () => {
     servers = [await startScriptBackend(enforce), await startScriptBackend(enforce)];
-    gateway = await startExample('icap-forcepoint.yaml', {
+    gateway = await startExample('forcepoint/icapgw.yaml', {
       '0.0.0.0:11344': '127.0.0.1:0',
       '/etc/icapgw/stunnel-key.pem': lab.server.combined,
       '/etc/icapgw/MCASCAfile.pem': lab.client.cert,

@@ -40,7 +40,7 @@ describe('the example for Symantec DLP', () => {
     };
     servers = [await start(), await start(), await start()];
     gateway = await startExample(
-      'icap-symantec.yaml',
+      'symantec/icapgw.yaml',
       {
         '0.0.0.0:11344': '127.0.0.1:0',
         '/etc/icapgw/stunnel-key.pem': lab.server.combined,
