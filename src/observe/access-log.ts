@@ -26,17 +26,17 @@ export async function openAccessLog({ file, format, log }: AccessLogOptions): Pr
       if (count > 0) log.log('log-lines-lost', { count, file });
     },
   });
-  return new AccessLog(sink, format);
+  return new AccessLog(sink, { file, format, log });
 }
 
 /** One line per connection of a tunnel service and per ICAP transaction. */
 export class AccessLog {
   readonly #sink: LineSink;
-  readonly #format: LogConfig['accessFormat'];
+  readonly #options: AccessLogOptions;
 
-  constructor(sink: LineSink, format: LogConfig['accessFormat']) {
+  constructor(sink: LineSink, options: AccessLogOptions) {
     this.#sink = sink;
-    this.#format = format;
+    this.#options = options;
   }
 
   get lostCount(): number {
@@ -45,13 +45,15 @@ export class AccessLog {
 
   write(access: AccessRecord): void {
     // The squid layout has no columns for a connection.
-    const isSquid = this.#format === 'squid' && access.kind === 'icap';
+    const isSquid = this.#options.format === 'squid' && access.kind === 'icap';
     this.#sink.write(isSquid ? squidLine(access) : accessLine(access));
   }
 
-  /** Opens the file again, for log rotation; resolves to whether that worked. */
-  reopen(): Promise<boolean> {
-    return this.#sink.reopen();
+  /** Opens the file again, for log rotation. Where that fails, it goes on in the old file, and the log says so. */
+  async reopen(): Promise<void> {
+    const { file, log } = this.#options;
+    const detail = await this.#sink.reopen();
+    if (detail !== undefined) log.log('log-open-failed', { file, detail });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -84,22 +84,21 @@ export class LineSink {
     else this.#held.push(text);
   }
 
-  /** Opens the same path again after a rotation. Where that fails the old file is kept, and it resolves to false. */
-  async reopen(): Promise<boolean> {
+  /** Opens the same path again after a rotation. Where that fails the old file is kept, and it resolves to the reason. */
+  async reopen(): Promise<string | undefined> {
     const { target } = this.#options;
-    if (typeof target !== 'string' || this.#state !== 'open') return true;
+    if (typeof target !== 'string' || this.#state !== 'open') return undefined;
     try {
       // sonic-boom would close the old descriptor twice at its next success: only ask for what will work.
       await touch(target, 'a');
-      if (this.#state !== 'open') return true;
+      if (this.#state !== 'open') return undefined;
       const ready = once(this.#stream, 'ready');
       this.#stream.reopen();
       await ready;
       if (this.#state === 'open') this.#resume();
-      return true;
+      return undefined;
     } catch (error) {
-      this.#trouble(messageOf(error));
-      return false;
+      return messageOf(error);
     }
   }
 

@@ -10,6 +10,7 @@ import type {
   HandshakeVersion,
   RejectReason,
 } from './labels.ts';
+import type { SinkLogEvents } from './sink-log-event.ts';
 import type { SmcLogEvents } from './smc-log-event.ts';
 import type { TraceLogEvents } from './trace-log-event.ts';
 
@@ -26,7 +27,13 @@ export interface HandshakeFacts {
  * Every event that can be logged, with its fields. Clients, backends and local ends are `host:port`; subjects are
  * distinguished names as in the certificate, `O=Test, CN=client1`. No field may be called time, level, event or msg.
  */
-export interface LogEvents extends IcapLogEvents, AdminLogEvents, FeedLogEvents, SmcLogEvents, TraceLogEvents {
+export interface LogEvents
+  extends IcapLogEvents,
+    AdminLogEvents,
+    FeedLogEvents,
+    SinkLogEvents,
+    SmcLogEvents,
+    TraceLogEvents {
   readonly 'connection-accepted': {
     readonly service: string;
     readonly connection: number;
@@ -243,12 +250,6 @@ export interface LogEvents extends IcapLogEvents, AdminLogEvents, FeedLogEvents,
   };
   /** What the new configuration says there takes effect with the next start only. */
   readonly 'restart-needed': { readonly keys: readonly string[] };
-  readonly 'log-reopened': { readonly file: string };
-  readonly 'log-lines-lost': { readonly count: number; readonly file: string };
-  /** Messages wait, or are lost, until it works again. */
-  readonly 'syslog-failed': { readonly detail: string };
-  readonly 'access-log-failed': { readonly file: string; readonly detail: string };
-  readonly 'lines-suppressed': { readonly count: number; readonly similar: string };
 }
 
 export type LogEventName = keyof LogEvents;

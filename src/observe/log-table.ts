@@ -5,6 +5,7 @@ import { FEED_EVENTS } from './feed-log-table.ts';
 import { ICAP_EVENTS } from './icap-log-table.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
 import { HANDSHAKE_FAILURE_TEXTS, REJECTION_TEXTS } from './reason-text.ts';
+import { SINK_EVENTS } from './sink-log-table.ts';
 import { SMC_EVENTS } from './smc-log-table.ts';
 import { TRACE_EVENTS } from './trace-log-table.ts';
 
@@ -251,31 +252,10 @@ const EVENTS: EventTable = {
     text: ({ keys }) => `takes effect with the next start only: ${keys.join(', ')}`,
     told: ['keys'],
   },
-  'log-reopened': { level: 'notice', text: ({ file }) => `log file ${file} reopened`, told: ['file'] },
-  'log-lines-lost': {
-    level: 'error',
-    text: ({ count, file }) => `${count} lines were lost: ${file} could not be written`,
-    told: ['count', 'file'],
-  },
-  'syslog-failed': {
-    level: 'warning',
-    text: ({ detail }) =>
-      `syslog cannot be reached: ${detail}; is a syslog daemon running, and logger(1) of util-linux there? (syslog = no, or log.syslog: off, ends this)`,
-    told: ['detail'],
-  },
-  'access-log-failed': {
-    level: 'error',
-    text: ({ file, detail }) => `the access log ${file} cannot be written, lines are being lost: ${detail}`,
-    told: ['file', 'detail'],
-  },
+  ...SINK_EVENTS,
   ...FEED_EVENTS,
   ...SMC_EVENTS,
   ...TRACE_EVENTS,
-  'lines-suppressed': {
-    level: 'warning',
-    text: ({ count, similar }) => `${count} similar lines suppressed (${similar})`,
-    told: ['count', 'similar'],
-  },
 };
 
 const KIND_TEXTS = {

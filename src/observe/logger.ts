@@ -1,7 +1,6 @@
 import type { LogLevel } from '../config/config.ts';
 import type { LogConfig } from '../config/log-config.ts';
 import { createConnectionName } from './connection-name.ts';
-import { type LineSink, openLineSink } from './line-sink.ts';
 import type { LogEventName, LogEvents, LogRecord } from './log-event.ts';
 import {
   type EnabledEvents,
@@ -11,6 +10,7 @@ import {
   mostTalkative,
   passesLevel,
 } from './log-format.ts';
+import { failureOf, type LogPlace, type LogSinks, type OpenFailure, openLogSinks } from './log-sinks.ts';
 import { definitionOf, LOG_EVENT_NAMES } from './log-table.ts';
 import { RateLimit } from './rate-limit.ts';
 import { isRemembered, RecentEvents } from './recent-events.ts';
@@ -28,36 +28,23 @@ export interface LoggerOptions extends FormatOptions, Omit<LogConfig, 'access' |
 /** By name of the service. */
 export type ServiceLevels = ReadonlyMap<string, LogLevel>;
 
-const MAX_PENDING_BYTES = 1024 * 1024;
 const SIMILAR_PER_SECOND = 20;
 const SUPPRESSED_REPORT_MS = 1000;
 
 /** Opens the log. Throws `ICAPGW_LOG_FILE` where its file cannot be opened. */
 export async function openLogger(options: LoggerOptions): Promise<Logger> {
-  const { file, stderr, overwrite, complain } = options;
-  // A sink may be in trouble before there is a logger to hear of it: both are wired up here.
+  const { complain } = options;
+  // A sink may be in trouble before there is a logger to hear of it: all are wired up here.
   let logger: Logger | undefined;
-  const open = (target: string | 2): Promise<LineSink> =>
-    openLineSink({
-      target,
-      overwrite,
-      maxPendingBytes: MAX_PENDING_BYTES,
-      onTrouble: (detail) => {
-        if (target === 2) return;
-        complain(`icapgw: the log file ${target} cannot be written, lines are being lost: ${detail}\n`);
-      },
-      onRecovered: (lostCount) => logger?.reportLost(lostCount, target === 2 ? '-' : target),
-    });
-  const targets: readonly (string | 2)[] = [
-    ...(file === '-' || stderr ? ([2] as const) : []),
-    ...(file === '-' || file === 'off' ? [] : [file]),
-  ];
-  const sinks: LineSink[] = [];
-  for (const target of targets) sinks.push(await open(target));
+  const sinks = await openLogSinks(options, {
+    onTrouble: (file, detail) =>
+      complain(`icapgw: the log file ${file} cannot be written, lines are being lost: ${detail}\n`),
+    onLost: (count, file) => logger?.reportLost(count, file),
+  });
   const syslog = await openSyslog(
     options,
     (detail) => {
-      if (sinks.length === 0) complain(`icapgw: syslog cannot be reached: ${detail}\n`);
+      if (sinks.isEmpty) complain(`icapgw: syslog cannot be reached: ${detail}\n`);
       logger?.log('syslog-failed', { detail });
     },
     (lostCount) => logger?.reportLost(lostCount, 'syslog'),
@@ -91,20 +78,22 @@ async function openSyslog(
 export class Logger {
   /** For the status page. */
   readonly recent: RecentEvents = new RecentEvents();
-  readonly #sinks: readonly LineSink[];
+  readonly #sinks: LogSinks;
   readonly #syslog: SyslogSink | undefined;
   readonly #options: LoggerOptions;
   readonly #limit = new RateLimit(SIMILAR_PER_SECOND);
   #limitTimer: NodeJS.Timeout | undefined;
   #lostBefore = 0;
+  #place: LogPlace;
   #format: FormatOptions;
   #serviceLevels: ServiceLevels;
   #enabled: EnabledEvents;
 
-  constructor(sinks: readonly LineSink[], syslog: SyslogSink | undefined, options: LoggerOptions) {
+  constructor(sinks: LogSinks, syslog: SyslogSink | undefined, options: LoggerOptions) {
     this.#sinks = sinks;
     this.#syslog = syslog;
     this.#options = options;
+    this.#place = options;
     this.#serviceLevels = options.serviceLevels;
     this.#enabled = wantedEvents(options);
     this.#format = { ...options, connectionName: createConnectionName(options.connectionId) };
@@ -112,10 +101,7 @@ export class Logger {
 
   /** Lines that could not be written, or did not even come here, since the start. */
   get lostCount(): number {
-    return this.#sinks.reduce(
-      (sum, { lostCount }) => sum + lostCount,
-      this.#lostBefore + (this.#syslog?.lostCount ?? 0),
-    );
+    return this.#sinks.lostCount + this.#lostBefore + (this.#syslog?.lostCount ?? 0);
   }
 
   log<E extends LogEventName>(event: E, fields: LogEvents[E]): void {
@@ -131,7 +117,7 @@ export class Logger {
     if (record.event === 'ready' && this.#options.background) this.#format = { ...this.#format, processName: 'main' };
     const format = level === this.#format.level ? this.#format : { ...this.#format, level };
     for (const { severity, line, message } of formatRecord(record, format)) {
-      for (const sink of this.#sinks) sink.write(line);
+      this.#sinks.write(line);
       this.#syslog?.write(severity, message);
     }
   }
@@ -152,7 +138,7 @@ export class Logger {
   /** Counts records that were lost on their way here, and says so. */
   lostBefore(count: number): void {
     this.#lostBefore += count;
-    this.reportLost(count, this.#options.file);
+    this.reportLost(count, this.#place.file);
   }
 
   /** Says that lines are missing at this place. */
@@ -165,24 +151,40 @@ export class Logger {
     this.#syslog?.renew();
   }
 
-  /** Opens the file again, for log rotation. Standard error is left alone. */
+  /** Opens the file again, for log rotation. Standard error is left alone. Where that fails, it goes on in the old file. */
   async reopen(): Promise<void> {
-    const { file, format } = this.#options;
+    const { file } = this.#place;
     // stunnel says so also where there is no file.
-    if (format !== 'stunnel' && (file === '-' || file === 'off')) return;
-    const reopened = await Promise.all(this.#sinks.map((sink) => sink.reopen()));
-    if (!reopened.includes(false)) this.log('log-reopened', { file });
+    if (this.#options.format !== 'stunnel' && (file === '-' || file === 'off')) return;
+    const failure = await this.#sinks.reopen();
+    if (failure === undefined) this.log('log-reopened', { file });
+    else this.#tell(failure);
+  }
+
+  /** Goes on where another configuration wants the lines to be; where that cannot be opened, where it was. */
+  async follow(place: LogPlace): Promise<void> {
+    try {
+      await this.#sinks.open(place);
+      this.#place = place;
+    } catch (error) {
+      this.#tell(failureOf(place, error));
+    }
   }
 
   /** Writes what waits, now, as far as that goes without waiting: there may be no later. */
   flush(): void {
-    for (const sink of this.#sinks) sink.flush();
+    this.#sinks.flush();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#limitTimer);
     this.#reportSuppressed(Number.POSITIVE_INFINITY);
-    await Promise.all([...this.#sinks, this.#syslog].map((sink) => sink?.[Symbol.asyncDispose]()));
+    await Promise.all([this.#sinks, this.#syslog].map((sink) => sink?.[Symbol.asyncDispose]()));
+  }
+
+  #tell({ file, detail }: OpenFailure): void {
+    this.log('log-open-failed', { file, detail });
+    this.#options.complain(`icapgw: the log file ${file} cannot be opened, the log goes on where it was: ${detail}\n`);
   }
 
   #levelFor({ fields }: LogRecord): LogLevel {

@@ -155,6 +155,12 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     lines: ({ signal }) => [signal === 'SIGTERM' ? line(5, 'Terminated') : line(3, `Received ${signal}; terminating`)],
   },
   'log-reopened': { level: 5, lines: () => [line(5, 'Log file reopened')] },
+  'log-open-failed': {
+    level: 3,
+    lines: ({ file, detail }) => [
+      line(3, `Cannot open log file: ${file}: ${detail}; the lines go where they went before`),
+    ],
+  },
 };
 
 function acceptedLines({ resumed, version, cipher }: HandshakeFacts): readonly StunnelLine[] {

@@ -21,7 +21,7 @@ import type { RunningGateway } from './gateway-status.ts';
 import { Generation } from './generation.ts';
 import { Generations } from './generations.ts';
 import { resolveLocalAddresses } from './local-address.ts';
-import { followLevels } from './log-levels.ts';
+import { followLog } from './log-levels.ts';
 import type { LoadedService } from './material.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { dropPrivileges } from './privileges.ts';
@@ -192,7 +192,6 @@ export class Gateway implements AsyncDisposable {
     }
     next.takeWishes();
     this.#generations.replace(next);
-    this.#crew.tell(followLevels(config, this.#options.log));
     this.#totals.follow(next.layout, next.buffer);
     this.#metrics.tell((metrics) => metrics.startAtZero(next.layout));
     next.trust.start();
@@ -201,6 +200,7 @@ export class Gateway implements AsyncDisposable {
       this.#crew.tell({ type: 'members', generation: next.number, service: index, members });
       this.#crew.tell({ type: 'options', generation: next.number, service: index, paths });
     }
+    this.#crew.tell(await followLog(config, this.#options.log));
     tellListening(before, next, material, this.#options.log);
     this.#blocks.follow(config);
     await this.#options.feed?.reload(config);

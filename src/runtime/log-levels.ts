@@ -7,7 +7,8 @@ export function serviceLevels({ services }: Config): ServiceLevels {
   return new Map(services.flatMap(({ name, logLevel }) => (logLevel === undefined ? [] : [[name, logLevel] as const])));
 }
 
-/** Goes on with the levels of another configuration. Returns what the workers have to know of that. */
-export function followLevels(config: Config, log: Logger): ToWorker {
+/** Goes on with the levels and the file of another configuration. Returns what the workers have to know of that. */
+export async function followLog(config: Config, log: Logger): Promise<ToWorker> {
+  await log.follow(config.log);
   return { type: 'log-events', enabled: log.setLevels(config.log.level, serviceLevels(config)) };
 }

@@ -28,8 +28,8 @@ export interface ReloaderOptions {
 /** Settings of the process itself, which another configuration cannot change. */
 const FIXED: readonly (readonly [key: string, of: (config: Config) => unknown])[] = [
   ['workers', ({ workers }) => workers],
-  // The level is followed; the rest is where the lines go.
-  ['log', ({ log }) => ({ ...log, level: undefined })],
+  // Level and file are followed.
+  ['log', ({ log }) => ({ ...log, level: undefined, file: undefined, stderr: undefined, overwrite: undefined })],
   ['admin', ({ admin }) => admin],
   ['tracing', ({ tracing }) => tracing],
   ['pid', ({ pidFile }) => pidFile],

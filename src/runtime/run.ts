@@ -173,9 +173,9 @@ async function startFeed(config: Config, log: Logger, backends: () => readonly s
   return await openFeed(config, log, backends);
 }
 
-function reopenLogs(log: Logger, access: { reopen(): Promise<unknown> } | undefined): void {
-  // Trouble with a file is told by its sink; there is nobody else to tell.
-  Promise.all([log.reopen(), access?.reopen()]).catch(() => {});
+function reopenLogs(log: Logger, access: AccessLog | undefined): void {
+  // They tell themselves what they cannot open.
+  Promise.all([log.reopen(), access?.reopen()]).catch(crash);
 }
 
 function crash(error: unknown): void {

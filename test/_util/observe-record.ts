@@ -142,6 +142,7 @@ export const SAMPLE_EVENTS: LogEvents = {
   'config-accepted': { file: '/etc/icapgw/icapgw.yaml' },
   'restart-needed': { keys: ['workers'] },
   'log-reopened': { file: '/var/log/icapgw.log' },
+  'log-open-failed': { file: '/var/log/icapgw.log', detail: 'EISDIR: illegal operation on a directory' },
   'log-lines-lost': { count: 3, file: '/var/log/icapgw.log' },
   'syslog-failed': { detail: 'logger: socket /dev/log: No such file or directory' },
   'access-log-failed': { file: '/var/log/access.log', detail: 'ENOSPC' },

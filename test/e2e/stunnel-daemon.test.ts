@@ -1,4 +1,4 @@
-import { readFile, readlink, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rename, stat, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { certificates } from '../_util/certificates.ts';
 import { type RecordingBackend, startRecordingBackend } from '../_util/e2e-backend.ts';
@@ -113,6 +113,49 @@ describe('in the background', () => {
     daemon.signal('SIGQUIT');
     await daemon.gone();
     await logged(files.log, /LOG3\[main\]: Received SIGQUIT; terminating$/m);
+  });
+
+  test('a log file that cannot be opened again on SIGUSR1 is told in the one before', async () => {
+    const files = await configure('unopened', ['syslog = no']);
+    expect((await runCommand(LAUNCHER, [files.config])).code).toBe(0);
+    await using daemon = backgroundProcess(files.pid);
+    await rename(files.log, `${files.log}.1`);
+    await mkdir(files.log);
+    daemon.signal('SIGUSR1');
+    await logged(`${files.log}.1`, /LOG3\[main\]: Cannot open log file: \S+unopened\.log: EISDIR/m);
+  });
+
+  test.each([
+    ['stunnel', STUNNEL],
+    ['icapgw', LAUNCHER],
+  ])('SIGHUP takes the log of %s to another file', async (name, program) => {
+    const files = await configure(`moving-${name}`, ['syslog = no']);
+    const config = await readFile(files.config, 'utf8');
+    const write = (output: string): Promise<void> =>
+      writeFile(files.config, config.replace(files.log, output).replace(name === 'icapgw' ? '' : /^icapgw.*\n/m, ''));
+    await write(files.log);
+    expect((await runCommand(program, [files.config])).code).toBe(0);
+    await logged(files.log, /Accepting new connections$/m);
+    // stunnel writes its pid file when its parent has ended.
+    await vi.waitFor(() => stat(files.pid), PATIENT);
+    await using daemon = backgroundProcess(files.pid);
+    await write(`${files.log}.new`);
+    daemon.signal('SIGHUP');
+    await logged(`${files.log}.new`, /^.{19} LOG6\[main\]: Service \[icap\] .*bound to 127\.0\.0\.1:\d+$/m);
+    const before = await readFile(files.log, 'utf8');
+    expect(before).toMatch(/LOG5\[main\]: Configuration successful\n/);
+    expect(before.match(/ bound to /g)).toHaveLength(1);
+    await write('/nonexistent/log');
+    daemon.signal('SIGHUP');
+    if (name === 'icapgw') {
+      await logged(`${files.log}.new`, /Cannot open log file: \/nonexistent\/log: .*\n[\s\S]* bound to /m);
+    }
+    await write(`${files.log}.last`);
+    daemon.signal('SIGHUP');
+    await logged(`${files.log}.last`, / bound to /m);
+    daemon.signal('SIGTERM');
+    await daemon.gone();
+    expect(await readFile(`${files.log}.last`, 'utf8')).toMatch(/LOG5\[main\]: Terminated\n/);
   });
 
   test('it starts from a configuration that comes through a descriptor', async () => {

@@ -1,4 +1,4 @@
-import { rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { openAccessLog } from '../../src/observe/access-log.ts';
 import type { TunnelAccess } from '../../src/observe/access-record.ts';
@@ -100,6 +100,21 @@ describe('the access log', () => {
     access.write(ACCESS);
     await access[Symbol.asyncDispose]();
     expect(await folder.lines('access')).toHaveLength(1);
+  });
+
+  test('goes on in the old file where the new one cannot be opened, and tells the log', async () => {
+    await using folder = await createFolder();
+    await using errors = await createLog();
+    const access = await openAccessLog({ file: folder.file('access'), format: 'json', log: errors.log });
+    await rename(folder.file('access'), folder.file('access.1'));
+    await mkdir(folder.file('access'));
+    await access.reopen();
+    access.write(ACCESS);
+    await access[Symbol.asyncDispose]();
+    expect(await folder.lines('access.1')).toHaveLength(1);
+    expect(await errors.events()).toMatchObject([
+      { event: 'log-open-failed', file: folder.file('access'), detail: expect.stringContaining('EISDIR') },
+    ]);
   });
 
   test.runIf(process.platform === 'linux')('tells its trouble to the log', async () => {

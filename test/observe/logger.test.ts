@@ -46,7 +46,7 @@ describe('the log', () => {
     expect(await folder.lines('log')).toEqual([expect.stringContaining('"event":"log-reopened"')]);
   });
 
-  test('does not say that it was opened again where that failed, and goes on in the old file', async () => {
+  test('goes on in the old file where the new one cannot be opened, and says so there', async () => {
     await using folder = await createFolder();
     await using file = await createLog({ file: folder.file('log') });
     await rename(folder.file('log'), folder.file('log.1'));
@@ -54,8 +54,53 @@ describe('the log', () => {
     await file.log.reopen();
     file.log.log('drained', { cut: 0 });
     await file.log[Symbol.asyncDispose]();
-    expect(await folder.lines('log.1')).toEqual([expect.stringContaining('"event":"drained"')]);
-    expect(file.complaints).toHaveLength(1);
+    expect((await folder.lines('log.1')).map((line) => JSON.parse(line))).toMatchObject([
+      { event: 'log-open-failed', level: 'error', file: folder.file('log'), detail: expect.stringContaining('EISDIR') },
+      { event: 'drained' },
+    ]);
+    expect(file.complaints).toEqual([expect.stringContaining('cannot be opened')]);
+  });
+
+  test('goes on where another configuration wants it, and no line is lost on the way', async () => {
+    await using folder = await createFolder();
+    await using file = await createLog({ file: folder.file('log') });
+    const place = { file: folder.file('other'), stderr: false, overwrite: false };
+    file.log.log('drained', { cut: 1 });
+    const moved = file.log.follow(place);
+    file.log.log('drained', { cut: 2 });
+    await moved;
+    file.log.log('drained', { cut: 3 });
+    await file.log.reopen();
+    await file.log.follow({ ...place, file: 'off' });
+    file.log.log('drained', { cut: 4 });
+    await file.log[Symbol.asyncDispose]();
+    const eventsOf = async (name: string) => (await folder.lines(name)).map((line) => JSON.parse(line));
+    expect(await eventsOf('log')).toMatchObject([{ cut: 1 }, { cut: 2 }]);
+    expect(await eventsOf('other')).toMatchObject([{ cut: 3 }, { event: 'log-reopened', file: folder.file('other') }]);
+  });
+
+  test('stays where it was when it cannot go where another configuration wants it', async () => {
+    await using folder = await createFolder();
+    await using file = await createLog({ file: folder.file('log') });
+    const wanted = folder.file('missing/log');
+    await file.log.follow({ file: wanted, stderr: true, overwrite: false });
+    file.log.log('drained', { cut: 1 });
+    await file.log.reopen();
+    await file.log[Symbol.asyncDispose]();
+    expect((await folder.lines('log')).map((line) => JSON.parse(line))).toMatchObject([
+      { event: 'log-open-failed', file: wanted, detail: expect.stringContaining('ENOENT') },
+      { event: 'drained' },
+      { event: 'log-reopened', file: folder.file('log') },
+    ]);
+  });
+
+  test('what is open already is not emptied when it is to be overwritten', async () => {
+    await using folder = await createFolder();
+    await using file = await createLog({ file: folder.file('log') });
+    file.log.log('drained', { cut: 1 });
+    await file.log.follow({ file: folder.file('log'), stderr: false, overwrite: true });
+    await file.log[Symbol.asyncDispose]();
+    expect(await folder.lines('log')).toHaveLength(1);
   });
 
   test.runIf(process.platform === 'linux')(

@@ -84,9 +84,9 @@ describe('a reload', () => {
     const { reloader, told } = await startReloader(folder, async () => {});
     await using _told = told;
     for (const top of [
-      'workers: 3\nlog: { level: debug, overwrite: true }\n',
-      'workers: 3\nlog: { level: debug, overwrite: true }\n',
-      '',
+      'workers: 3\nlog: { level: debug, file: other.log, access: access.log }\n',
+      'workers: 3\nlog: { level: debug, file: other.log, access: access.log }\n',
+      'log: { level: debug, file: other.log, overwrite: true, stderr: true }\n',
     ]) {
       writeFileSync(join(folder.path, FILE), top + serviceText());
       await reloader.reload();
