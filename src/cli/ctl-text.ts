@@ -1,6 +1,12 @@
 import { styleText } from 'node:util';
 import { printable } from '../config/show.ts';
-import type { BlockedEntry, BlockedReport, QueueReport, SmcReport } from '../observe/blocked-report.ts';
+import {
+  type BlockedEntry,
+  type BlockedReport,
+  endWithoutTime,
+  type QueueReport,
+  type SmcReport,
+} from '../observe/blocked-report.ts';
 import type { ConnectionList } from '../observe/connection-entry.ts';
 import { VERDICTS } from '../observe/labels.ts';
 import type { Latency } from '../observe/quantile.ts';
@@ -76,7 +82,7 @@ function blockedRow({ ip, until, source, findings, relay, engines, type }: Block
   const added = Object.values(engines).filter((outcome) => outcome === 'added').length;
   const count = Object.keys(engines).length;
   return [
-    ...[safe(ip), until === null ? 'unblocked' : `${clockText(until)} UTC`, safe(source)],
+    ...[safe(ip), until === null ? endWithoutTime(source) : `${clockText(until)} UTC`, safe(source)],
     ...[findings, relay, count === 0 ? '-' : `${added} of ${count}`, safe(type === '' ? '-' : type)],
   ];
 }

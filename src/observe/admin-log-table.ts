@@ -54,6 +54,18 @@ export const ADMIN_EVENTS: AdminEventTable = {
     text: ({ file, detail }) => `what is blocked cannot be kept over a restart in ${file}: ${detail}`,
     told: ['file', 'detail'],
   },
+  'block-list-read': {
+    level: 'notice',
+    text: ({ file, count, exempt }) =>
+      `${count} ${count === 1 ? 'entry' : 'entries'} of ${file} ${count === 1 ? 'is' : 'are'} blocked${exempt === 0 ? '' : `, ${exempt} never ${exempt === 1 ? 'is' : 'are'}`}`,
+    told: ['file', 'count', 'exempt'],
+  },
+  'block-list-failed': {
+    level: 'error',
+    text: ({ detail }) =>
+      `the changed list of blocked addresses cannot be used, the one before stays in force: ${detail}`,
+    told: ['detail'],
+  },
   'blocks-damaged': {
     level: 'error',
     text: ({ file, detail }) => `what operators had blocked could not be read (${detail}): it is kept as ${file}`,
@@ -65,6 +77,7 @@ const UNBLOCK_TEXTS = {
   operator: 'unblocked by the operator',
   expired: 'its time is over',
   allowed: 'block-list.allow has it',
+  own: "it is this gateway's own, or one that it needs",
 } as const;
 
 const ADMIN_REFUSAL_TEXTS = {

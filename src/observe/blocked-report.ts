@@ -4,13 +4,13 @@ export type BlockRelay = 'off' | 'pending' | 'done' | 'failed';
 /** One address or network that is blocked, and what for. Plain data, as the endpoint gives it. */
 export interface BlockedEntry {
   readonly ip: string;
-  /** `manual`, or the name of a feed. */
+  /** `manual`, `file`, or the name of a feed. */
   readonly source: string;
   /** The kind of finding; empty for what an operator blocked. */
   readonly type: string;
   /** ISO time. */
   readonly since: string;
-  /** ISO time; null: until it is unblocked. */
+  /** ISO time; null: until it is unblocked, or taken out of the file. */
   readonly until: string | null;
   /** How often it was reported. */
   readonly findings: number;
@@ -46,3 +46,8 @@ export interface BlockedReport {
 
 /** Where what is blocked comes from; those that nothing comes from are counted as 0. */
 export const BLOCK_SOURCES = ['guardduty', 'manual', 'file'] as const;
+
+/** Until when something is blocked that has no end, after "until". */
+export function endWithoutTime(source: string): string {
+  return source === 'file' ? 'out of the file' : 'unblocked';
+}

@@ -1,4 +1,10 @@
-import type { BlockedEntry, BlockedReport, QueueReport, SmcReport } from './blocked-report.ts';
+import {
+  type BlockedEntry,
+  type BlockedReport,
+  endWithoutTime,
+  type QueueReport,
+  type SmcReport,
+} from './blocked-report.ts';
 import { type Html, html } from './html.ts';
 import type { StatusSnapshot } from './status.ts';
 import { type Column, renderSection } from './status-table.ts';
@@ -12,7 +18,7 @@ const COLUMNS: readonly Column<BlockedEntry>[] = [
   { title: 'source', cell: ({ source }) => source },
   { title: 'for', cell: ({ type }) => (type === '' ? '-' : type) },
   { title: 'since (UTC)', cell: ({ since }) => clockText(since) },
-  { title: 'until (UTC)', cell: ({ until }) => (until === null ? 'unblocked' : clockText(until)) },
+  { title: 'until (UTC)', cell: ({ until, source }) => (until === null ? endWithoutTime(source) : clockText(until)) },
   { title: 'findings', cell: ({ findings }) => findings, isNumber: true },
   { title: 'relay', cell: ({ relay }) => (relay === 'failed' ? html`<span class="bad">failed</span>` : relay) },
   { title: 'engines', cell: enginesText },

@@ -3,6 +3,8 @@ import { SourceList } from '../policy/source-list.ts';
 /** Keeps operators from cutting off what must not be cut off. */
 export class BlockGuard {
   readonly #networks: readonly string[];
+  /** Those that are wider than an address. */
+  readonly #wide: readonly { readonly prefix: number; readonly list: SourceList }[];
   readonly #allowed: SourceList;
   readonly #own: () => ReadonlySet<string>;
 
@@ -10,6 +12,10 @@ export class BlockGuard {
   constructor(allow: readonly string[], own: () => ReadonlySet<string>) {
     this.#networks = allow;
     this.#allowed = listed(allow);
+    this.#wide = allow.flatMap((network) => {
+      const [, prefix] = network.split('/');
+      return prefix === undefined ? [] : [{ prefix: Number(prefix), list: listed([network]) }];
+    });
     this.#own = own;
   }
 
@@ -17,10 +23,19 @@ export class BlockGuard {
   allows(network: string): boolean {
     const [address = '', prefix] = network.split('/');
     if (prefix === undefined) return has(this.#allowed, address);
-    return this.#networks.some((allowed) => {
-      const [, wide] = allowed.split('/');
-      return wide !== undefined && Number(wide) <= Number(prefix) && has(listed([allowed]), address);
-    });
+    return this.#wide.some((allowed) => allowed.prefix <= Number(prefix) && has(allowed.list, address));
+  }
+
+  /** Why the whole of an address or network is never blocked; undefined: it may be, at least a part of it. */
+  reasonAgainst(network: string): 'own' | 'allowed' | undefined {
+    if (this.#own().has(network)) return 'own';
+    return this.allows(network) ? 'allowed' : undefined;
+  }
+
+  /** What is not blocked either where it lies within a network that is. */
+  get exempt(): readonly string[] {
+    // In an order of its own: that of names and interfaces changes.
+    return [...this.#networks, ...[...this.#own()].sort()];
   }
 
   /** Why an address or network must not be blocked, as a sentence; undefined: it may be. */

@@ -1,9 +1,7 @@
-import { isIP, SocketAddress } from 'node:net';
-import { isCidr } from '../config/cidr.ts';
-import { canonicalAddress } from '../feeds/canonical-address.ts';
 import type { BlockedAddress, BlockResult, ControlResult } from '../observe/control.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type Block, BlockList, MAX_BLOCKS } from '../policy/block-list.ts';
+import { canonicalBlock, notAnAddress } from './block-address.ts';
 
 export interface BlockKeeperOptions {
   readonly log: Logger;
@@ -46,7 +44,7 @@ export class BlockKeeper implements Disposable {
   }
 
   block(text: string, ttlMs: number | undefined): BlockResult {
-    const address = canonical(text);
+    const address = canonicalBlock(text);
     if (address === undefined) return { ok: false, reason: 'invalid', detail: notAnAddress(text) };
     const objection = this.#options.objection(address);
     if (objection !== undefined) return { ok: false, reason: 'guarded', detail: objection };
@@ -63,7 +61,7 @@ export class BlockKeeper implements Disposable {
   }
 
   unblock(text: string): ControlResult {
-    const address = canonical(text);
+    const address = canonicalBlock(text);
     if (address === undefined) return { ok: false, reason: 'invalid', detail: notAnAddress(text) };
     if (!this.#list.remove(address)) return { ok: false, reason: 'unknown', detail: `${address} is not blocked` };
     this.#options.log.log('address-unblocked', { address, cause: 'operator' });
@@ -71,12 +69,15 @@ export class BlockKeeper implements Disposable {
     return { ok: true };
   }
 
-  /** Lifts what the configuration in force says is never blocked. */
-  liftAllowed(isAllowed: (address: string) => boolean): void {
-    const lifted = this.addresses.filter(isAllowed);
-    for (const address of lifted) {
+  /** Lifts what has come to be something that is never blocked. */
+  lift(reasonOf: (address: string) => 'allowed' | 'own' | undefined): void {
+    const lifted = this.addresses.flatMap((address) => {
+      const cause = reasonOf(address);
+      return cause === undefined ? [] : [{ address, cause }];
+    });
+    for (const { address, cause } of lifted) {
       this.#list.remove(address);
-      this.#options.log.log('address-unblocked', { address, cause: 'allowed' });
+      this.#options.log.log('address-unblocked', { address, cause });
     }
     if (lifted.length > 0) this.#changed();
   }
@@ -108,19 +109,4 @@ export class BlockKeeper implements Disposable {
 
 function describe({ address, untilMs }: Pick<Block, 'address' | 'untilMs'>): BlockedAddress {
   return { address, until: untilMs === undefined ? null : new Date(untilMs).toISOString() };
-}
-
-/** One spelling for each address and network, so that it can be found again; undefined for anything else. */
-function canonical(text: string): string | undefined {
-  if (!isCidr(text)) return undefined;
-  const [address = '', prefix] = text.split('/');
-  if (prefix === undefined) return canonicalAddress(address);
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-  const { address: plain } = new SocketAddress({ address, family });
-  return `${plain}/${Number(prefix)}`;
-}
-
-function notAnAddress(text: string): string {
-  const shown = JSON.stringify(text.slice(0, 64));
-  return `${shown} is neither an address nor a network: write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32`;
 }

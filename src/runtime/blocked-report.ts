@@ -7,6 +7,8 @@ import type { Block } from '../policy/block-list.ts';
 export interface BlockedSources {
   /** What operators have blocked. */
   readonly blocks: readonly Block[];
+  /** What their file blocks. */
+  readonly listed: readonly Block[];
   readonly feed: Pick<GatewayFeed, 'queue' | 'status'> | undefined;
   readonly nowMs: number;
   /** At most so many entries. */
@@ -14,14 +16,15 @@ export interface BlockedSources {
 }
 
 /** Everything that is blocked, the newest first, and how its relay is doing. */
-export function reportBlocked({ blocks, feed, nowMs, limit }: BlockedSources): BlockedReport {
+export function reportBlocked({ blocks, listed, feed, nowMs, limit }: BlockedSources): BlockedReport {
   const found = feed === undefined ? [] : Array.from(feed.queue.entries()).filter(({ untilMs }) => untilMs > nowMs);
   const status = feed?.status();
   const isRelayed = status !== undefined && status.smc !== null;
-  // Both are in the order in which they were blocked: of each no more than the last can be among the newest.
+  // All are in the order in which they were blocked: of each no more than the last can be among the newest.
   const entries = [
     ...lastOf(found, limit).map((entry) => ({ sinceMs: entry.sinceMs, tell: () => describeFound(entry, isRelayed) })),
-    ...lastOf(blocks, limit).map((block) => ({ sinceMs: block.sinceMs, tell: () => describeBlock(block) })),
+    ...lastOf(blocks, limit).map((block) => ({ sinceMs: block.sinceMs, tell: () => describeBlock(block, 'manual') })),
+    ...lastOf(listed, limit).map((block) => ({ sinceMs: block.sinceMs, tell: () => describeBlock(block, 'file') })),
   ];
   return {
     entries: entries
@@ -54,9 +57,9 @@ function relayOf({ isPending, engines }: FeedEntry): BlockRelay {
   return outcomes.length > 0 && outcomes.every((outcome) => outcome === 'rejected') ? 'failed' : 'done';
 }
 
-function describeBlock({ address, sinceMs, untilMs }: Block): BlockedEntry {
+function describeBlock({ address, sinceMs, untilMs }: Block, source: 'manual' | 'file'): BlockedEntry {
   return {
-    ...{ ip: address, source: 'manual', type: '', findings: 0, relay: 'off', engines: {} },
+    ...{ ip: address, source, type: '', findings: 0, relay: 'off', engines: {} },
     since: isoTime(sinceMs),
     until: untilMs === undefined ? null : isoTime(untilMs),
   };

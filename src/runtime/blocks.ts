@@ -6,9 +6,11 @@ import { BLOCK_SOURCES, type BlockedReport } from '../observe/blocked-report.ts'
 import type { BlockedAddress, BlockResult, ControlResult } from '../observe/control.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BlockadeSnapshot } from '../policy/blockade.ts';
+import { canonicalBlock } from './block-address.ts';
 import { BlockFile } from './block-file.ts';
 import { BlockGuard } from './block-guard.ts';
 import { BlockKeeper } from './block-keeper.ts';
+import { BlockListWatch } from './block-list-watch.ts';
 import { reportBlocked } from './blocked-report.ts';
 import { FeedBlocks } from './feed-blocks.ts';
 import type { ToWorker } from './snapshot.ts';
@@ -20,9 +22,11 @@ export interface BlocksOptions {
   /** Stays its owner's. */
   readonly feed: GatewayFeed | undefined;
   /** For all workers. */
-  readonly tell: (message: Extract<ToWorker, { type: 'blocked' | 'feed-blocked' }>) => void;
+  readonly tell: (message: Extract<ToWorker, { type: 'blocked' | 'listed' | 'feed-blocked' }>) => void;
 }
 
+/** How soon it is noticed that an address has come to be the gateway's own. */
+const OWN_CHECK_MS = 1000;
 const NOBODY: ReadonlySet<string> = new Set();
 
 /** Everybody whom this gateway turns away, by its operators' word or a feed's, and what operators do about it. */
@@ -31,12 +35,22 @@ export class Blocks implements AsyncDisposable {
   readonly #keeper: BlockKeeper;
   readonly #file: BlockFile;
   readonly #feedBlocks: FeedBlocks | undefined;
+  readonly #list: BlockListWatch;
+  readonly #ownTimer: NodeJS.Timeout;
   #guard: BlockGuard;
+  /** Whom nobody but a feed's own rules may block, as the workers know it. */
+  #exempt: readonly string[];
 
   constructor(options: BlocksOptions) {
     const { config, log, feed, tell } = options;
     this.#options = options;
     this.#guard = this.#guardOf(config);
+    this.#exempt = this.#guard.exempt;
+    this.#list = new BlockListWatch({
+      log,
+      isExempt: (network) => this.#guard.reasonAgainst(network) !== undefined,
+      onChange: () => this.#tellListed(),
+    });
     const folder = stateFolderOf(config, process.env);
     this.#file = new BlockFile({ folder, configFile: config.file, log, blocks: () => this.#keeper.blocks });
     this.#keeper = new BlockKeeper({
@@ -55,17 +69,24 @@ export class Blocks implements AsyncDisposable {
     this.follow(config);
     const count = this.#keeper.blocks.length;
     if (count > 0) log.log('blocks-restored', { count });
+    this.#ownTimer = setInterval(() => this.#followOwn(), OWN_CHECK_MS).unref();
   }
 
   /** For a worker that starts. */
   get snapshot(): BlockadeSnapshot {
-    return { networks: this.#keeper.addresses, addresses: this.#feedBlocks?.addresses ?? [] };
+    return {
+      networks: this.#keeper.addresses,
+      listed: this.#list.listed,
+      exempt: this.#exempt,
+      addresses: this.#feedBlocks?.addresses ?? [],
+    };
   }
 
   /** How many addresses and networks each source has blocked; every known source is there. */
   get counts(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>(BLOCK_SOURCES.map((source) => [source, 0]));
     counts.set('manual', this.#keeper.blocks.length);
+    counts.set('file', this.#list.blocks.length);
     for (const { source } of this.#options.feed?.queue.entries() ?? [])
       counts.set(source, (counts.get(source) ?? 0) + 1);
     return counts;
@@ -76,7 +97,8 @@ export class Blocks implements AsyncDisposable {
   }
 
   report(limit: number): BlockedReport {
-    return reportBlocked({ blocks: this.#keeper.blocks, feed: this.#options.feed, nowMs: Date.now(), limit });
+    const [blocks, listed] = [this.#keeper.blocks, this.#list.blocks];
+    return reportBlocked({ blocks, listed, feed: this.#options.feed, nowMs: Date.now(), limit });
   }
 
   /** Resolves when it is in the file too, or cannot be. */
@@ -94,20 +116,44 @@ export class Blocks implements AsyncDisposable {
     const result = this.#keeper.unblock(text);
     if (result.ok) await this.#file.save();
     else if (found) this.#options.log.log('address-unblocked', { address, cause: 'operator' });
+    const place = this.#list.placeOf(canonicalBlock(text) ?? '');
+    if (place !== undefined) {
+      return { ok: false, reason: 'guarded', detail: `${text} stays blocked by ${place}: take it out there` };
+    }
     return found ? { ok: true } : result;
   }
 
   /** Goes by another configuration: lifts what operators had blocked and is never blocked from here on. Feeds do so themselves. */
   follow(config: Config): void {
-    const guard = this.#guardOf(config);
-    this.#guard = guard;
-    this.#keeper.liftAllowed((network) => guard.allows(network));
+    this.#guard = this.#guardOf(config);
+    this.#list.follow(config.blockList.file);
+    this.#reconsider();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#ownTimer);
+    this.#list[Symbol.dispose]();
     this.#keeper[Symbol.dispose]();
     this.#feedBlocks?.[Symbol.dispose]();
     await this.#file.settled();
+  }
+
+  /** Names resolve, and interfaces change: what was blocked before must not stay so. */
+  #followOwn(): void {
+    if (!isSameList(this.#guard.exempt, this.#exempt)) this.#reconsider();
+  }
+
+  #reconsider(): void {
+    const { exempt } = this.#guard;
+    const isChanged = !isSameList(exempt, this.#exempt);
+    this.#exempt = exempt;
+    this.#keeper.lift((network) => this.#guard.reasonAgainst(network));
+    this.#list.reconsider();
+    if (isChanged) this.#tellListed();
+  }
+
+  #tellListed(): void {
+    this.#options.tell({ type: 'listed', listed: this.#list.listed, exempt: this.#exempt });
   }
 
   /** Lifts what a feed has blocked, and says whether it had; where the disk does not take that, it stays blocked. */
@@ -125,4 +171,8 @@ export class Blocks implements AsyncDisposable {
   #guardOf({ blockList }: Config): BlockGuard {
     return new BlockGuard(blockList.allow, () => this.#options.feed?.own() ?? NOBODY);
   }
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((each, index) => each === b[index]);
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { RawPath } from '../config/raw.ts';
 import { ConfigError, type Problem } from '../errors.ts';
 import { loadToken } from '../observe/admin-guard.ts';
+import { verifyBlockList } from './block-list-file.ts';
 import { verifyFeed } from './feed-check.ts';
 
 /** A file that will be written, by the key that names it. */
@@ -34,6 +35,7 @@ export async function verifyFiles(config: Config, lineOf: (path: RawPath) => num
   return [
     ...problems,
     ...token.map((message) => error(['admin', 'token-file'], message)),
+    ...verifyBlockList(config, lineOf),
     ...verifyFeed(config, lineOf),
   ];
 }

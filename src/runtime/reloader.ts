@@ -4,6 +4,7 @@ import { messageOf, type Problem, RuntimeError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadResult } from '../observe/reload-result.ts';
 import type { StunnelHost } from '../stunnel/host.ts';
+import { verifyBlockList } from './block-list-file.ts';
 import { verifyFeed } from './feed-check.ts';
 import { type LoadedService, loadMaterial } from './material.ts';
 
@@ -86,8 +87,9 @@ export class Reloader {
     log.log('config-reading', { file });
     const { config, problems, lineOf, texts } = load === undefined ? loadConfig(file, cwd, { host }) : await load();
     const loaded = config === undefined ? undefined : loadMaterial(config, lineOf);
-    const feedProblems = config === undefined ? [] : verifyFeed(config, lineOf);
-    const all = mergeProblems(problems, [...(loaded?.problems ?? []), ...feedProblems]);
+    const listProblems =
+      config === undefined ? [] : [...verifyBlockList(config, lineOf), ...verifyFeed(config, lineOf)];
+    const all = mergeProblems(problems, [...(loaded?.problems ?? []), ...listProblems]);
     if (config === undefined || loaded === undefined || all.some(({ severity }) => severity === 'error')) {
       this.#tellProblems(all, texts);
       const detail = 'the configuration cannot be used; the one before stays in force';

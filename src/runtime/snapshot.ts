@@ -7,7 +7,7 @@ import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CounterLayout } from '../observe/counters.ts';
 import type { EventWishes } from '../observe/event-port.ts';
 import type { EnabledEvents } from '../observe/log-format.ts';
-import type { BlockadeChange, BlockadeSnapshot } from '../policy/blockade.ts';
+import type { BlockadeChange, BlockadeSnapshot, ListedBlocks } from '../policy/blockade.ts';
 import type { SourceTableMemory } from '../policy/source-table.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
@@ -88,6 +88,8 @@ export type ToWorker =
     }
   /** Replaces what the operator has blocked; those connected are cut off. */
   | { readonly type: 'blocked'; readonly networks: readonly string[] }
+  /** Replaces what the operator's file blocks, and whom neither that nor the operator blocks; those connected are cut off. */
+  | { readonly type: 'listed'; readonly listed: ListedBlocks; readonly exempt: readonly string[] }
   /** What feeds have blocked, or no longer do. */
   | ({ readonly type: 'feed-blocked' } & BlockadeChange)
   /** Other events are written to the log than before. */

@@ -75,6 +75,11 @@ class WorkerRuntime {
         this.#parts.blocked.setNetworks(message.networks);
         this.#cutBlocked();
         return;
+      case 'listed':
+        this.#parts.blocked.setListed(message.listed);
+        this.#parts.blocked.setExempt(message.exempt);
+        this.#cutBlocked();
+        return;
       case 'feed-blocked':
         this.#parts.blocked.change(message);
         if (message.blocked.length > 0) this.#cutBlocked(new Set(message.blocked.map(([address]) => address)));

@@ -119,6 +119,8 @@ export const SAMPLE_EVENTS: LogEvents = {
   'address-unblocked': { address: '192.0.2.1', cause: 'expired' },
   'blocks-restored': { count: 2 },
   'blocks-not-kept': { file: '/etc/icapgw/icapgw.yaml.blocks.json', detail: 'EACCES' },
+  'block-list-read': { file: '/etc/icapgw/blocked.txt', count: 120, exempt: 2 },
+  'block-list-failed': { file: '/etc/icapgw/blocked.txt', detail: '/etc/icapgw/blocked.txt:3: "x" is no address' },
   'blocks-damaged': { file: '/etc/icapgw/icapgw.yaml.blocks.json.damaged', detail: 'it is empty' },
   'backend-weight': { ...BACKEND, weight: 10 },
   'worker-died': { worker: 1, detail: 'out of memory' },

@@ -32,7 +32,7 @@ services:
       - address: 10.0.0.6:1344
         wieght: 3
 feeds: {}
-block-list: { file: a }
+block-list: { files: a }
 `;
 
   test('is told all of them at once, in the order of its lines', () => {
@@ -50,7 +50,7 @@ block-list: { file: a }
       '17 error: services[0].backends[0].address: the port is missing: write 10.0.0.5:1344',
       '19 error: services[0].backends[1].wieght: is not a known key; did you mean weight?',
       '20 warning: feeds.guardduty: is missing: nothing ever comes in; add it, or a queue of type rabbitmq',
-      '21 error: block-list.file: is not available in this version yet; remove the key',
+      '21 error: block-list.files: is not a known key; did you mean file?',
     ]);
   });
 

@@ -6,6 +6,7 @@ import { Blockade } from '../../src/policy/blockade.ts';
 import { SourceLimits } from '../../src/policy/source-limits.ts';
 import { SourceList } from '../../src/policy/source-list.ts';
 import { createSourceTable } from '../../src/policy/source-table.ts';
+import { NOBODY_BLOCKED } from '../_util/nobody-blocked.ts';
 
 const ANYBODY = SourceList.from({ allow: [], deny: [] });
 
@@ -19,7 +20,7 @@ function createService(
   const service: Partial<ServiceContext> = {
     config: { limits: { ...unlimited, ...limits } } as ServiceContext['config'],
     worker: 0,
-    blocked: new Blockade({ networks: blocked, addresses: [] }, ['peer']),
+    blocked: new Blockade({ ...NOBODY_BLOCKED, networks: blocked }, ['peer']),
     pool: PoolState.create(1, 1),
     sources: new SourceLimits({ memory, workerIndex: 0, scope: 'test' }),
   };

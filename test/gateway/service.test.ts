@@ -15,6 +15,7 @@ import { createServiceContexts } from '../../src/runtime/service-context.ts';
 import type { WorkerSnapshot } from '../../src/runtime/snapshot.ts';
 import { createSharedSessions, SharedSessions } from '../../src/tls/shared-sessions.ts';
 import { serviceOf } from '../_util/config-text.ts';
+import { NOBODY_BLOCKED } from '../_util/nobody-blocked.ts';
 
 /** What the sessions of a service in clear share, by one configuration. */
 function createContext(events: EventPort): ServiceContext {
@@ -35,7 +36,7 @@ function createContext(events: EventPort): ServiceContext {
     snapshot,
     events,
     ...{ sessions, clientSessions: sessions },
-    blocked: new Blockade({ networks: [], addresses: [] }, ['peer']),
+    blocked: new Blockade(NOBODY_BLOCKED, ['peer']),
     tell: () => {},
   };
   const [context] = createServiceContexts(snapshot, parts, { secret: new Uint8Array(32), epoch: 0 });

@@ -34,4 +34,11 @@ describe('the guard over what operators block', () => {
     );
     expect(['203.0.112.0/23', '192.0.2.0/24', '10.0.0.5'].some((each) => guard.allows(each))).toBe(false);
   });
+
+  test('what is exempt is everything that is allowed and our own, whole or in a network', () => {
+    expect(['10.0.0.5', '203.0.113.128/25', '10.0.0.0/8', '10.0.0.6'].map((each) => guard.reasonAgainst(each))).toEqual(
+      [...['own', 'allowed', undefined, undefined]],
+    );
+    expect(guard.exempt).toEqual(['203.0.113.0/24', '192.0.2.7', '2001:db8:1::/48', '10.0.0.5', '2001:db8::1']);
+  });
 });

@@ -88,8 +88,8 @@ describe('the keeper of blocks', () => {
     expect(rig.keeper.block(NEVER, undefined)).toEqual({ ok: false, reason: 'guarded', detail: 'it is ours' });
     rig.keeper.block('192.0.2.1', undefined);
     rig.keeper.block('192.0.2.2', undefined);
-    rig.keeper.liftAllowed((address) => address === '192.0.2.1');
-    rig.keeper.liftAllowed(() => false);
+    rig.keeper.lift((address) => (address === '192.0.2.1' ? 'allowed' : undefined));
+    rig.keeper.lift(() => undefined);
     expect(rig.told).toEqual([['192.0.2.1'], ['192.0.2.1', '192.0.2.2'], ['192.0.2.2']]);
     vi.useRealTimers();
     expect((await rig.file.events()).at(-1)).toMatchObject({ event: 'address-unblocked', cause: 'allowed' });

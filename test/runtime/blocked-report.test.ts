@@ -31,7 +31,7 @@ test('tells of each address how far it is on its way to the engines', async () =
     '198.51.100.3': ['added', 'rejected'],
     '198.51.100.4': ['rejected', 'rejected'],
   });
-  const report = reportBlocked({ blocks: [], feed, nowMs: NOW, limit: 100 });
+  const report = reportBlocked({ blocks: [], listed: [], feed, nowMs: NOW, limit: 100 });
   expect(report.entries.map(({ ip, relay, engines }) => [ip, relay, engines])).toEqual([
     ['198.51.100.4', 'failed', { e0: 'rejected', e1: 'rejected' }],
     ['198.51.100.3', 'done', { e0: 'added', e1: 'rejected' }],
@@ -47,12 +47,12 @@ test('relays nothing without an SMC, and leaves out what has had its time', asyn
     ...{ ip: '198.51.100.1', source: 'guardduty', type: 'T', findings: 2, relay: 'off', engines: {} },
     ...{ since: '2026-11-19T23:59:59.999Z', until: '2026-11-20T00:01:00.000Z' },
   };
-  expect(reportBlocked({ blocks: [], feed, nowMs: NOW, limit: 100 })).toEqual({
+  expect(reportBlocked({ blocks: [], listed: [], feed, nowMs: NOW, limit: 100 })).toEqual({
     entries: [entry],
     queue: QUEUE,
     smc: null,
   });
-  expect(reportBlocked({ blocks: [], feed, nowMs: NOW + 60_000, limit: 100 }).entries).toEqual([]);
+  expect(reportBlocked({ blocks: [], listed: [], feed, nowMs: NOW + 60_000, limit: 100 }).entries).toEqual([]);
 });
 
 test('puts the newest first, whoever blocked it, and no more than asked for', async () => {
@@ -62,10 +62,10 @@ test('puts the newest first, whoever blocked it, and no more than asked for', as
     { address: '192.0.2.1', sinceMs: NOW, untilMs: NOW + 1000 },
   ];
   const ips = (limit: number): readonly string[] =>
-    reportBlocked({ blocks, feed, nowMs: NOW, limit }).entries.map(({ ip }) => ip);
+    reportBlocked({ blocks, listed: [], feed, nowMs: NOW, limit }).entries.map(({ ip }) => ip);
   expect(ips(Number.POSITIVE_INFINITY)).toEqual(['192.0.2.1', '198.51.100.2', '198.51.100.1', '192.0.2.0/24']);
   expect(ips(2)).toEqual(['192.0.2.1', '198.51.100.2']);
-  expect(reportBlocked({ blocks, feed: undefined, nowMs: NOW, limit: 9 })).toMatchObject({
+  expect(reportBlocked({ blocks, listed: [], feed: undefined, nowMs: NOW, limit: 9 })).toMatchObject({
     entries: [{ source: 'manual', relay: 'off', findings: 0, until: '2026-11-20T00:00:01.000Z' }, { until: null }],
     queue: null,
     smc: null,

@@ -1,5 +1,6 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { SYSTEM_CLOCK } from '../../src/feeds/contract/feed-clock.ts';
 import type { FeedQueue } from '../../src/feeds/contract/feed-queue.ts';
@@ -13,10 +14,14 @@ type Message = Parameters<BlocksOptions['tell']>[0];
 
 interface Rig extends AsyncDisposable {
   readonly queue: FeedQueue;
-  readonly told: readonly Message[];
-  configWith(allow: readonly string[]): Config;
+  readonly told: Message[];
+  /** The addresses of the gateway from here on. */
+  own: readonly string[];
+  configWith(allow: readonly string[], file?: string): Config;
   /** The gateway's blocks, as after a start. */
-  open(allow?: readonly string[]): Blocks;
+  open(allow?: readonly string[], file?: string): Blocks;
+  /** Writes a list for `block-list.file`, and returns where it is. */
+  list(text: string): string;
 }
 
 async function createRig(change: Partial<FeedQueue> = {}): Promise<Rig> {
@@ -26,26 +31,33 @@ async function createRig(change: Partial<FeedQueue> = {}): Promise<Rig> {
   const queue = Object.assign(new EmbeddedQueue({ disk, clock, maxEntries: () => 9, onTrouble: () => {} }), change);
   const told: Message[] = [];
   const status = { queue: { type: 'embedded', depth: 0, oldestSeconds: 0 }, smc: null };
-  const configWith = (allow: readonly string[]): Config =>
+  const configWith = (allow: readonly string[], file?: string): Config =>
     ({
       file: join(folder.path, 'gateway.yaml'),
       feeds: { stateDir: folder.path },
-      blockList: { allow },
+      blockList: { allow, file },
     }) as unknown as Config;
-  return {
+  const rig: Rig = {
     ...{ queue, told, configWith },
-    open: (allow = []) =>
+    own: ['192.0.2.250'],
+    open: (allow = [], file) =>
       new Blocks({
-        config: configWith(allow),
+        config: configWith(allow, file),
         log: log.log,
-        feed: { queue, status: () => status, own: () => new Set(['192.0.2.250']) },
+        feed: { queue, status: () => status, own: () => new Set(rig.own) },
         tell: (message) => told.push(message),
       }),
+    list(text) {
+      const file = join(folder.path, 'blocked.txt');
+      writeFileSync(file, text);
+      return file;
+    },
     async [Symbol.asyncDispose]() {
       await log[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },
   };
+  return rig;
 }
 
 async function find(queue: FeedQueue, address: string): Promise<void> {
@@ -120,5 +132,82 @@ describe('what is blocked', () => {
     }
     await using again = rig.open(['192.0.2.2/31']);
     expect(again.snapshot.networks).toEqual([]);
+  });
+});
+
+describe('what comes to be our own', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('is lifted within a second, and in the middle of a network exempt', async () => {
+    await using rig = await createRig();
+    await using blocks = rig.open();
+    await blocks.block('198.51.100.7', undefined);
+    await blocks.block('203.0.113.0/24', undefined);
+    vi.advanceTimersByTime(5000);
+    expect(blocks.snapshot.networks).toEqual(['198.51.100.7', '203.0.113.0/24']);
+    rig.told.length = 0;
+    rig.own = ['203.0.113.5', '198.51.100.7', '192.0.2.250'];
+    vi.advanceTimersByTime(1000);
+    const exempt = ['192.0.2.250', '198.51.100.7', '203.0.113.5'];
+    expect(blocks.snapshot).toMatchObject({ networks: ['203.0.113.0/24'], exempt });
+    expect(rig.told).toEqual([
+      { type: 'blocked', networks: ['203.0.113.0/24'] },
+      { type: 'listed', listed: { addresses: [], networks: [] }, exempt },
+    ]);
+    // The same in another order is nothing new.
+    rig.own = rig.own.toReversed();
+    vi.advanceTimersByTime(1000);
+    expect(rig.told).toHaveLength(2);
+  });
+
+  test('is left out of what the file blocks', async () => {
+    await using rig = await createRig();
+    await using blocks = rig.open([], rig.list('198.51.100.7\n198.51.100.8\n'));
+    rig.own = ['198.51.100.7'];
+    vi.advanceTimersByTime(1000);
+    expect(blocks.snapshot.listed.addresses).toEqual(['198.51.100.8']);
+    expect(rig.told.at(-1)).toMatchObject({ listed: { addresses: ['198.51.100.8'] }, exempt: ['198.51.100.7'] });
+  });
+});
+
+describe('what the file of operators blocks', () => {
+  test('is counted, listed and told to workers, and lifted by what is allowed', async () => {
+    await using rig = await createRig();
+    const file = rig.list('198.51.100.7\n203.0.113.0/24\n192.0.2.250\n');
+    await using blocks = rig.open([], file);
+    expect(blocks.snapshot.listed).toEqual({ addresses: ['198.51.100.7'], networks: ['203.0.113.0/24'] });
+    expect(blocks.counts.get('file')).toBe(2);
+    expect(blocks.report(10).entries.map(({ ip, source, until, relay }) => [ip, source, until, relay])).toEqual([
+      ['198.51.100.7', 'file', null, 'off'],
+      ['203.0.113.0/24', 'file', null, 'off'],
+    ]);
+    blocks.follow(rig.configWith(['203.0.113.0/24', '198.51.100.0/25'], file));
+    expect(blocks.counts.get('file')).toBe(0);
+    expect(rig.told.at(-1)).toEqual({
+      type: 'listed',
+      listed: { addresses: [], networks: [] },
+      exempt: ['203.0.113.0/24', '198.51.100.0/25', '192.0.2.250'],
+    });
+    blocks.follow(rig.configWith([], undefined));
+    expect(blocks.snapshot.listed).toEqual({ addresses: [], networks: [] });
+  });
+
+  test('is not lifted by a word, which says where it stands', async () => {
+    await using rig = await createRig();
+    const file = rig.list('# ours\n198.51.100.7\n2001:db8::7\n');
+    await using blocks = rig.open([], file);
+    await blocks.block('198.51.100.7', undefined);
+    for (const address of ['198.51.100.7', '2001:DB8:0::7']) {
+      expect(await blocks.unblock(address)).toEqual({
+        ...{ ok: false, reason: 'guarded' },
+        detail: `${address} stays blocked by ${file}, line ${address.startsWith('1') ? 2 : 3}: take it out there`,
+      });
+    }
+    expect(blocks.snapshot.networks).toEqual([]);
   });
 });

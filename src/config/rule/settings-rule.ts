@@ -15,9 +15,6 @@ import { checkBackendTls, checkServiceTls } from './tls-rule.ts';
  * only a stand-in then.
  */
 export function checkSettings(settings: Settings, root: Place): void {
-  if (root.at('block-list', 'file').given) {
-    root.at('block-list', 'file').error('is not available in this version yet; remove the key');
-  }
   checkServiceNames(settings, root);
   checkListeners(settings, root);
   checkServerNames(settings, root);

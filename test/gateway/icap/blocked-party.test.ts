@@ -6,11 +6,12 @@ import { DEFAULT_ICAP_LIMITS } from '../../../src/icap/limits.ts';
 import { STRICT } from '../../../src/icap/profile.ts';
 import { parseRequestHead } from '../../../src/icap/request-head.ts';
 import { Blockade } from '../../../src/policy/blockade.ts';
+import { NOBODY_BLOCKED } from '../../_util/nobody-blocked.ts';
 
 const THREAT = 'guardduty:Backdoor:EC2/C&CActivity.B';
 const ALL = new Blockade(
   {
-    networks: [],
+    ...NOBODY_BLOCKED,
     addresses: [
       ['198.51.100.0', THREAT],
       ['2001:db8::1', THREAT],
@@ -69,7 +70,7 @@ describe('a request passes', () => {
   });
 
   test('where the level is not enforced', () => {
-    const peers = new Blockade({ networks: [], addresses: [['198.51.100.0', THREAT]] }, ['peer']);
+    const peers = new Blockade({ ...NOBODY_BLOCKED, addresses: [['198.51.100.0', THREAT]] }, ['peer']);
     const request = requestWith(['X-Client-IP: 198.51.100.0'], ['GET http://198.51.100.0/ HTTP/1.1']);
     expect(findBlockedParty(request, peers)).toBeUndefined();
   });
