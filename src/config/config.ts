@@ -1,5 +1,5 @@
 import type { Problem } from '../errors.ts';
-import type { FeedsConfig } from './feed-config.ts';
+import type { FeedsConfig, SecretConfig } from './feed-config.ts';
 import type { IcapConfig } from './icap-config.ts';
 import type { LogConfig } from './log-config.ts';
 
@@ -87,6 +87,8 @@ export interface ServiceTlsConfig extends TlsOfferConfig {
   /** Whether sessions without tickets, which TLS 1.2 has, are kept in memory for all workers. */
   readonly sessionIds: boolean;
   readonly sessionTimeoutMs: number;
+  /** For the keys of session tickets, to be good after a restart and on other hosts; undefined: they are made at start. */
+  readonly ticketSecret: SecretConfig;
   readonly clientAuth: ClientAuthConfig;
 }
 

@@ -96,8 +96,8 @@ export function mergeProblems(read: readonly Problem[], checked: readonly Proble
   return [...read, ...checked].toSorted((a, b) => a.line - b.line);
 }
 
-/** Options of stunnel whose value is a secret itself, and not the name of a file. */
-const SECRET = /^(\s*(?:protocolPassword|ticketKeySecret|ticketMacSecret)\s*=).*$/i;
+/** Options of stunnel, and a key of ours, whose value is a secret itself, and not the name of a file. */
+const SECRET = /^(\s*(?:protocolPassword|ticketKeySecret|ticketMacSecret|icapgw\.tls\.ticket-secret)\s*=).*$/i;
 
 /** The line a problem is about, as it was written, but for secrets; undefined where it is about none. */
 export function lineOfProblem({ file, line }: Problem, texts: ReadonlyMap<string, string>): string | undefined {

@@ -101,6 +101,7 @@ function filesOf({ tls }: ServiceConfig): Readonly<Record<string, unknown>> {
     cert: tls.cert,
     key: tls.key,
     'key-passphrase-file': tls.keyPassphraseFile,
+    'ticket-secret-file': tls.ticketSecret.file,
     'client-auth.ca': ca,
     'client-auth.crl': crl,
   };

@@ -14,7 +14,7 @@ import { createServerContext } from '../tls/server-context.ts';
 import { createServerSessions } from '../tls/server-sessions.ts';
 import type { ServiceMaterial } from '../tls/service-material.ts';
 import type { SharedSessions } from '../tls/shared-sessions.ts';
-import { deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
+import { configuredTicketSecret, deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
 import type { FromWorker, GenerationSnapshot, WorkerSnapshot } from './snapshot.ts';
 
 /** What belongs to a worker whatever its configuration is. */
@@ -74,7 +74,9 @@ export function createClientTls(
   if (tls === undefined) return undefined;
   // Going on in clear would be the worst way to fail.
   if (material === undefined) throw new TypeError(`service ${name} has TLS and no certificate to serve`);
-  const keys = deriveTicketKeys(tickets, name, material.policyHash);
+  const { policyHash, ticketSecret } = material;
+  const secret = ticketSecret === undefined ? tickets : configuredTicketSecret(ticketSecret.text);
+  const keys = deriveTicketKeys(secret, name, policyHash);
   return {
     context: createServerContext({ tls, material, tickets: keys }),
     // The context of the keys is of this service and this policy only, and so are its sessions.

@@ -235,7 +235,7 @@ interface BackendTarget {
   readonly backend: number;
 }
 
-function filesOf({ cert, key, keyPassphraseFile, clientAuth }: ServiceTlsConfig): readonly string[] {
-  const own = [cert, key, keyPassphraseFile].filter((file) => file !== undefined);
+function filesOf({ cert, key, keyPassphraseFile, ticketSecret, clientAuth }: ServiceTlsConfig): readonly string[] {
+  const own = [cert, key, keyPassphraseFile, ticketSecret.file].filter((file) => file !== undefined);
   return [...own, ...clientAuth.ca, ...clientAuth.crl];
 }

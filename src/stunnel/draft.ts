@@ -1,6 +1,7 @@
 import type { LogLevel, TlsVersion } from '../config/config.ts';
 import type { Foreground } from './host.ts';
 import type { Place, Placed } from './place.ts';
+import type { TicketSecretPart } from './ticket-secret.ts';
 
 /** A plain value of the raw configuration. */
 export type RawScalar = string | number | boolean;
@@ -36,6 +37,8 @@ export interface ServiceDraft {
   readonly connect: Placed<string>[];
   /** Where clients go that fail verification. */
   readonly redirect: Placed<string>[];
+  /** `ticketKeySecret` and `ticketMacSecret` in lower-case hex. */
+  readonly ticketSecrets: Map<TicketSecretPart, Placed<string>>;
   readonly checks: Placed<string>[];
   readonly clientAuth: ClientAuthFlags;
   /** The last line that said something about these flags. */
@@ -74,6 +77,7 @@ export function createServiceDraft(): ServiceDraft {
     accept: [],
     connect: [],
     redirect: [],
+    ticketSecrets: new Map(),
     checks: [],
     clientAuth: { request: false, require: false, chain: false, peer: false },
     clientAuthPlace: undefined,

@@ -4,6 +4,7 @@ import { type ApplyOption, type StunnelOption, serviceOption } from './option.ts
 import { ignoredOption, refusedOption } from './option-foreign.ts';
 import type { Setting } from './place.ts';
 import { quote, type Report } from './report.ts';
+import { readTicketSecret } from './ticket-secret.ts';
 import { HONOURED_SWITCHES, IDLE_SWITCHES, MISSED_SWITCHES, TLS_VERSIONS, VERSION_SWITCHES } from './tls-switch.ts';
 import { readInteger, readSeconds, readText, readWord, readYesNo, store } from './value.ts';
 
@@ -207,13 +208,14 @@ export const TLS_OPTIONS: readonly StunnelOption[] = [
     note: 'sessions are not shared over the network',
     instead: 'remove the line; clients that change between gateways make a full handshake',
   }),
-  ...['ticketKeySecret', 'ticketMacSecret'].map((name) =>
-    ignoredOption({
+  ...(['ticketKeySecret', 'ticketMacSecret'] as const).map((name) =>
+    serviceOption({
       name,
-      scope: 'service',
+      rating: 'C',
+      verdict: 'same',
       values: 'HEX',
-      note: 'ticket keys are made at start and shared by the workers only; clients that change between gateways make a full handshake',
-      instead: 'remove the line',
+      note: 'both together: sessions are resumed after a restart, and by every gateway that has the same secrets in a section of the same name that lets the same clients in; stunnel and icapgw do not resume sessions of each other',
+      apply: readTicketSecret(name),
     }),
   ),
 ];

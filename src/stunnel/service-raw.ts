@@ -9,6 +9,7 @@ import { type Put, putList } from './put.ts';
 import type { RawBuilder } from './raw-builder.ts';
 import type { Report } from './report.ts';
 import { isSecondary, type NamedSection, putSni } from './server-name.ts';
+import { putTicketSecret, warnUnusedTicketSecret } from './ticket-secret.ts';
 import { readVersionRange } from './tls-version.ts';
 
 /** One section, read to its end. */
@@ -90,6 +91,7 @@ function putServerMode(section: Section, put: Put, report: Report): void {
   putTls('server-cipher-preference', preference, draft.mentioned.get('options'));
   putTickets(draft, putTls);
   putSessionIds(draft, putTls);
+  putTicketSecret(draft, section, putTls, report);
   putVersions(section, putTls, report);
   putClientAuth(draft, section, put, report);
   putBackends(draft, put);
@@ -105,6 +107,7 @@ function putClientMode(section: Section, put: Put, report: Report): void {
   putTickets(draft, putTls);
   putVersions(section, putTls, report);
   putBackendTls(draft, section.place, putTls, report);
+  warnUnusedTicketSecret(draft, section.place, report);
 }
 
 /** In the words of stunnel, which takes them in server mode only. */

@@ -1,10 +1,15 @@
 import { hkdfSync } from 'node:crypto';
 
-/** What all workers of one process share about session tickets; never leaves the process. */
+/** What all workers of one process share about session tickets; of the process alone, or configured for several. */
 export interface TicketSecret {
   readonly secret: Uint8Array;
   /** Counts rotations: another epoch gives other keys. */
   readonly epoch: number;
+}
+
+/** A secret from the configuration, which nothing rotates but another configuration. */
+export function configuredTicketSecret(text: string): TicketSecret {
+  return { secret: Buffer.from(text), epoch: 0 };
 }
 
 /** Keys for one service under one policy. */

@@ -79,6 +79,7 @@ export function serviceTlsConfig({ tls, clientAuth }: Pick<TlsServiceOptions, 't
     sessionTickets: true,
     sessionIds: false,
     sessionTimeoutMs: 300_000,
+    ticketSecret: { value: undefined, file: undefined },
     ...tls,
     clientAuth: clientAuthConfig(clientAuth),
   };

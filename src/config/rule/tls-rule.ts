@@ -15,6 +15,7 @@ const VERSIONS: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3
 /** What must hold between the keys of a service's `tls`. */
 export function checkServiceTls(tls: ServiceTlsConfig, place: Place): void {
   checkVersions(tls, place, 'client');
+  checkTicketSecret(tls, place);
   const clientAuth = place.at('client-auth');
   if (clientAuth.given) {
     checkClientAuth(tls.clientAuth, clientAuth);
@@ -23,6 +24,13 @@ export function checkServiceTls(tls: ServiceTlsConfig, place: Place): void {
       'without client-auth anybody may connect; name the CA of your clients there, or write "mode: none"',
     );
   }
+}
+
+function checkTicketSecret({ ticketSecret, sessionTickets }: ServiceTlsConfig, place: Place): void {
+  const { value, file } = ticketSecret;
+  const key = place.at(file === undefined ? 'ticket-secret' : 'ticket-secret-file');
+  if (value !== undefined && file !== undefined) key.error('does not go with ticket-secret; keep one of them');
+  else if (key.given && !key.failed && !sessionTickets) key.warn('has no effect with session-tickets false');
 }
 
 function checkVersions({ minVersion, maxVersion }: TlsOfferConfig, place: Place, peer: 'client' | 'backend'): void {

@@ -31,7 +31,7 @@ export function asWritten<T>(kind: Kind<T>): Kind<T> {
 }
 
 /** Text that no message may repeat. */
-function secretText(expected: string, isValid: (text: string) => boolean): Kind<string> {
+export function secretText(expected: string, isValid: (text: string) => boolean): Kind<string> {
   return {
     type: 'secret',
     keys: [],

@@ -11,6 +11,7 @@ import type {
 import { choice, FLAG, file, INVALID, integer, type Kind, scalar, text } from '../kind.ts';
 import { type Key, key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
 import { DAY_MS, duration, MINUTE_MS, SECOND_MS } from '../quantity.ts';
+import { asWritten, secret, secretText } from './feed-kind.ts';
 
 const MAX_FILES = 256;
 const MAX_ALLOWED = 10_000;
@@ -45,6 +46,12 @@ const GROUP_LIST: Kind<string> = text({
   expected: 'groups separated by colons, such as X25519MLKEM768:X25519:P-256',
   pattern: /^[*?]{0,2}[\w.-]{1,64}(?:[:/][*?]{0,2}[\w.-]{1,64}){0,63}$/,
 });
+
+const TICKET_SECRET: Kind<string> = asWritten(
+  secretText('text of at least 32 characters without blanks, such as openssl rand -hex 32 makes', (text) =>
+    /^[^\s\p{Cc}]{32,}$/u.test(text),
+  ),
+);
 
 const SUBJECT: Kind<string> = text({
   type: 'name',
@@ -109,6 +116,7 @@ export const SERVICE_TLS: Mapping<ServiceTlsConfig> = mapping<ServiceTlsConfig>(
   sessionTickets: key('session-tickets', FLAG, true),
   sessionIds: key('session-ids', FLAG, false),
   sessionTimeoutMs: key('session-timeout', SESSION_TIMEOUT, 5 * MINUTE_MS),
+  ticketSecret: secret('ticket-secret', 'ticket-secret-file', TICKET_SECRET),
   clientAuth: CLIENT_AUTH_KEY,
 });
 

@@ -41,6 +41,10 @@ describe('a problem', () => {
     expect(problemText(problem({ line: 4, message: 'x' }), texts)).toBe(
       '/etc/stunnel/a.conf:4: "protocolPassword = ***": x [ICAPGW_CONFIG_INVALID]',
     );
+    for (const option of ['ticketKeySecret', 'ticketMacSecret', 'icapgw.tls.ticket-secret']) {
+      const written = new Map([['/etc/stunnel/a.conf', `${option} = hunter2\n`]]);
+      expect(problemText(problem({ line: 1, message: 'x' }), written)).not.toContain('hunter2');
+    }
   });
 });
 

@@ -37,6 +37,20 @@ describe('TLS of a service', () => {
     ]);
   });
 
+  test('a secret for tickets stands in one place, is long enough, and is never repeated', () => {
+    const problems = (text: string) => problemsOf({ tls: `{ cert: a.pem, client-auth: { mode: none }, ${text} }` });
+    expect(problems(`ticket-secret: ${PIN}`)).toEqual([]);
+    expect(problems(`ticket-secret: ${PIN}, ticket-secret-file: secret`)).toEqual([
+      '5 error: services[0].tls.ticket-secret-file: does not go with ticket-secret; keep one of them',
+    ]);
+    expect(problems('ticket-secret: hunter2')).toEqual([
+      expect.stringMatching(/tls\.ticket-secret: must be text of at least 32 characters (?!.*hunter2)/),
+    ]);
+    expect(problems('ticket-secret-file: secret, session-tickets: false')).toEqual([
+      '5 warning: services[0].tls.ticket-secret-file: has no effect with session-tickets false',
+    ]);
+  });
+
   test.each(['TLSv1', 'TLSv1.1'])('a minimum of %s is obeyed and called weak', (version) => {
     expect(problemsOf({ tls: `{ cert: a.pem, min-version: ${version}, client-auth: { mode: none } }` })).toEqual([
       `5 warning: services[0].tls.min-version: ${version} is weak; use TLSv1.2 unless a client cannot`,
