@@ -1,4 +1,7 @@
 import { defineConfig } from 'vitest/config';
+import { SecondTries } from './test/_util/second-tries.ts';
+
+const RETRIES = Number(process.env['ICAPGW_TEST_RETRIES'] ?? 0);
 
 export default defineConfig({
   test: {
@@ -6,7 +9,9 @@ export default defineConfig({
     setupFiles: ['test/_util/patience.ts'],
     expect: { poll: { timeout: 10_000, interval: 20 } },
     // Real peers and loaded machines have races of their own: .ci/run grants a second try, a developer sees the first fail.
-    retry: Number(process.env['ICAPGW_TEST_RETRIES'] ?? 0),
+    retry: RETRIES,
+    // Which tests needed it is told at the end.
+    reporters: RETRIES === 0 ? ['default'] : ['default', new SecondTries()],
     testTimeout: 20_000,
     hookTimeout: 20_000,
     projects: [
