@@ -56,7 +56,10 @@ describe('docs/metrics.md', () => {
     const counts = new FeedCounts(['guardduty']);
     counts.smcEntries('NGFW 1', 'added', 1);
     const metrics = new Metrics({
-      feed: { counts, hasSmc: true, backlog: () => ({ depth: 0, oldestSeconds: 0 }) },
+      feed: {
+        ...{ counts, hasSmc: true, backlog: () => ({ depth: 0, oldestSeconds: 0 }) },
+        certificateEndMs: () => undefined,
+      },
       build: { version: '1', node: '1', openssl: '1' },
       totals: new CounterTotals(layout, buffer),
       sources: {

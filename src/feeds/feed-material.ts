@@ -1,4 +1,5 @@
 import type { FeedsConfig } from '../config/feed-config.ts';
+import { GatewayError, messageOf, RuntimeError } from '../errors.ts';
 import { type KeyPair, loadKeyPair } from '../tls/material.ts';
 import { readSecret } from './secret.ts';
 
@@ -24,4 +25,14 @@ export function loadFeedMaterial({ guardDuty }: Pick<FeedsConfig, 'guardDuty'>):
         securityLevel: undefined,
       }),
   };
+}
+
+/** The same for a feed that runs. Who asks for that has looked at these files a moment ago: throws `ICAPGW_FEED_STATE`. */
+export function reloadFeedMaterial(feeds: Pick<FeedsConfig, 'guardDuty'>): FeedMaterial {
+  try {
+    return loadFeedMaterial(feeds);
+  } catch (cause) {
+    if (!(cause instanceof GatewayError)) throw cause;
+    throw new RuntimeError('ICAPGW_FEED_STATE', { detail: messageOf(cause), cause });
+  }
 }

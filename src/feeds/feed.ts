@@ -1,15 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
-import type { FeedsConfig } from '../config/feed-config.ts';
-import { GatewayError, messageOf, RuntimeError } from '../errors.ts';
+import type { FeedsConfig, FeedTlsConfig } from '../config/feed-config.ts';
+import { RuntimeError } from '../errors.ts';
 import type { FeedCounts } from '../observe/feed-counts.ts';
 import type { FeedMetricsSource } from '../observe/feed-metrics.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { KeyPair } from '../tls/material.ts';
 import type { FeedClock } from './contract/feed-clock.ts';
 import type { FeedQueue } from './contract/feed-queue.ts';
 import type { FeedSink, SinkStatus } from './contract/feed-sink.ts';
 import type { GatewayFeed } from './contract/gateway-feed.ts';
-import { type FeedMaterial, loadFeedMaterial } from './feed-material.ts';
+import { feedExpiries } from './feed-expiry.ts';
+import { type FeedMaterial, reloadFeedMaterial } from './feed-material.ts';
 import { FindingIntake } from './finding-intake.ts';
 import { Guard } from './guard.ts';
 import {
@@ -61,6 +63,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
   readonly #options: FeedOptions;
   #config: Config;
   #feeds: FeedsConfig;
+  #material: FeedMaterial;
   /** As at the start: another broker takes a restart. */
   readonly #brokerHosts: readonly string[];
   readonly #lifter: Lifter;
@@ -75,6 +78,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     this.#options = options;
     this.#config = options.config;
     this.#feeds = feeds;
+    this.#material = options.material;
     this.#brokerHosts = brokerHosts(feeds);
     this.#own = this.#createOwn();
     this.#guard = this.#createGuard();
@@ -99,7 +103,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   /** Begins to take findings and to relay them. Throws `ICAPGW_LISTEN`; what has begun ends with disposal. */
   async start(): Promise<void> {
-    const { clock, material, counts, log } = this.#options;
+    const { clock, counts, log } = this.#options;
     await this.#resolveOwn();
     await this.#lifter.liftAll(this.#guard);
     this.#tick();
@@ -110,7 +114,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     const { guardDuty } = this.#feeds;
     if (guardDuty !== undefined) {
       this.#listener = await startGuardDuty({
-        ...settingsOf(this.#feeds, material),
+        ...settingsOf(this.#feeds, this.#material),
         ...{ host: guardDuty.host, port: guardDuty.port, clock, log },
         tally: counts,
         timeouts: GUARD_DUTY_TIMEOUTS,
@@ -132,10 +136,11 @@ export class Feed implements GatewayFeed, AsyncDisposable {
   async reload(config: Config): Promise<void> {
     const { feeds } = config;
     if (feeds === undefined) return;
-    const material = reloadMaterial(feeds);
+    const material = reloadFeedMaterial(feeds);
     const isSinkSame = JSON.stringify(sinkOf(this.#feeds)) === JSON.stringify(sinkOf(feeds));
     this.#config = config;
     this.#feeds = feeds;
+    this.#material = material;
     this.#own[Symbol.dispose]();
     this.#own = this.#createOwn();
     this.#guard = this.#createGuard();
@@ -151,6 +156,21 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     await this.#sink?.[Symbol.asyncDispose]();
     this.#sink = undefined;
     this.#startSink();
+  }
+
+  /** What is configured of the certificate that the listener shows; undefined: none. */
+  get tls(): FeedTlsConfig | undefined {
+    return this.#feeds.guardDuty?.tls;
+  }
+
+  get keyPair(): KeyPair | undefined {
+    return this.#material.keyPair;
+  }
+
+  /** Shows another certificate from the next connection on. */
+  useKeyPair(keyPair: KeyPair): void {
+    this.#material = { ...this.#material, keyPair };
+    this.#listener?.configure(settingsOf(this.#feeds, this.#material));
   }
 
   /** Takes nothing more, and goes on with what it has. */
@@ -172,7 +192,10 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   get metrics(): FeedMetricsSource {
     const { counts } = this.#options;
-    return { counts, hasSmc: relays(this.#feeds), backlog: () => this.#backlog() };
+    return {
+      ...{ counts, hasSmc: relays(this.#feeds), backlog: () => this.#backlog() },
+      certificateEndMs: () => feedExpiries(this.keyPair, Date.now())[0]?.notAfterMs,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -252,16 +275,6 @@ function settingsOf(
     minSeverity,
     tls: keyPair && { keyPair, minVersion: guardDuty?.tls?.minVersion ?? 'TLSv1.2' },
   };
-}
-
-/** Who asks for a reload has looked at these files a moment ago. */
-function reloadMaterial(feeds: FeedsConfig): FeedMaterial {
-  try {
-    return loadFeedMaterial(feeds);
-  } catch (cause) {
-    if (!(cause instanceof GatewayError)) throw cause;
-    throw new RuntimeError('ICAPGW_FEED_STATE', { detail: messageOf(cause), cause });
-  }
 }
 
 /** Its address may stand in a file, which a configuration alone does not tell. */

@@ -9,6 +9,8 @@ export interface FeedMetricsSource {
   readonly hasSmc: boolean;
   /** Addresses not yet with every engine, and for how long the oldest of them waits. */
   backlog(): { readonly depth: number; readonly oldestSeconds: number };
+  /** When the certificate that its listener shows expires; undefined: it shows none. */
+  certificateEndMs(): number | undefined;
 }
 
 /** Registers what a threat feed counts and holds. */

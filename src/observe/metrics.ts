@@ -33,6 +33,9 @@ const UNWANTED_DEFAULTS = ['handles', 'requests', 'resources'].flatMap((what) =>
   `nodejs_active_${what}_total`,
 ]);
 
+/** As a service is called. */
+const FEED_CERTIFICATE = { service: 'feeds.guardduty', kind: 'server' } as const;
+
 /** A check ends within its timeout, 2 s unless configured. */
 const HEALTH_CHECK_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
@@ -49,11 +52,13 @@ export class Metrics {
   readonly #lastReload: Gauge;
   readonly #lastReloadSuccessful: Gauge;
   readonly #workerRestarts: Counter;
+  readonly #feed: FeedMetricsSource | undefined;
   /** Services and backends that have their series. */
   readonly #known: Set<string> = new Set();
 
   constructor({ build, totals, sources, feed }: MetricsOptions) {
     const registry = this.registry;
+    this.#feed = feed;
     const registers = [registry];
     new Gauge({
       name: 'icapgw_build_info',
@@ -138,6 +143,9 @@ export class Metrics {
 
   /** The text of one scrape. */
   text(): Promise<string> {
+    const feedEndMs = this.#feed?.certificateEndMs();
+    // It is followed by itself, and may be another one since the last scrape.
+    if (feedEndMs !== undefined) this.#certificateExpiry.set(FEED_CERTIFICATE, feedEndMs / 1000);
     return this.registry.metrics();
   }
 

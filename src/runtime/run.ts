@@ -91,6 +91,7 @@ export async function run(options: RunOptions): Promise<void> {
   const adminToken = await readAdminToken(config);
   await using feed =
     config.feeds === undefined ? undefined : await startFeed(config, log, () => gateway?.backendHosts ?? []);
+  using _feedFiles = feed && (await followFeed(feed, log));
   gateway = await Gateway.start({
     config,
     material: options.material,
@@ -171,6 +172,11 @@ async function openTraces({ tracing }: Config, version: string, log: Logger): Pr
 async function startFeed(config: Config, log: Logger, backends: () => readonly string[]): Promise<Feed> {
   const { openFeed } = await import('./open-feed.ts');
   return await openFeed(config, log, backends);
+}
+
+async function followFeed(feed: Feed, log: Logger): Promise<Disposable> {
+  const { followFeedFiles } = await import('./feed-trust.ts');
+  return followFeedFiles(feed, log);
 }
 
 function reopenLogs(log: Logger, access: AccessLog | undefined): void {

@@ -1,5 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { describe, expect, test, vi } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -7,6 +10,8 @@ import { Feed } from '../../src/feeds/feed.ts';
 import { loadFeedMaterial } from '../../src/feeds/feed-material.ts';
 import { FeedCounts } from '../../src/observe/feed-counts.ts';
 import type { LogEventName, LogEvents } from '../../src/observe/log-event.ts';
+import { loadKeyPair } from '../../src/tls/material.ts';
+import { certificates } from '../_util/certificates.ts';
 import { type ConfigFolder, createConfigFolder } from '../_util/config-folder.ts';
 import { createFeedClock, type FakeFeedClock } from '../_util/feed-clock.ts';
 
@@ -191,6 +196,30 @@ describe('another configuration', () => {
     await rig.feed.reload(configOf(folder, NATIVE));
     expect(rig.feed.status().smc).toBeNull();
   });
+});
+
+test('another certificate is shown from the next connection on, and its end is told', async () => {
+  using folder = createConfigFolder({});
+  const lab = certificates();
+  const text = NATIVE.replace('token: t', `token: t, tls: { cert: ${lab.server.cert}, key: ${lab.server.key} }`);
+  await using rig = await startFeed(folder, text);
+  const shown = async (): Promise<string> => {
+    const socket = connect({
+      port: Number(rig.feed.address?.split(':').at(-1)),
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+    });
+    await once(socket, 'secureConnect');
+    const { raw } = socket.getPeerCertificate();
+    socket.destroy();
+    return new X509Certificate(raw).fingerprint256;
+  };
+  const certificateOf = (file: string): X509Certificate => new X509Certificate(readFileSync(file));
+  expect(await shown()).toBe(certificateOf(lab.server.cert).fingerprint256);
+  const { cert: certFile, key: keyFile } = lab.selfSignedServer;
+  rig.feed.useKeyPair(loadKeyPair({ certFile, keyFile, passphraseFile: undefined, securityLevel: undefined }));
+  expect(await shown()).toBe(certificateOf(certFile).fingerprint256);
+  expect(rig.feed.metrics.certificateEndMs()).toBe(Date.parse(certificateOf(certFile).validTo));
 });
 
 test('at its end it takes nothing more, and what it took is kept', async () => {
