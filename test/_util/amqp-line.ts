@@ -5,19 +5,22 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface AmqpLine extends AsyncDisposable {
   /** As guest, by this way. */
   readonly url: string;
-  /** From now on what the gateway sends stays here. */
+  /** From now on what the gateway sends goes no further. */
   holdRequests(): void;
-  /** From now on what the broker sends stays here. */
+  /** What the gateway sends after this text goes no further. */
+  holdRequestsAfter(text: string): void;
+  /** From now on what the broker sends goes no further. */
   holdAnswers(): void;
-  /** How many bytes of the gateway are held. */
-  readonly heldRequestBytes: number;
+  /** Whether the gateway has sent this, which went no further. */
+  hasHeld(text: string): boolean;
 }
 
 /** Listens on loopback, and connects to a port there for each connection. */
 export async function startAmqpLine(brokerPort: number): Promise<AmqpLine> {
   const sockets = new Set<Socket>();
   const hold = { requests: false, answers: false };
-  let heldRequestBytes = 0;
+  let held = '';
+  let lastText: string | undefined;
   const server = createServer({ noDelay: true }, (gateway) => {
     const broker = connect({ port: brokerPort, host: '127.0.0.1', noDelay: true });
     for (const [socket, other] of [[gateway, broker] as const, [broker, gateway] as const]) {
@@ -29,8 +32,9 @@ export async function startAmqpLine(brokerPort: number): Promise<AmqpLine> {
       });
     }
     gateway.on('data', (bytes) => {
-      if (hold.requests) heldRequestBytes += bytes.length;
+      if (hold.requests) held += bytes.toString('latin1');
       else broker.write(bytes);
+      if (lastText !== undefined && bytes.includes(lastText)) hold.requests = true;
     });
     broker.on('data', (bytes) => {
       if (!hold.answers) gateway.write(bytes);
@@ -43,12 +47,13 @@ export async function startAmqpLine(brokerPort: number): Promise<AmqpLine> {
     holdRequests() {
       hold.requests = true;
     },
+    holdRequestsAfter(text) {
+      lastText = text;
+    },
     holdAnswers() {
       hold.answers = true;
     },
-    get heldRequestBytes() {
-      return heldRequestBytes;
-    },
+    hasHeld: (text) => held.includes(text),
     async [Symbol.asyncDispose]() {
       server.close();
       for (const socket of sockets) socket.destroy();
