@@ -27,6 +27,39 @@ export const PROCESS_KEYS: ReadonlySet<unknown> = new Set([
   'workers',
 ]);
 
+/** Keys of the YAML format about one service: they stand in its section. */
+export const SERVICE_KEYS: ReadonlySet<unknown> = new Set([
+  'allow-from',
+  'backends',
+  'balance',
+  'block-page',
+  'bypass',
+  'deny-from',
+  'headers',
+  'health',
+  'istag',
+  'limits',
+  'listen',
+  'listen-require',
+  'log-level',
+  'monitor-replies',
+  'name',
+  'on-oversize',
+  'on-timeout',
+  'outliers',
+  'protocol',
+  'proxy-protocol',
+  'retain',
+  'retry',
+  'routes',
+  'slow-start',
+  'sni',
+  'sockets',
+  'timeouts',
+  'tls',
+  'when-down',
+]);
+
 /** Whether an option name reaches for a key of the YAML format. */
 export function isOverride(name: string): boolean {
   return name.toLowerCase().startsWith(PREFIX);

@@ -1,6 +1,7 @@
 import type { StunnelHost } from './host.ts';
 import { explain } from './option.ts';
 import { FOREGROUND } from './option-process.ts';
+import { SERVICE_KEYS } from './override.ts';
 import type { Placed } from './place.ts';
 import type { Put } from './put.ts';
 import type { RawBuilder } from './raw-builder.ts';
@@ -21,8 +22,15 @@ export function putProcess(file: SectionedFile, host: StunnelHost, builder: RawB
   for (const [key, { value, place }] of file.process.values) put(key, value, place);
   if (host === 'run') tellHost(file, report);
   for (const override of file.overrides) {
-    if (override.value.path[0] !== 'services') putOverride(override, [], builder, report);
-    else report.error(override.place, 'icapgw.services: the services of this file are its sections; write [name]');
+    const { path } = override.value;
+    if (path[0] === 'services') {
+      report.error(override.place, 'icapgw.services: the services of this file are its sections; write [name]');
+    } else if (SERVICE_KEYS.has(path[0])) {
+      report.error(
+        override.place,
+        `icapgw.${path.join('.')}: is about one service: write it in each [section] that is to have it`,
+      );
+    } else putOverride(override, [], builder, report);
   }
 }
 
