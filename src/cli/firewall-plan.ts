@@ -44,7 +44,7 @@ export function planFirewall(config: Config, outbound: boolean): readonly Firewa
     })),
     ...(outbound ? service.backends : []).map(({ address }) => ({
       direction: 'out' as const,
-      services: [service.name],
+      services: [service.redirectOf ?? service.name],
       address: formatAddress(address),
       ...planBackend(address),
     })),

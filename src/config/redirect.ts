@@ -14,6 +14,11 @@ export function withRedirects(services: readonly ServiceConfig[]): readonly Serv
   return [...services, ...services.flatMap(redirectOf)];
 }
 
+/** The services that a configuration names, without those that have the clients which they redirect. */
+export function namedServices<S extends Pick<ServiceConfig, 'redirectOf'>>(services: readonly S[]): readonly S[] {
+  return services.filter((service) => service.redirectOf === undefined);
+}
+
 function redirectOf(service: ServiceConfig): ServiceConfig[] {
   const auth = service.tls?.clientAuth;
   if (auth === undefined || auth.redirect.length === 0) return [];

@@ -219,6 +219,8 @@ export interface LogEvents
     readonly accepted: number;
     readonly bytesIn: number;
     readonly bytesOut: number;
+    /** `backend` where clients speak in clear and backends TLS. */
+    readonly side?: 'backend' | undefined;
   };
   /** Clients are still accepted, so that balancers in front notice first. */
   readonly unready: { readonly delayMs: number };

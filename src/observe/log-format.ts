@@ -42,6 +42,8 @@ export function enabledEvents(level: LogLevel, format: LogFormat): EnabledEvents
   return Object.fromEntries(entries) as EnabledEvents;
 }
 
+export type ServiceNames = ReadonlyMap<string, string>;
+
 export interface FormatOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
@@ -49,6 +51,8 @@ export interface FormatOptions {
   readonly color: boolean;
   /** What stunnel's format calls the process itself, as opposed to a connection. */
   readonly processName?: 'ui' | 'main';
+  /** What stunnel's format calls services that have another name elsewhere. */
+  readonly serviceNames?: ServiceNames;
   /** What stunnel's format calls a connection; absent: by its number. */
   readonly connectionName?: (connection: number) => string;
 }
@@ -107,11 +111,13 @@ function formatText(
   return { line: `${new Date(timeMs).toISOString()} ${label} ${message}`, message };
 }
 
-function formatStunnel({ event, timeMs, fields }: LogRecord, options: FormatOptions): readonly LogLine[] {
+function formatStunnel({ event, timeMs, fields: given }: LogRecord, options: FormatOptions): readonly LogLine[] {
+  const service = 'service' in given && 'connection' in given ? options.serviceNames?.get(given.service) : undefined;
+  const fields: typeof given = service === undefined ? given : { ...given, service };
   const threshold = STUNNEL_LEVELS[options.level];
   const time = localTime(new Date(timeMs));
   const { processName = 'ui', connectionName = String } = options;
-  const id = 'connection' in fields ? connectionName(fields.connection) : processName;
+  const id = 'connection' in given ? connectionName(given.connection) : processName;
   return stunnelLines(event, fields)
     .filter(({ level }) => level <= threshold)
     .map(({ level, text }) => {

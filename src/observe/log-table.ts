@@ -186,7 +186,7 @@ const EVENTS: EventTable = {
     level: 'notice',
     text: ({ service, active, accepted, bytesIn, bytesOut }) =>
       `service ${service}: ${active} of ${accepted} connections open, ${bytesIn} bytes in, ${bytesOut} bytes out`,
-    told: ['service', 'active', 'accepted', 'bytesIn', 'bytesOut'],
+    told: ['service', 'active', 'accepted', 'bytesIn', 'bytesOut', 'side'],
     always: true,
   },
   unready: {

@@ -9,6 +9,7 @@ import {
   formatRecord,
   mostTalkative,
   passesLevel,
+  type ServiceNames,
 } from './log-format.ts';
 import { failureOf, type LogPlace, type LogSinks, type OpenFailure, openLogSinks } from './log-sinks.ts';
 import { definitionOf, LOG_EVENT_NAMES } from './log-table.ts';
@@ -127,9 +128,9 @@ export class Logger {
     return this.#enabled;
   }
 
-  /** Goes on with other levels. Returns what the workers are to send from here on. */
-  setLevels(level: LogLevel, serviceLevels: ServiceLevels): EnabledEvents {
-    this.#format = { ...this.#format, level };
+  /** Goes on with other levels and services. Returns what the workers are to send from here on. */
+  setServices(level: LogLevel, serviceLevels: ServiceLevels, serviceNames: ServiceNames): EnabledEvents {
+    this.#format = { ...this.#format, level, serviceNames };
     this.#serviceLevels = serviceLevels;
     this.#enabled = wantedEvents({ level, serviceLevels, format: this.#options.format });
     return this.#enabled;

@@ -24,3 +24,15 @@ export function besideLine(text: string, written: string): string {
 export function byteCounts(toTls: number, toSocket: number): string {
   return `${toTls} byte(s) sent to TLS, ${toSocket} byte(s) sent to socket`;
 }
+
+/** What clients sent and got, and, as `backend`, that it is the backends who speak TLS. */
+interface CountedBytes {
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly side?: 'backend' | undefined;
+}
+
+/** The same of what was counted from the clients' side. */
+export function countsOf({ bytesIn, bytesOut, side }: CountedBytes): string {
+  return side === 'backend' ? byteCounts(bytesIn, bytesOut) : byteCounts(bytesOut, bytesIn);
+}

@@ -4,7 +4,7 @@ import type { HandshakeFacts, LogEventName, LogEvents } from './log-event.ts';
 import { definitionOf, levelOf } from './log-table.ts';
 import { REJECTION_TEXTS } from './reason-text.ts';
 import { stunnelBanner } from './stunnel-banner.ts';
-import { besideLine, byteCounts, line, type StunnelLevel, type StunnelLine } from './stunnel-line.ts';
+import { besideLine, byteCounts, countsOf, line, type StunnelLevel, type StunnelLine } from './stunnel-line.ts';
 import { backendTlsLines, handshakeLines, verificationLines } from './stunnel-tls-lines.ts';
 
 interface StunnelDefinition<F> {
@@ -146,8 +146,8 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   },
   statistics: {
     level: 0,
-    lines: ({ service, active, accepted, bytesIn, bytesOut }) => [
-      line(0, `Service [${service}]: ${active} active of ${accepted} connection(s), ${byteCounts(bytesOut, bytesIn)}`),
+    lines: ({ service, active, accepted, ...counts }) => [
+      line(0, `Service [${service}]: ${active} active of ${accepted} connection(s), ${countsOf(counts)}`),
     ],
   },
   terminated: {
@@ -207,10 +207,6 @@ function endLines({ reason, side, tls }: ClosedFields): readonly StunnelLine[] {
 function endOf({ reason, tls }: ClosedFields): string {
   if (tls !== undefined && tls !== 'timeout' && tls !== 'reset') return 'closed/reset';
   return RESET_REASONS.has(reason) ? 'reset' : 'closed';
-}
-
-function countsOf({ bytesIn, bytesOut, side }: Pick<ClosedFields, 'bytesIn' | 'bytesOut' | 'side'>): string {
-  return side === 'backend' ? byteCounts(bytesIn, bytesOut) : byteCounts(bytesOut, bytesIn);
 }
 
 /** After a reset by one side stunnel still closes the other in order, and says so. */

@@ -27,7 +27,7 @@ import { removePidFile, writePidFile } from './pid-file.ts';
 import { dropPrivileges } from './privileges.ts';
 import { keepFree, wantedAddresses } from './reload-address.ts';
 import { Reloader } from './reloader.ts';
-import { LISTED_CONNECTIONS, tellConnections, tellFileLimit, tellListening, tellStatistics } from './report.ts';
+import { LISTED_CONNECTIONS, tellFileLimit, tellListening, tellNumbers, tellReady } from './report.ts';
 import type { WorkerSnapshot } from './snapshot.ts';
 
 export interface GatewayOptions extends EventSinks {
@@ -216,8 +216,7 @@ export class Gateway implements AsyncDisposable {
     const { log, config } = this.#options;
     // Elsewhere `ctl connections` lists them.
     const list = config.log.format === 'stunnel' ? await this.#admin.connections(LISTED_CONNECTIONS) : undefined;
-    if (list !== undefined) tellConnections(list, this.current.config, log);
-    tellStatistics(this.status(), log);
+    tellNumbers(this.status(), list, this.current.config, log);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -246,8 +245,7 @@ export class Gateway implements AsyncDisposable {
     if (config.setuid !== undefined || config.setgid !== undefined) log.privilegesDropped();
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
-    const ms = Math.round(performance.now() - startedMs);
-    log.log('ready', { services: config.services.length, workers: config.workers, ms });
+    tellReady(config, performance.now() - startedMs, log);
   }
 
   #createGeneration(config: Config, material: readonly LoadedService[], earlier?: Generation): Generation {

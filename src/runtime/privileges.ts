@@ -146,11 +146,24 @@ function idOf(account: string): string | number {
   return /^\d+$/.test(account) ? Number(account) : account;
 }
 
+/** The account that there is none of, where that is why an account could not be taken. */
+function unknownAccount(cause: unknown): { readonly kind: 'user' | 'group'; readonly name: string } | undefined {
+  if (!(cause instanceof Error && 'code' in cause && cause.code === 'ERR_UNKNOWN_CREDENTIAL')) return undefined;
+  const [, kind, name] = /^(User|Group) identifier does not exist: (.*)$/.exec(cause.message) ?? [];
+  return name === undefined ? undefined : { kind: kind === 'User' ? 'user' : 'group', name };
+}
+
 function refused({ setuid, setgid }: Account, cause: unknown): RuntimeError {
   const wanted = [
     ...(setuid === undefined ? [] : [`user ${setuid}`]),
     ...(setgid === undefined ? [] : [`group ${setgid}`]),
   ].join(' and ');
+  const unknown = unknownAccount(cause);
+  if (unknown !== undefined) {
+    const { kind, name } = unknown;
+    const detail = `there is no ${kind} ${name} on this machine; name one that "getent" knows, or remove the line`;
+    return new RuntimeError('ICAPGW_PRIVILEGES', { detail, cause });
+  }
   return new RuntimeError('ICAPGW_PRIVILEGES', {
     detail:
       `${wanted}: ${messageOf(cause)}; start as root with names that "getent passwd" and "getent group" know, ` +

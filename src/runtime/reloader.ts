@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { type LoadedConfig, lineOfProblem, loadConfig, mergeProblems } from '../config/load.ts';
+import { namedServices } from '../config/redirect.ts';
 import { messageOf, type Problem, RuntimeError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadResult } from '../observe/reload-result.ts';
@@ -110,7 +111,8 @@ export class Reloader {
     const fixed = FIXED.filter(([, of]) => JSON.stringify(of(config)) !== JSON.stringify(of(this.#options.config)));
     if (fixed.length > 0) log.log('restart-needed', { keys: fixed.map(([key]) => key) });
     this.#config = config;
-    log.log('reloaded', { file, services: config.services.length, ms: Math.round(performance.now() - startedMs) });
+    const services = namedServices(config.services).length;
+    log.log('reloaded', { file, services, ms: Math.round(performance.now() - startedMs) });
     onResult(true);
     return { ok: true };
   }

@@ -1,9 +1,11 @@
 import { formatAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
+import { namedServices } from '../config/redirect.ts';
+import { tlsSideOf } from '../config/tls-side.ts';
 import type { ConnectionList } from '../observe/connection-entry.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { StatusSnapshot } from '../observe/status.ts';
-import { byteCounts } from '../observe/stunnel-line.ts';
+import { countsOf } from '../observe/stunnel-line.ts';
 import { fileLimit, neededFiles } from './file-limit.ts';
 import type { Generation } from './generation.ts';
 import type { LoadedService } from './material.ts';
@@ -30,6 +32,10 @@ export function tellListening(
   }
 }
 
+export function tellReady({ services, workers }: Config, ms: number, log: Logger): void {
+  log.log('ready', { services: namedServices(services).length, workers, ms: Math.round(ms) });
+}
+
 /** Warns where fewer files may be open than the configured connections need. */
 export function tellFileLimit(config: Config, log: Logger): void {
   const [limit, needed] = [fileLimit(), neededFiles(config)];
@@ -39,24 +45,33 @@ export function tellFileLimit(config: Config, log: Logger): void {
 /** More of them tell nobody anything, and would push everything else out of a log. */
 export const LISTED_CONNECTIONS = 1000;
 
-/** Tells of open connections in the words of stunnel, the oldest first. */
-export function tellConnections({ total, connections }: ConnectionList, { services }: Config, log: Logger): void {
-  const isClient = new Set(services.filter(speaksTlsToBackends).map(({ name }) => name));
-  const listed = connections.map(({ service, bytesIn, bytesOut }) => {
-    const [toTls, toSocket] = isClient.has(service) ? [bytesIn, bytesOut] : [bytesOut, bytesIn];
-    return `Service [${service}], ${byteCounts(toTls, toSocket)}`;
+/** Tells what each service has carried so far, and before that of these open connections where there is a list of them. */
+export function tellNumbers(
+  status: StatusSnapshot,
+  list: ConnectionList | undefined,
+  config: Config,
+  log: Logger,
+): void {
+  if (list !== undefined) tellConnections(list, config, log);
+  tellStatistics(status, config, log);
+}
+
+/** In the words of stunnel, the oldest first. */
+function tellConnections({ total, connections }: ConnectionList, { services }: Config, log: Logger): void {
+  const configured = new Map(services.map((service) => [service.name, service]));
+  const listed = connections.map(({ service: name, bytesIn, bytesOut }) => {
+    const service = configured.get(name);
+    const side = service && tlsSideOf(service);
+    return `Service [${service?.redirectOf ?? name}], ${countsOf({ bytesIn, bytesOut, side })}`;
   });
   log.log('active-connections', { total, listed });
 }
 
-function speaksTlsToBackends({ tls, backends }: Config['services'][number]): boolean {
-  return tls === undefined && backends.some((backend) => backend.tls !== undefined);
-}
-
-/** Tells what each service has carried so far. */
-export function tellStatistics({ services }: StatusSnapshot, log: Logger): void {
+function tellStatistics({ services }: StatusSnapshot, config: Config, log: Logger): void {
+  const sides = new Map(config.services.map((service) => [service.name, tlsSideOf(service)]));
   for (const { name, connections, bytes } of services) {
     const { active, accepted } = connections;
-    log.log('statistics', { service: name, active, accepted, bytesIn: bytes.received, bytesOut: bytes.sent });
+    const [bytesIn, bytesOut, side] = [bytes.received, bytes.sent, sides.get(name)];
+    log.log('statistics', { service: name, active, accepted, bytesIn, bytesOut, side });
   }
 }

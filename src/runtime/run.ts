@@ -10,7 +10,7 @@ import type { StunnelHost } from '../stunnel/host.ts';
 import type { ConfigWatch } from './config-watch.ts';
 import { reportCrash } from './crash-report.ts';
 import { Gateway } from './gateway.ts';
-import { serviceLevels } from './log-levels.ts';
+import { serviceLevels, serviceNames } from './log-levels.ts';
 import type { LoadedService } from './material.ts';
 import { createLogFiles, withRightsOf } from './privileges.ts';
 import { ServiceManager } from './service-manager.ts';
@@ -80,6 +80,7 @@ export async function run(options: RunOptions): Promise<void> {
       ...config.log,
       ...{ color: color && config.log.file === '-', complain, background },
       serviceLevels: serviceLevels(config),
+      serviceNames: serviceNames(config),
     }),
   );
   using _crash = background === true ? reportCrash(log) : undefined;

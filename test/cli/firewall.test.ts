@@ -144,6 +144,15 @@ test('services on one port are told together, once', async () => {
   expect((await print(yaml)).filter((line) => line.startsWith('iptables'))).toHaveLength(3);
 });
 
+test('the way to where a service redirects clients is told as its own', async () => {
+  const lines = ['accept = 11344', 'CAfile = ca.pem', 'verifyChain = yes', 'redirect = 10.0.0.9:80'];
+  const printed = await print(confOf({ lines }), '--outbound');
+  expect(printed.filter((line) => line.includes('10.0.0.9'))).toEqual([
+    expect.stringMatching(/^# (?!.* redirect )\S.* connects to 10\.0\.0\.9:80$/),
+    'iptables -I OUTPUT -p tcp -d 10.0.0.9 --dport 80 -j ACCEPT',
+  ]);
+});
+
 test('as JSON the plan can be read by other tools', async () => {
   const lines = await print(confOf({ lines: ['accept = 11344', 'accept = 127.0.0.1:2'] }), '--json');
   expect(JSON.parse(lines.join('\n'))).toEqual({

@@ -121,8 +121,8 @@ describe.skipIf(reason !== undefined)(`setuid and setgid${reason === undefined ?
   });
 
   test.each([
-    ['setuid = nosuchuser\nsetgid = nogroup', 'user nosuchuser and group nogroup: '],
-    ['setuid = nobody\nsetgid = nosuchgroup', 'user nobody and group nosuchgroup: '],
+    ['setuid = nosuchuser\nsetgid = nogroup', 'there is no user nosuchuser on this machine'],
+    ['setuid = nobody\nsetgid = nosuchgroup', 'there is no group nosuchgroup on this machine'],
   ])('an unknown name ends the start with exit code 1: %j', async (globals, text) => {
     await using gateway = spawnGateway(stunnelConf(globals));
     expect((await gateway.exited).code).toBe(1);

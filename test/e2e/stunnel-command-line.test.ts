@@ -111,6 +111,8 @@ describe('a configuration that cannot be used', () => {
     ['a log file relative to a folder that is left', 'output = rel.log'],
     ['a log file that cannot be made', 'output = /nonexistent/x.log'],
     ['the same in the foreground', 'foreground = yes\noutput = /nonexistent/x.log'],
+    ['a user that there is not', 'setuid = nosuchuser'],
+    ['a group that there is not', 'foreground = yes\nsetgid = nosuchgroup'],
   ])('is refused as by stunnel: %s', async (_, lines) => {
     const file = folder.file('bad.conf');
     await writeFile(file, `${lines}\nsyslog = no\n${service()}`);

@@ -223,6 +223,18 @@ describe('stunnel lines', () => {
     ]);
   });
 
+  test('tell redirected clients by the service that they came to', () => {
+    const serviceNames = new Map([['mcas redirect', 'mcas']]);
+    const lines = (format: 'json' | 'stunnel') =>
+      formatRecord(sampleRecord('backend-connected', { service: 'mcas redirect' }), {
+        ...{ level: 'debug', format, color: false, serviceNames },
+      });
+    expect(lines('stunnel').map(({ line }) => line)).toContainEqual(
+      expect.stringMatching(/Service \[mcas\] connected remote server from /),
+    );
+    expect(lines('json').map(({ line }) => line)).toEqual([expect.stringContaining('"service":"mcas redirect"')]);
+  });
+
   test('tell resets by the side that TLS is on', () => {
     expect(linesOf('connection-closed', { reason: 'backend-reset', side: 'backend' })[0]).toBe(
       'LOG6[7]: TLS fd: Connection reset by peer (104)',
@@ -240,6 +252,7 @@ describe('stunnel lines', () => {
       ...linesOf('ready'),
       ...linesOf('log-reopened'),
       ...linesOf('statistics'),
+      ...linesOf('statistics', { side: 'backend' }),
       ...linesOf('terminated'),
       ...linesOf('terminated', { signal: 'SIGINT' }),
     ]).toEqual([
@@ -253,6 +266,7 @@ describe('stunnel lines', () => {
       'LOG6[ui]: Accepting new connections',
       'LOG5[ui]: Log file reopened',
       'LOG0[ui]: Service [mcas]: 2 active of 9 connection(s), 10 byte(s) sent to TLS, 5 byte(s) sent to socket',
+      'LOG0[ui]: Service [mcas]: 2 active of 9 connection(s), 5 byte(s) sent to TLS, 10 byte(s) sent to socket',
       'LOG5[ui]: Terminated',
       'LOG3[ui]: Received SIGINT; terminating',
     ]);

@@ -5,6 +5,7 @@ import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { RuntimeError } from '../../src/errors.ts';
 import { Reloader } from '../../src/runtime/reloader.ts';
+import { certificates } from '../_util/certificates.ts';
 import { type ConfigFolder, createConfigFolder } from '../_util/config-folder.ts';
 import { serviceText } from '../_util/config-text.ts';
 import { createLog } from '../_util/observe-log.ts';
@@ -40,6 +41,16 @@ describe('a reload', () => {
       { event: 'config-accepted' },
       { event: 'reloaded', services: 1 },
     ]);
+  });
+
+  test('does not count those that a service redirects as another one', async () => {
+    const { server, ca } = certificates();
+    const tls = `{ cert: ${server.combined}, client-auth: { ca: ${ca.cert}, redirect: 127.0.0.1:9 } }`;
+    using folder = createConfigFolder({ [FILE]: serviceText({ tls }) });
+    const { reloader, told } = await startReloader(folder, async ({ services }) => expect(services).toHaveLength(2));
+    await using _told = told;
+    await reloader.reload();
+    expect((await told.events()).find(({ event }) => event === 'reloaded')).toMatchObject({ services: 1 });
   });
 
   test('of a file with mistakes hands on nothing, and names every one with its line', async () => {

@@ -5,9 +5,14 @@ import { statusLine } from '../../src/runtime/status-line.ts';
 
 type Served = Parameters<typeof statusLine>[0]['services'][number];
 
-function service(name: string, active: number, states: readonly BackendStateLabel[]): Served {
+function service(
+  name: string,
+  active: number,
+  states: readonly BackendStateLabel[],
+  behind: Served['behind'] = null,
+): Served {
   const backends = states.map((state) => ({ state }) as ServiceStatus['backends'][number]);
-  return { name, connections: { active } as ServiceStatus['connections'], backends };
+  return { name, connections: { active } as ServiceStatus['connections'], backends, behind };
 }
 
 test.each([
@@ -25,6 +30,15 @@ test.each([
     name: 'names the services that nobody serves',
     services: [service('mcas', 0, ['down', 'drain']), service('dlp', 0, ['up']), service('kata', 0, ['maint'])],
     line: 'ready: 3 services, 0 connections; no usable backend: mcas, kata',
+  },
+  {
+    name: 'counts those that are redirected as connections only',
+    services: [
+      service('dlp', 1, ['up']),
+      service('named', 1, ['up'], { service: 'dlp', names: ['named.example'] }),
+      service('dlp redirect', 2, ['down'], { service: 'dlp', names: [] }),
+    ],
+    line: 'ready: 2 services, 4 connections',
   },
 ])('the status line $name', ({ services, line }) => {
   expect(statusLine({ state: 'ready', services })).toBe(line);

@@ -69,7 +69,8 @@ export async function launchStunnel(args: readonly string[], io: CliIo): Promise
     await fail(await refusalLines(problems, loaded, wish));
     return;
   }
-  await runHere({ config: loaded.config, material: material.services, warnings: problems, version }, parent, fail, io);
+  const startable = { config: loaded.config, material: material.services, warnings: problems, version };
+  await runHere(startable, loaded, parent, fail, io);
 }
 
 type Startable = Pick<
@@ -79,6 +80,7 @@ type Startable = Pick<
 
 async function runHere(
   startable: Startable,
+  loaded: LoadedConfig,
   parent: Parent,
   fail: (lines: readonly string[]) => Promise<void>,
   io: CliIo,
@@ -96,7 +98,7 @@ async function runHere(
     });
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    await fail(failureLines(error, startable.config));
+    await fail(failureLines(error, startable.config, loaded));
     return;
   }
   io.exit(0);

@@ -1,6 +1,6 @@
 import { formatAddress } from '../../config/address.ts';
 import type { Config } from '../../config/config.ts';
-import { lineOfProblem } from '../../config/load.ts';
+import { type LoadedConfig, lineOfProblem } from '../../config/load.ts';
 import { type GatewayError, messageOf, type Problem } from '../../errors.ts';
 import { besideLine } from '../../observe/stunnel-line.ts';
 
@@ -46,10 +46,15 @@ export function problemText(problem: Problem, texts: ReadonlyMap<string, string>
   return `${line === 0 && SCOPED.test(message) ? '' : `${place}: `}${message} [${code}]`;
 }
 
+/** What was read, and where its values stand in it. */
+type WrittenLines = Pick<LoadedConfig, 'lineOf' | 'texts'>;
+
 /** What a start that failed after its configuration was read has to say, stunnel's lines first. */
-export function failureLines(error: GatewayError, config: Config): readonly string[] {
+export function failureLines(error: GatewayError, config: Config, written: WrittenLines): readonly string[] {
   const ours = startLine('[!]', `${error.message} [${error.code}]`);
   switch (error.code) {
+    case 'ICAPGW_PRIVILEGES':
+      return accountLines(error, config, written);
     case 'ICAPGW_LISTEN':
       return [...bindLines(error, config), ours];
     case 'ICAPGW_LOG_FILE':
@@ -63,6 +68,25 @@ export function failureLines(error: GatewayError, config: Config): readonly stri
     default:
       return [ours];
   }
+}
+
+/** stunnel looks for the account while it reads the line. */
+function accountLines(
+  { message, code, cause }: GatewayError,
+  { file }: Config,
+  written: WrittenLines,
+): readonly string[] {
+  const unknown = cause instanceof Error && 'code' in cause && cause.code === 'ERR_UNKNOWN_CREDENTIAL';
+  if (!unknown) return [startLine('[!]', `${message} [${code}]`)];
+  const [key, text] = cause.message.startsWith('User') ? ['setuid', 'Illegal UID'] : ['setgid', 'Illegal GID'];
+  const problem: Problem = {
+    severity: 'error',
+    file,
+    line: written.lineOf([key]),
+    message: `${text}: ${message}`,
+    code,
+  };
+  return [startLine('[!]', problemText(problem, written.texts)), startLine('[!]', 'Configuration failed')];
 }
 
 function bindLines({ message }: GatewayError, { services }: Config): readonly string[] {

@@ -1,7 +1,7 @@
-import { formatAddress } from '../address.ts';
 import type { ServiceConfig } from '../config.ts';
 import { redirectName } from '../redirect.ts';
 import type { Place } from '../report.ts';
+import { isSamePlace } from '../same-place.ts';
 import type { Settings } from '../schema/root-schema.ts';
 import { show } from '../show.ts';
 
@@ -37,16 +37,11 @@ function checkRedirect({ protocol, tls, backends }: ServiceConfig, place: Place,
   } else if (!auth.verify) {
     redirect.error('needs certificates that are verified; name a ca and remove verify');
   }
-  const own = new Map(
-    place
-      .at('backends')
-      .pair(backends)
-      .map(([{ address }, { line }]) => [formatAddress(address), line]),
-  );
+  const own = place.at('backends').pair(backends);
   for (const { address, text } of auth.redirect) {
-    const line = own.get(formatAddress(address));
-    if (line === undefined) continue;
-    redirect.error(`${text} is a backend too (line ${line}): clients would get there without verification`);
+    const backend = own.find(([each]) => isSamePlace(each.address, address));
+    if (backend === undefined) continue;
+    redirect.error(`${text} is a backend too (line ${backend[1].line}): clients would get there without verification`);
   }
   if (redirect.failed) return;
   const targets = auth.redirect.map(({ text }) => text).join(', ');

@@ -40,6 +40,13 @@ describe('a service that redirects', () => {
     ]);
   });
 
+  test('nor where the same address is written in another way', () => {
+    const text = serviceText(redirecting('redirect: "[2001:DB8:0::5]:1344"'));
+    expect(readConfig(text.replace('10.0.0.5:1344', '"[2001:db8::5]:1344"')).problems).toEqual([
+      expect.stringContaining('[2001:DB8:0::5]:1344 is a backend too (line 7)'),
+    ]);
+  });
+
   test('has a second name, which no other service has', () => {
     const other = serviceText()
       .replace('services:\n', '')
