@@ -13,10 +13,13 @@ export interface ConnectorOptions {
   readonly folder: string;
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** A command of the shell that it is started after, in the same process: `ulimit -f 0`. */
+  readonly after?: string;
 }
 
 /** `icapgw connector` of the built program, whatever becomes of it. Disposing kills it. */
 export interface Connector extends AsyncDisposable {
+  readonly pid: number;
   /** All it said, line by line. */
   readonly lines: readonly string[];
   readonly exited: Promise<number | null>;
@@ -38,9 +41,11 @@ export interface RunningConnector extends Connector {
 }
 
 /** Runs the connector, with an admin endpoint on a free port. */
-export function spawnConnector({ folder, args = ['-c', 'config.yaml'], env = {} }: ConnectorOptions): Connector {
+export function spawnConnector({ folder, args = ['-c', 'config.yaml'], env = {}, after }: ConnectorOptions): Connector {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run "npm run build" before the end-to-end tests`);
-  const child = spawn(NODE, [MAIN, 'connector', ...args, '--admin', '127.0.0.1:0'], {
+  const command = [NODE, MAIN, 'connector', ...args, '--admin', '127.0.0.1:0'];
+  const [program = '', ...rest] = after === undefined ? command : ['sh', '-c', `${after}; exec "$@"`, 'sh', ...command];
+  const child = spawn(program, rest, {
     cwd: folder,
     env: { ...process.env, NO_COLOR: '1', STATE_DIRECTORY: '', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -63,6 +68,7 @@ export function spawnConnector({ folder, args = ['-c', 'config.yaml'], env = {} 
   return {
     lines,
     exited,
+    pid: child.pid ?? 0,
     signal: (name) => void child.kill(name),
     waitForLine: (pattern) =>
       new Promise((resolve, reject) => {

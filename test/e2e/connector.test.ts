@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
@@ -218,6 +219,48 @@ describe('the state', () => {
     renameSync(join(folder.path, 'state/elsewhere.db'), join(folder.path, 'state/feeds.db'));
     expect((await connector.post({ remote_ip: '198.51.100.1' }, TOKEN))[0]).toBe(200);
     expect(await ready()).toBe('ready\n');
+  });
+
+  test('on a disk that fails to write keeps findings with their senders, and loses none that was taken', async () => {
+    using folder = createFolder(CONFIG.replace('2s', '1h').replace('token: t', 'rate: 0/s, token: t'));
+    const taken: string[] = [];
+    {
+      await using connector = await startConnector({ folder: folder.path });
+      const limit = (bytes: string): void => {
+        execFileSync('prlimit', ['--pid', String(connector.pid), `--fsize=${bytes}:unlimited`]);
+      };
+      const post = async (): Promise<number> => {
+        const address = `203.0.${taken.length >> 8}.${taken.length & 255}`;
+        const [code] = await connector.post({ remote_ip: address }, TOKEN);
+        if (code === 200) taken.push(address);
+        return code;
+      };
+      // As from a quota: SQLite is told that a write has failed, after some of it.
+      limit('150000');
+      let code = 200;
+      while (code === 200) code = await post();
+      expect(code).toBe(503);
+      await connector.waitForLine(/error +findings cannot be kept, their senders are answered 503: .*disk I\/O error/);
+      expect((await fetch(`${connector.adminUrl}/readyz`)).status).toBe(503);
+      limit('unlimited');
+      // It looks by itself whether the disk works again.
+      await connector.waitForLine(/findings can be kept again/);
+      expect(await post()).toBe(200);
+      connector.signal('SIGKILL');
+      await connector.exited;
+    }
+    await using again = await startConnector({ folder: folder.path });
+    expect(await again.metric('icapgw_block_list_entries')).toBe(taken.length);
+    expect(again.lines.join('\n')).not.toContain('could not be read');
+  });
+
+  test('that cannot even be begun ends the start with 1, and says what to do', async () => {
+    using folder = createFolder(CONFIG);
+    await using connector = spawnConnector({ folder: folder.path, after: 'ulimit -f 0' });
+    expect(await connector.exited).toBe(1);
+    expect(connector.lines.join('\n')).toMatch(
+      /feeds\.db: disk I\/O error; look at the disk and its quota.*\[ICAPGW_FEED_STATE\]/,
+    );
   });
 
   test('lets go of an address when its time is over', async () => {

@@ -24,7 +24,6 @@ interface Repetition {
 }
 
 const WINDOW_MS = 60_000;
-const SECONDS: number = WINDOW_MS / 1000;
 /** Senders and reasons that are told apart at a time; the others are counted together. */
 const TOLD_APART = 100;
 const OTHERS = 'other addresses';
@@ -38,6 +37,7 @@ export class RefusalLog implements Disposable {
   readonly #known: Map<string, Repetition> = new Map();
   readonly #others: Map<string, Repetition> = new Map();
   #timer: Disposable | undefined;
+  #sinceMs = 0;
 
   constructor(options: RefusalLogOptions) {
     this.#options = options;
@@ -45,7 +45,7 @@ export class RefusalLog implements Disposable {
 
   add(refusal: Refusal): void {
     const { host, answer } = refusal;
-    this.#timer ??= this.#options.clock.after(WINDOW_MS, () => this.#endWindow());
+    if (this.#timer === undefined) this.#beginWindow();
     const key = JSON.stringify([host, answer]);
     const known = this.#known.get(key);
     if (known !== undefined) known.count += 1;
@@ -79,6 +79,12 @@ export class RefusalLog implements Disposable {
     else log.log('feed-request-refused', { feed, client, ...answer });
   }
 
+  #beginWindow(): void {
+    const { clock } = this.#options;
+    this.#sinceMs = clock.nowMs();
+    this.#timer = clock.after(WINDOW_MS, () => this.#endWindow());
+  }
+
   #endWindow(): void {
     this.#timer = undefined;
     this.#summarize();
@@ -87,14 +93,16 @@ export class RefusalLog implements Disposable {
       if (repetition.count === 0) this.#known.delete(key);
       else repetition.count = 0;
     }
-    if (this.#known.size > 0) this.#timer = this.#options.clock.after(WINDOW_MS, () => this.#endWindow());
+    if (this.#known.size > 0) this.#beginWindow();
   }
 
   #summarize(): void {
-    const { feed, log } = this.#options;
+    const { feed, log, clock } = this.#options;
+    // A clock that was set back must not make it less than nothing.
+    const seconds = Math.max(1, Math.ceil((clock.nowMs() - this.#sinceMs) / 1000));
     for (const { host: client, answer, count } of [...this.#known.values(), ...this.#others.values()]) {
       if (count === 0) continue;
-      const what = { feed, client, count, seconds: SECONDS };
+      const what = { feed, client, count, seconds };
       if (answer === undefined) log.log('feed-clients-refused', what);
       else log.log('feed-requests-refused', { ...what, ...answer });
     }

@@ -5,6 +5,7 @@ import { messageOf, RuntimeError } from '../../errors.ts';
 import { canonicalAddress } from '../canonical-address.ts';
 import type { EngineHold, EngineOutcome, FeedEntry } from '../contract/feed-queue.ts';
 import type { BookChanges } from './feed-book.ts';
+import { describeSqliteTrouble, sqliteTroubleOf } from './sqlite-trouble.ts';
 
 /** What opening a file gives. */
 export interface OpenedFeedFile {
@@ -20,12 +21,6 @@ const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 /** Of the tables below. */
 const LAYOUT = 1;
-/** Of the statements here: the tables are not ours. */
-const SQLITE_ERROR = 1;
-const SQLITE_BUSY = 5;
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
-const DAMAGE: readonly unknown[] = [SQLITE_ERROR, SQLITE_CORRUPT, SQLITE_NOTADB];
 const OUTCOMES: readonly unknown[] = ['added', 'pending', 'rejected'] satisfies readonly EngineOutcome[];
 
 const TABLES = `
@@ -90,22 +85,11 @@ function openAt(path: string, nowMs: number): Pick<OpenedFeedFile, 'file' | 'ent
 
 /** What is wrong with the content of a file; undefined where it is something else that stands in the way. */
 function damageOf(error: unknown): string | undefined {
-  if (error instanceof DamagedError) return error.message;
-  const code = codeOf(error);
-  return DAMAGE.includes(code) ? messageOf(error) : undefined;
+  return error instanceof DamagedError || sqliteTroubleOf(error) === 'damaged' ? messageOf(error) : undefined;
 }
 
 function refusal(path: string, cause: unknown): RuntimeError {
-  const reason =
-    codeOf(cause) === SQLITE_BUSY
-      ? 'another process works with it; end that one, or set another feeds.state-dir'
-      : `${messageOf(cause)}; let the user that icapgw runs as write to it`;
-  return new RuntimeError('ICAPGW_FEED_STATE', { detail: `${path}: ${reason}`, cause });
-}
-
-function codeOf(error: unknown): unknown {
-  // The upper bits say more of it: that a lock is held to recover, which part is corrupt.
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
+  return new RuntimeError('ICAPGW_FEED_STATE', { detail: `${path}: ${describeSqliteTrouble(cause)}`, cause });
 }
 
 // What was not yet merged into a damaged file belongs to it.

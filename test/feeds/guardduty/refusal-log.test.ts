@@ -15,8 +15,18 @@ function createRig(): Rig {
   const lines: string[] = [];
   const log = {
     log<E extends LogEventName>(event: E, fields: LogEvents[E]) {
-      const { client, code, count } = fields as Readonly<Record<string, unknown>>;
-      lines.push([event.replace('feed-', ''), client, code, count].filter((part) => part !== undefined).join(' '));
+      const { client, code, count, seconds } = fields as Readonly<Record<string, unknown>>;
+      lines.push(
+        [
+          event.replace('feed-', ''),
+          client,
+          code,
+          count,
+          ...(seconds === undefined || seconds === 60 ? [] : ['in', seconds]),
+        ]
+          .filter((part) => part !== undefined)
+          .join(' '),
+      );
     },
   };
   return { refusals: new RefusalLog({ feed: 'guardduty', clock, log }), clock, told: () => lines.splice(0) };
@@ -84,8 +94,9 @@ test('what was counted is told at the end', () => {
   const { refusals, clock, told } = createRig();
   refusals.add(from('192.0.2.1'));
   refusals.add(from('192.0.2.1'));
+  clock.advance(7000);
   refusals[Symbol.dispose]();
-  expect(told().at(-1)).toBe('requests-refused 192.0.2.1 401 1');
+  expect(told().at(-1)).toBe('requests-refused 192.0.2.1 401 1 in 7');
   clock.advance(60_000);
   expect(told()).toEqual([]);
 });
