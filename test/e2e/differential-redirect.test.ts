@@ -43,7 +43,7 @@ beforeAll(async () => {
     nobody: [...chain, 'redirect = 127.0.0.1:9'],
     proxy: [...chain, 'protocol = proxy', `redirect = ${listener.address}`],
   });
-  programs = await startBoth(text);
+  programs = await startBoth(text, 'stunnel');
 });
 
 afterAll(async () => {
@@ -158,9 +158,13 @@ describe('the same addresses are used', () => {
   });
 });
 
-test('both say so in their logs', async () => {
-  const from = { stunnel: programs.stunnel.log.length, icapgw: programs.icapgw.log.length };
-  await greetings('chain', 1);
-  expect(programs.stunnel.log.slice(from.stunnel).join('\n')).toContain('Redirecting connection');
-  expect(programs.icapgw.log.slice(from.icapgw).join('\n')).toContain('"event":"connection-redirected"');
+test('both say so in their logs, and go on to name the service that the client came to', async () => {
+  const both = await playBoth(programs, async (program) => {
+    const from = program.log.length;
+    await visit({ port: program.portOf('chain') });
+    const said = (): string[] => program.log.slice(from).map((line) => line.replace(/^.* LOG\d\[\d+\]: /, ''));
+    await expect.poll(said).toContainEqual(expect.stringMatching(/^Connection (?:closed|reset)/));
+    return said().flatMap((line) => /^Redirecting connection|^Service \[.*\] connected remote server/.exec(line) ?? []);
+  });
+  expect(both).toEqual(same(['Redirecting connection', 'Service [chain] connected remote server']));
 });
