@@ -44,7 +44,11 @@ function schemaFor({ document, root }: Report, role: ConfigRole): Mapping<Settin
     return undefined;
   }
   const isFeedAlone = isMapping(value) && Object.hasOwn(value, 'feeds') && !Object.hasOwn(value, 'services');
-  return role === 'connector' || (role === 'any' && isFeedAlone) ? CONNECTOR_ROOT : ROOT;
+  if (role === 'gateway' && isFeedAlone) {
+    const alone = `icapgw connector -c ${document.file}`;
+    root.at('services').error(`is missing; list at least one service, or run the feed alone with: ${alone}`);
+  }
+  return role === 'connector' || isFeedAlone ? CONNECTOR_ROOT : ROOT;
 }
 
 /** The only way from a document of either format to a configuration. Frozen all the way down. */

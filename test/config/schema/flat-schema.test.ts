@@ -156,7 +156,9 @@ describe('a native file', () => {
   test('needs no services for the connector', () => {
     expect(read(native).config).toMatchObject({ services: [], log: { level: 'debug' }, feeds: { smc: undefined } });
     expect(read(native, 'any').problems).toEqual([]);
-    expect(read(native, 'gateway').problems.join()).toContain('services: is missing');
+    expect(read(native, 'gateway').problems).toEqual([
+      '1 error: services: is missing; list at least one service, or run the feed alone with: icapgw connector -c config.yaml',
+    ]);
   });
 
   test('needs feeds for the connector', () => {
