@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { parseAddress } from '../config/address.ts';
+import { parseSocketAddress } from '../config/address.ts';
 import type { AdminConfig } from '../config/config.ts';
 import { withoutCredentials } from '../observe/redaction.ts';
 import type { CliIo } from './io.ts';
@@ -44,7 +44,7 @@ export function addConnectorCommand(program: Command, io: CliIo): void {
 
 function adminAddress(text: string, command: Command): AdminConfig['listen'] {
   if (text === 'off') return text;
-  const address = parseAddress(text);
+  const address = parseSocketAddress(text);
   if (typeof address === 'string') command.error(`error: --admin: ${address}`);
   return address;
 }

@@ -87,6 +87,7 @@ interface Reach {
 function planListener(address: BackendAddress, { ipv6Only, sources }: Reach): EntryDraft {
   if (address.kind === 'unix') return none('is a Unix socket and needs no rule');
   if (address.kind === 'srv') return none('is a name for backends only');
+  if (address.kind === 'exec') return none('is a program on this machine and needs no rule');
   const { host, port } = address;
   if (isLoopback(host)) return none('is reached from this machine only and needs no rule');
   if (port === 0) return none('is another port at each start, for tests; give it one');
@@ -108,6 +109,7 @@ function sourcesOf({ allowFrom, proxyProtocol }: ServiceConfig): readonly string
 
 function planBackend(address: BackendAddress): EntryDraft {
   if (address.kind === 'unix') return none('is a Unix socket and needs no rule');
+  if (address.kind === 'exec') return none('is a program on this machine and needs no rule');
   if (address.kind === 'srv') return none('is found by its name, and rules take addresses: allow what it leads to');
   const { host, port } = address;
   if (isLoopback(host)) return none('is on this machine and needs no rule');

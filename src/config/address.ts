@@ -1,19 +1,27 @@
 import { isIpv4, isIpv6 } from './cidr.ts';
-import type { Address, BackendAddress, WrittenAddress } from './config.ts';
+import type { Address, BackendAddress, ProgramAddress, SocketAddress, WrittenAddress } from './config.ts';
 import { INVALID, type Kind, scalar } from './kind.ts';
 import type { Place } from './report.ts';
-import { show } from './show.ts';
+import { CONTROL_CHARACTER, show } from './show.ts';
 
 const MAX_PORT = 65_535;
 /** What a Unix socket's name may have on Linux, without the final zero byte. */
 const MAX_UNIX_PATH_BYTES = 107;
 const MAX_HOST_LENGTH = 253;
 const SRV = 'srv:';
+const EXEC = 'exec:';
+const MAX_EXEC_LENGTH = 4096;
 const EXPECTED = 'must be an address such as 10.0.0.5:1344, dlp.example:1344, [2001:db8::5]:1344';
 
 /** Gives the address, or what is wrong with it as a sentence that follows the key. */
 export function parseAddress(text: string): Address | string {
+  return text.startsWith(EXEC) ? parseProgram(text) : parseSocketAddress(text);
+}
+
+/** As `parseAddress`, for what cannot be a program. */
+export function parseSocketAddress(text: string): SocketAddress | string {
   if (text.startsWith('unix:')) return parseUnix(text.slice('unix:'.length));
+  if (text.startsWith(EXEC)) return 'exec: is a program; here an address is host:port or unix:/path';
   if (text.startsWith(SRV)) return 'srv: finds backends; an address to listen on is host:port or unix:/path';
   const scheme = /^([a-z][a-z0-9+.-]*):\/\/([^/]*)/i.exec(text);
   if (scheme !== null) return `must be host:port without a scheme or a path: write ${scheme[2] || '10.0.0.5:1344'}`;
@@ -38,7 +46,7 @@ export function parseAddress(text: string): Address | string {
 export function parseBackendAddress(text: string): BackendAddress | string {
   if (text.startsWith(SRV)) return parseSrv(text.slice(SRV.length));
   const address = parseAddress(text);
-  if (typeof address === 'string' || address.kind === 'unix') return address;
+  if (typeof address === 'string' || address.kind !== 'tcp') return address;
   if (address.host === '') return `the host is missing: write 127.0.0.1:${address.port} for this machine`;
   return address.port === 0 ? 'the port must be from 1 to 65535, not 0' : address;
 }
@@ -51,7 +59,19 @@ function parseSrv(name: string): BackendAddress | string {
   return port.length === 0 ? { kind: 'srv', name } : `SRV records have ports of their own: write ${SRV}${host}`;
 }
 
-function parseUnix(path: string): Address | string {
+// As in stunnel's execArgs, blanks separate and nothing quotes them.
+function parseProgram(text: string): ProgramAddress | string {
+  const [program = '', ...args] = text
+    .slice(EXEC.length)
+    .split(/ +/)
+    .filter((word) => word !== '');
+  if (!program.startsWith('/') || text.length > MAX_EXEC_LENGTH || CONTROL_CHARACTER.test(text)) {
+    return 'must be exec: and the absolute path of a program, such as "exec:/usr/bin/program program --option"';
+  }
+  return { kind: 'exec', program, args: args.length === 0 ? [program] : args };
+}
+
+function parseUnix(path: string): SocketAddress | string {
   if (!path.startsWith('/') || path.includes('\0'))
     return 'must be unix: and an absolute path, such as unix:/run/dlp.sock';
   return Buffer.byteLength(path) > MAX_UNIX_PATH_BYTES
@@ -75,7 +95,7 @@ export function isHostName(host: string): boolean {
 }
 
 /** Whether only this machine can connect there. */
-export function isLocal(address: Address): boolean {
+export function isLocal(address: SocketAddress): boolean {
   if (address.kind === 'unix') return true;
   return address.host === '::1' || address.host === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(address.host);
 }
@@ -84,7 +104,18 @@ export function isLocal(address: Address): boolean {
 export function formatAddress(address: BackendAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
   if (address.kind === 'srv') return `${SRV}${address.name}`;
+  if (address.kind === 'exec') return formatProgram(address);
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+function formatProgram({ program, args }: ProgramAddress): string {
+  const isPlain = args.length === 1 && args[0] === program;
+  return `${EXEC}${[program, ...(isPlain ? [] : args)].join(' ')}`;
+}
+
+/** What a backend is called that has no name of its own. Arguments of a program may be long, and are for the program. */
+export function nameOfAddress({ address, text }: WrittenAddress): string {
+  return address.kind === 'exec' ? `${EXEC}${address.program}` : text;
 }
 
 function readAddress<A extends BackendAddress>(
@@ -104,7 +135,15 @@ function readAddress<A extends BackendAddress>(
   return INVALID;
 }
 
-/** Where to listen. Port 0 lets the system choose. */
+/** Where to listen, and nothing else. Port 0 lets the system choose. */
+export const SOCKET_ADDRESS: Kind<SocketAddress> = {
+  type: 'address',
+  keys: [],
+  read: (raw, place) => readAddress(raw, place, parseSocketAddress),
+  write: formatAddress,
+};
+
+/** Where clients come from: an address to listen on, with port 0 for one that the system chooses, or a program. */
 export const LISTEN_ADDRESS: Kind<Address> = {
   type: 'address',
   keys: [],

@@ -12,10 +12,22 @@ export type BalanceName = 'round-robin' | 'least-connections' | 'random-two' | '
 export type HealthType = 'icap' | 'tcp' | 'tls' | 'none';
 export type ProxyVersion = 'v1' | 'v2';
 
-/** One place to listen on or to connect to. */
-export type Address =
+/** A socket to listen on or to connect to. */
+export type SocketAddress =
   | { readonly kind: 'tcp' /** Empty: every local address. */; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
+
+/** A program whose standard input and output are one end of a connection. */
+export interface ProgramAddress {
+  readonly kind: 'exec';
+  /** Absolute. */
+  readonly program: string;
+  /** What it gets as its arguments, beginning with what it is called. */
+  readonly args: readonly string[];
+}
+
+/** One place that clients come from, or that is connected to. */
+export type Address = SocketAddress | ProgramAddress;
 
 /** Where a backend is: in one place, or wherever the SRV records of a name lead to. */
 export type BackendAddress = Address | { readonly kind: 'srv'; readonly name: string };
@@ -27,7 +39,7 @@ export interface WrittenAddress {
 }
 
 export interface AdminConfig {
-  readonly listen: Address | 'off';
+  readonly listen: SocketAddress | 'off';
   /** False when `listen` is the default: a taken port is then a warning, not a failure. */
   readonly explicit: boolean;
   readonly tokenFile: string | undefined;
@@ -213,8 +225,10 @@ export interface ServiceConfig {
   readonly logLevel: LogLevel | undefined;
   /** Set where it is not in the file: the service whose redirected clients come here. */
   readonly redirectOf: string | undefined;
-  /** Empty where `sni` or `redirectOf` is set. */
+  /** Empty where `sni` or `redirectOf` is set. A program stands alone: it is the only client. */
   readonly listen: readonly Address[];
+  /** How long after its end a program in `listen` is started again; undefined: it is not. */
+  readonly execRestartMs: number | undefined;
   /** Whether the service needs every address, or goes on with those that can be had. */
   readonly listenRequire: 'all' | 'any';
   readonly sni: SniConfig | undefined;

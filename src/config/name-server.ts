@@ -1,4 +1,4 @@
-import { parseAddress } from './address.ts';
+import { parseSocketAddress } from './address.ts';
 import { isIpv4, isIpv6 } from './cidr.ts';
 import { INVALID, type Kind, scalar } from './kind.ts';
 
@@ -12,7 +12,7 @@ export const NAME_SERVER: Kind<string> = scalar({
     if (typeof raw !== 'string') return INVALID;
     if (isIpv4(raw)) return `${raw}:${DNS_PORT}`;
     if (isIpv6(raw)) return `[${raw}]:${DNS_PORT}`;
-    const address = parseAddress(raw);
+    const address = parseSocketAddress(raw);
     if (typeof address === 'string' || address.kind === 'unix' || address.port === 0) return INVALID;
     return isIpv4(address.host) || isIpv6(address.host) ? raw : INVALID;
   },

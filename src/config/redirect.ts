@@ -29,6 +29,7 @@ function redirectOf(service: ServiceConfig): ServiceConfig[] {
       name: redirectName(service.name),
       redirectOf: service.name,
       listen: [],
+      execRestartMs: undefined,
       sni: undefined,
       protocol: 'tunnel',
       tls: undefined,

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { UpstreamError } from '../errors.ts';
 import type { AddressedMember } from '../health/membership.ts';
 import { type BackendRefusal, dial } from '../net/dialer.ts';
+import type { Program } from '../net/program.ts';
 import { serializeProxyV1 } from '../net/proxy-protocol/proxy-v1.ts';
 import { serializeProxyV2 } from '../net/proxy-protocol/proxy-v2.ts';
 import type { BackendResult } from '../observe/labels.ts';
@@ -16,6 +17,8 @@ export interface ConnectedBackend {
   readonly socket: Socket;
   /** What is below its TLS, else itself. */
   readonly raw: Socket;
+  /** What is at the other end, where the member is a program; it may outlive its socket. */
+  readonly program: Program | undefined;
 }
 
 /** Why a member could not be connected. */
@@ -37,6 +40,8 @@ export interface BackendSearchHandlers {
   readonly onNobody: () => void;
   /** Bytes read into the shared buffer; false pauses. */
   readonly onData: ((chunk: Buffer) => boolean) | undefined;
+  /** Whom a program that is a member is to know of, as variables of its environment. */
+  readonly facts: () => Readonly<Record<string, string>>;
 }
 
 /**
@@ -55,6 +60,7 @@ const FAILURE_OF_CODE: Readonly<Record<string, BackendFailure>> = {
   ENETUNREACH: 'unreachable',
   EHOSTDOWN: 'unreachable',
   // This machine ran out of something: no backend is to blame.
+  EAGAIN: 'local',
   EMFILE: 'local',
   ENFILE: 'local',
   ENOBUFS: 'local',
@@ -104,8 +110,8 @@ export class BackendSearch {
   }
 
   #dial(member: AddressedMember): void {
-    const { config, identities } = this.#service;
-    const { onData } = this.#handlers;
+    const { config, identities, awake } = this.#service;
+    const { onData, facts } = this.#handlers;
     this.#abandonDial = dial(
       {
         address: member.address,
@@ -118,13 +124,14 @@ export class BackendSearch {
         preamble: this.#preamble(),
         identity: identities[member.backend],
         hostName: member.hostName,
+        launch: () => ({ facts: facts(), awake }),
         onread:
           onData === undefined
             ? undefined
             : { buffer: SHARED_BUFFER, callback: (count) => onData(SHARED_BUFFER.subarray(0, count)) },
       },
       {
-        onConnect: (socket, raw) => this.#connected({ member, socket, raw }),
+        onConnect: (socket, raw, program) => this.#connected({ member, socket, raw, program }),
         onFail: (error, refusal) => this.#failed(error, refusal, member),
       },
     );

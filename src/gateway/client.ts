@@ -109,11 +109,16 @@ export class Client {
 
   /** What is known of the client, for a list of connections. */
   describe(): Pick<ConnectionEntry, 'connection' | 'service' | 'client' | 'ms' | 'tls' | 'subject'> {
-    const { socket, version = null } = this;
-    const certificate =
-      this.#certificate ?? (socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined);
+    const { version = null } = this;
+    const certificate = this.shownCertificate;
     const subject = certificate === undefined ? null : nameFromLines(certificate.subject);
     return { ...this.names(), ms: this.ms, tls: version, subject };
+  }
+
+  /** Whatever certificate it has shown, verified or not. */
+  get shownCertificate(): X509Certificate | undefined {
+    const { socket } = this;
+    return this.#certificate ?? (socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined);
   }
 
   /** Ends the connection with RST, so that the client cannot take it for an orderly end. */

@@ -35,6 +35,8 @@ export interface ServiceContext {
   readonly identities: (BackendIdentity | undefined)[];
   /** Template of the page for what the gateway itself blocks; undefined: its own. */
   readonly blockPage: string | undefined;
+  /** Programs may run from then on: before, the process is not yet the user that it is to be. */
+  readonly awake: Promise<void>;
   readonly sources: SourceLimits;
   readonly blocked: Blockade;
   readonly counters: WorkerCounters;

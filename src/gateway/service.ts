@@ -2,6 +2,7 @@ import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import type { PathOptions } from '../health/path-options.ts';
 import { type Listener, type ListenerOwner, startListener } from '../net/listener.ts';
+import { ProgramListener } from '../net/program-listener.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { NameEntry } from '../policy/name-table.ts';
 import { Client } from './client.ts';
@@ -9,6 +10,7 @@ import type { ServiceContext } from './context.ts';
 import { Entrance } from './entrance.ts';
 import { createIcapContext, type IcapContext } from './icap/icap-context.ts';
 import { IcapSession } from './icap/icap-session.ts';
+import { OwnPrograms } from './own-programs.ts';
 import type { CutReason, Session } from './session.ts';
 import { TunnelSession } from './tunnel-session.ts';
 
@@ -26,6 +28,7 @@ export class Service implements AsyncDisposable {
   /** By the address really bound. */
   readonly #listeners: Map<string, Listener> = new Map();
   readonly #sessions: Set<Session> = new Set();
+  readonly #programs: OwnPrograms = new OwnPrograms(() => this.#tellEmpty());
   #sweeper: NodeJS.Timeout;
   #onEmpty: (() => void) | undefined;
 
@@ -75,19 +78,33 @@ export class Service implements AsyncDisposable {
     return setInterval(() => this.#sweep(), intervalMs);
   }
 
-  /** Starts to accept at one address; returns the one really bound. Throws `ICAPGW_LISTEN`. */
+  /** Starts to accept at one address; returns the one really bound. A program waits for `wake`. Throws `ICAPGW_LISTEN`. */
   async listen(address: Address, reusePort: boolean): Promise<Address> {
     const { sockets } = this.#context.config;
-    const listener = await startListener({
-      address,
-      reusePort,
-      ipv6Only: sockets.ipv6Only,
-      noDelay: sockets.clientNoDelay,
-      keepAliveMs: sockets.keepAliveMs,
-      ...this.#ownerOf(address),
-    });
+    const owner = this.#ownerOf(address);
+    const listener =
+      address.kind === 'exec'
+        ? new ProgramListener({
+            address,
+            restartMs: () => this.#context.config.execRestartMs,
+            onStart: (program) => this.#programs.follow(program, this.#context),
+            ...owner,
+          })
+        : await startListener({
+            address,
+            reusePort,
+            ipv6Only: sockets.ipv6Only,
+            noDelay: sockets.clientNoDelay,
+            keepAliveMs: sockets.keepAliveMs,
+            ...owner,
+          });
     this.#listeners.set(formatAddress(listener.address), listener);
     return listener.address;
+  }
+
+  /** Starts the programs that are clients, unless they are running. */
+  wake(): void {
+    for (const listener of this.#listeners.values()) listener.wake?.();
   }
 
   /** Takes a listener over from another service, connections in its backlog included. */
@@ -104,7 +121,7 @@ export class Service implements AsyncDisposable {
   }
 
   #ownerOf(address: Address): ListenerOwner {
-    const isUnix = address.kind === 'unix';
+    const isUnix = address.kind !== 'tcp';
     return {
       onConnection: (socket) => this.#entrance.accept(socket, isUnix),
       onError: (error) => this.#acceptFailed(address, error),
@@ -149,7 +166,7 @@ export class Service implements AsyncDisposable {
     await this.listenOnly([]);
     this.#entrance.close();
     for (const session of [...this.#sessions]) session.drain();
-    if (this.#sessions.size === 0) return;
+    if (this.#isEmpty) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onEmpty = resolve;
     await promise;
@@ -157,6 +174,7 @@ export class Service implements AsyncDisposable {
 
   /** Ends every session now. Returns how many there were. */
   cut(): number {
+    this.#programs.stop();
     return this.#cutAll([...this.#sessions], 'drain');
   }
 
@@ -241,11 +259,20 @@ export class Service implements AsyncDisposable {
 
   #gone(session: Session): void {
     this.#sessions.delete(session);
-    if (this.#sessions.size === 0) this.#onEmpty?.();
+    this.#tellEmpty();
+  }
+
+  get #isEmpty(): boolean {
+    return this.#sessions.size === 0 && this.#programs.count === 0;
+  }
+
+  #tellEmpty(): void {
+    if (this.#isEmpty) this.#onEmpty?.();
   }
 
   #sweep(): void {
     const nowMs = performance.now();
+    this.#programs.sweep(nowMs, this.#context.config.timeouts.idleMs);
     for (const session of this.#sessions) session.sweep(nowMs);
     this.#icap?.options.forgetTags();
     this.#icap?.connections.sweep(nowMs);

@@ -1,6 +1,7 @@
 import { TLSSocket } from 'node:tls';
 import { tlsSideOf } from '../config/tls-side.ts';
 import type { AddressedMember } from '../health/membership.ts';
+import type { Program } from '../net/program.ts';
 import { Relay, type RelayEnd } from '../net/relay.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { CloseReason, HandshakeFailure } from '../observe/labels.ts';
@@ -8,6 +9,7 @@ import { BackendSearch, type ConnectedBackend, type FailedSearch } from './backe
 import { ByteTally } from './byte-tally.ts';
 import type { Client } from './client.ts';
 import type { ServiceContext } from './context.ts';
+import { programFacts } from './program-facts.ts';
 import type { CutReason, Session, SessionOptions } from './session.ts';
 import { tunnelAccess } from './tunnel-access.ts';
 
@@ -33,6 +35,8 @@ export class TunnelSession implements Session {
   #refusal: HandshakeFailure | undefined;
   readonly #tally: ByteTally = new ByteTally();
   #activeMs = 0;
+  /** Both of its sockets are closed. A program may still be at work, and keeps its places until it has ended. */
+  #isRelayed = false;
   #isOver = false;
 
   constructor({ service, client, onGone, onUnverified }: TunnelSessionOptions) {
@@ -55,8 +59,10 @@ export class TunnelSession implements Session {
     const relay = this.#relay;
     if (relay === undefined) return;
     if (this.#tellBytes(relay)) this.#activeMs = nowMs;
+    if (nowMs - this.#activeMs < this.#service.config.timeouts.idleMs) return;
     // Also once a side has finished: with no close timeout nothing else bounds a peer that stopped reading.
-    if (nowMs - this.#activeMs >= this.#service.config.timeouts.idleMs) relay.cut('idle-timeout');
+    if (!this.#isRelayed) relay.cut('idle-timeout');
+    else this.#connection?.program?.stop();
   }
 
   /** A tunnel does not know where a message ends: it waits for one of its sides to finish. */
@@ -69,8 +75,9 @@ export class TunnelSession implements Session {
 
   /** Ends the session now, whatever it is doing. */
   cut(reason: CutReason): void {
-    if (this.#relay !== undefined) this.#relay.cut(reason);
-    else this.#close(reason);
+    if (this.#relay === undefined) this.#close(reason);
+    else if (!this.#isRelayed) this.#relay.cut(reason);
+    this.#connection?.program?.stop();
   }
 
   describe(): ConnectionEntry {
@@ -108,7 +115,7 @@ export class TunnelSession implements Session {
       closeMs: this.#service.config.timeouts.closeMs,
       cutClient: () => this.client.cut(),
       cutBackend: () => this.#cutBackend(),
-      onEnd: (end: RelayEnd) => this.#closed(end),
+      onEnd: (end: RelayEnd) => this.#relayEnded(end),
     });
     this.#search = new BackendSearch(this.#service, peer, {
       onConnect: (connected) => this.#connected(relay, connected),
@@ -116,12 +123,13 @@ export class TunnelSession implements Session {
       onNobody: () => this.#nobody(),
       // A socket in clear may keep what it is given to write, so each of its chunks needs memory of its own.
       onData: copiesWrites ? (chunk) => relay.fromBackend(chunk) : undefined,
+      facts: () => programFacts(peer, this.client.shownCertificate),
     });
     this.#search.start();
   }
 
   #connected(relay: Relay, connected: ConnectedBackend): void {
-    const { socket, member } = connected;
+    const { socket, member, program } = connected;
     const { events, identities } = this.#service;
     const identity = identities[member.backend];
     this.client.socket.off('close', this.#clientGone);
@@ -130,14 +138,22 @@ export class TunnelSession implements Session {
     this.#connection = connected;
     this.#relay = relay;
     this.#activeMs = performance.now();
-    if (events.isEnabled('backend-connected')) {
+    if (program !== undefined) this.#follow(program, member);
+    else if (events.isEnabled('backend-connected')) {
       const local = `${socket.localAddress ?? 'unix'}:${socket.localPort ?? 0}`;
       const { backendName: backend, addressText: address } = member;
       const tls = socket instanceof TLSSocket ? identity?.describe(socket) : undefined;
       events.log('backend-connected', { ...this.client.names(), backend, address, local, ...tls });
     }
     const hasOwnReader = !this.client.copiesWrites || identity !== undefined;
-    relay.start(socket, hasOwnReader ? 'events' : 'callback');
+    relay.start(socket, hasOwnReader ? 'events' : 'callback', program === undefined ? 'connection' : 'program');
+  }
+
+  #follow(program: Program, { backendName: backend }: AddressedMember): void {
+    const { events } = this.#service;
+    const names = { ...this.client.names(), program: backend, pid: program.pid };
+    events.log('program-started', names);
+    program.whenEnded((end) => events.log('program-ended', { ...names, ...end }));
   }
 
   /** With RST, so that the backend cannot take what it got for all there was. */
@@ -174,6 +190,14 @@ export class TunnelSession implements Session {
     this.#search?.abandon();
     this.client.cut();
     this.#closed(reason);
+  }
+
+  #relayEnded(end: RelayEnd): void {
+    const program = this.#connection?.program;
+    this.#isRelayed = true;
+    this.#activeMs = performance.now();
+    if (program === undefined) this.#closed(end);
+    else program.whenEnded(() => this.#closed(end));
   }
 
   #closed(reason: CloseReason): void {

@@ -17,7 +17,7 @@ const RANKS = 64;
 export interface AddressedMember extends Member {
   readonly backendName: string;
   readonly address: Address;
-  /** `10.0.0.5:1344`, `[2001:db8::5]:1344` or `unix:/run/dlp.sock`. */
+  /** `10.0.0.5:1344`, `[2001:db8::5]:1344`, `unix:/run/dlp.sock` or `exec:/usr/bin/program`. */
   readonly addressText: string;
   /** Who is there: the host as it is configured, or the target of an SRV record. For names in certificates. */
   readonly hostName: string;
@@ -91,7 +91,7 @@ export function startMembership(options: MembershipOptions): Membership {
     const { address } = backend;
     if (address.kind !== 'srv' && isFixed(address)) {
       membersOf.set(backend, [{ ...createFixedMember(backend, index, address), slot: firstSlot }]);
-    } else if (address.kind !== 'unix') {
+    } else if (address.kind === 'tcp' || address.kind === 'srv') {
       discoveries.set(
         backend,
         follow(backend, index, address, earlier?.memoryOf(address), new SlotRange(firstSlot, SLOTS_OF_A_NAME)),
@@ -116,7 +116,7 @@ export function startMembership(options: MembershipOptions): Membership {
 
 /** Whether this is one place for good, and not a name that has to be resolved. */
 export function isFixed(address: BackendAddress): boolean {
-  return address.kind === 'unix' || (address.kind === 'tcp' && isIP(address.host) !== 0);
+  return address.kind === 'unix' || address.kind === 'exec' || (address.kind === 'tcp' && isIP(address.host) !== 0);
 }
 
 function slotCountOf(address: BackendAddress): number {

@@ -5,7 +5,7 @@ import { type AddressBook, type Endpoint, endpointsOfHost, endpointsOfTargets } 
 import type { FoundAddresses, Resolver, SrvTarget } from './resolver.ts';
 
 /** An address that has to be resolved: a host that is a name, or the name of SRV records. */
-export type SoughtName = Exclude<BackendAddress, { readonly kind: 'unix' }>;
+export type SoughtName = Exclude<BackendAddress, { readonly kind: 'unix' | 'exec' }>;
 
 /** How a look went. */
 export interface Look {

@@ -1,8 +1,9 @@
 import { type OnReadOpts, connect as openSocket, type Socket, type TcpNetConnectOpts } from 'node:net';
-import type { Address } from '../config/config.ts';
+import type { Address, ProgramAddress, SocketAddress } from '../config/config.ts';
 import { type ErrorCode, UpstreamError } from '../errors.ts';
 import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
 import type { BackendHandshake, BackendIdentity } from './backend-identity.ts';
+import { type Program, type ProgramLaunch, startProgram } from './program.ts';
 
 export interface DialOptions {
   readonly address: Address;
@@ -23,11 +24,16 @@ export interface DialOptions {
   readonly hostName: string;
   /** Reads into a buffer of the caller's from the first byte; only where there is no TLS to the backend. */
   readonly onread: OnReadOpts | undefined;
+  /** What a program is started with, where the address is one. */
+  readonly launch?: () => ProgramLaunch;
 }
 
 export interface DialHandlers {
-  /** The socket's owner is the caller; it has no listeners left. `raw`: what is below its TLS, else itself. */
-  readonly onConnect: (socket: Socket, raw: Socket) => void;
+  /**
+   * The socket's owner is the caller; it has no listeners left. `raw`: what is below its TLS, else itself. `program`: what
+   * is at the other end, where the address is one; it may outlive its socket.
+   */
+  readonly onConnect: (socket: Socket, raw: Socket, program: Program | undefined) => void;
   /** Told once; nothing is left open. `refusal`: what was wrong with TLS, where that was it. */
   readonly onFail: (error: UpstreamError, refusal?: BackendRefusal) => void;
 }
@@ -37,6 +43,8 @@ export interface BackendRefusal extends HandshakeProblem {
   /** Whom the certificate that was shown names. */
   readonly subject: string | undefined;
 }
+
+const NO_LAUNCH: ProgramLaunch = { facts: {}, awake: Promise.resolve() };
 
 /** Opens a connection to a backend. Returns a function that gives up: neither handler is called after it. */
 export function dial(options: DialOptions, handlers: DialHandlers): () => void {
@@ -73,6 +81,7 @@ class Attempt {
   #socket: Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #handshake: BackendHandshake | undefined;
+  #program: Program | undefined;
   #isOver = false;
 
   constructor(options: DialOptions, handlers: DialHandlers) {
@@ -81,18 +90,38 @@ class Attempt {
   }
 
   start(): void {
+    const { address } = this.#options;
+    if (address.kind === 'exec') {
+      this.#startProgram(address);
+      return;
+    }
     this.#startTimer(this.#options.timeoutMs, 'accept');
-    const socket = openSocket(connectOptions(this.#options));
+    const socket = openSocket(connectOptions(address, this.#options));
     this.#socket = socket;
     socket.on('error', this.#onError);
     socket.on('connect', this.#onConnect);
   }
 
+  #startProgram(address: ProgramAddress): void {
+    const { launch = () => NO_LAUNCH, identity, onread } = this.#options;
+    const isWanted = (): boolean => !this.#isOver;
+    startProgram(address, launch(), { onread: identity === undefined ? onread : undefined, isWanted }).then(
+      (program) => {
+        // Before it is started somebody may have given up; between that and here nobody can.
+        if (program === undefined) return;
+        this.#program = program;
+        this.#socket = program.socket;
+        program.socket.on('error', this.#onError);
+        this.#onConnect();
+      },
+      (error: unknown) => this.#onError(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
   abandon(): void {
     if (this.#isOver) return;
     this.#finish();
-    this.#socket?.on('error', ignore);
-    this.#socket?.destroy();
+    this.#hangUp();
   }
 
   readonly #onConnect = (): void => {
@@ -135,7 +164,7 @@ class Attempt {
     socket.off('connect', this.#onConnect);
     socket.off('secureConnect', this.#onSecure);
     socket.off('close', this.#onClose);
-    this.#handlers.onConnect(socket, raw);
+    this.#handlers.onConnect(socket, raw, this.#program);
   }
 
   #refuse(refusal: BackendRefusal, cause?: Error): void {
@@ -151,9 +180,14 @@ class Attempt {
   ): void {
     if (this.#isOver) return;
     this.#finish();
+    this.#hangUp();
+    this.#handlers.onFail(new UpstreamError(code, { backend: this.#options.addressText, detail, cause }), refusal);
+  }
+
+  #hangUp(): void {
     this.#socket?.on('error', ignore);
     this.#socket?.destroy();
-    this.#handlers.onFail(new UpstreamError(code, { backend: this.#options.addressText, detail, cause }), refusal);
+    this.#program?.stop();
   }
 
   #finish(): void {
@@ -178,8 +212,11 @@ class Attempt {
   }
 }
 
-function connectOptions(options: DialOptions): TcpNetConnectOpts | { path: string; allowHalfOpen: true } {
-  const { address, noDelay, keepAliveMs, localAddress, identity, onread } = options;
+function connectOptions(
+  address: SocketAddress,
+  options: DialOptions,
+): TcpNetConnectOpts | { path: string; allowHalfOpen: true } {
+  const { noDelay, keepAliveMs, localAddress, identity, onread } = options;
   const readInto = onread !== undefined && identity === undefined && { onread };
   if (address.kind === 'unix') return { path: address.path, allowHalfOpen: true, ...readInto };
   return {

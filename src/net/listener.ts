@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress } from '../config/address.ts';
-import type { Address } from '../config/config.ts';
+import type { Address, SocketAddress } from '../config/config.ts';
 import { RuntimeError } from '../errors.ts';
 
 /** Who gets what a listener accepts. */
@@ -14,7 +14,7 @@ export interface ListenerOwner {
 }
 
 export interface ListenerOptions extends ListenerOwner {
-  readonly address: Address;
+  readonly address: SocketAddress;
   /** Several threads listen on the same port and the kernel spreads the connections. Not for unix sockets. */
   readonly reusePort: boolean;
   readonly ipv6Only: boolean;
@@ -22,11 +22,13 @@ export interface ListenerOptions extends ListenerOwner {
   readonly keepAliveMs: number | undefined;
 }
 
-export interface Listener extends AsyncDisposable {
+export interface Listener<A extends Address = Address> extends AsyncDisposable {
   /** The address really bound: port 0 has become a number. */
-  readonly address: Address;
+  readonly address: A;
   /** From now on somebody else gets the connections. */
   handOver(owner: ListenerOwner): void;
+  /** Begins, or begins anew, where it is a program, which does not run all the time. */
+  readonly wake?: () => void;
 }
 
 const BACKLOG = 4096;
@@ -34,7 +36,7 @@ const BACKLOG = 4096;
 const SOCKET_MODE = 0o660;
 
 /** Starts to accept. Throws `ICAPGW_LISTEN`, naming the address and the way out. Disposing ends accepting, nothing else. */
-export async function startListener(options: ListenerOptions): Promise<Listener> {
+export async function startListener(options: ListenerOptions): Promise<Listener<SocketAddress>> {
   const { address, noDelay, keepAliveMs } = options;
   let owner: ListenerOwner = options;
   const server = createServer(
@@ -75,6 +77,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
  * quietly take half of the connections.
  */
 export async function assertFree(address: Address, ipv6Only: boolean): Promise<void> {
+  if (address.kind === 'exec') return;
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path);
     return;
@@ -96,11 +99,11 @@ function listenOptions({ address, reusePort, ipv6Only }: ListenerOptions): objec
   return { ...tcpOptions(address), reusePort, ipv6Only, backlog: BACKLOG, exclusive: true };
 }
 
-function tcpOptions({ host, port }: Extract<Address, { kind: 'tcp' }>): { host?: string; port: number } {
+function tcpOptions({ host, port }: Extract<SocketAddress, { kind: 'tcp' }>): { host?: string; port: number } {
   return host === '' ? { port } : { host, port };
 }
 
-function boundAddress(server: Server, wanted: Address): Address {
+function boundAddress(server: Server, wanted: SocketAddress): SocketAddress {
   if (wanted.kind === 'unix') return wanted;
   return { kind: 'tcp', host: wanted.host, port: (server.address() as AddressInfo).port };
 }

@@ -57,6 +57,7 @@ export class Relay {
   #clientBuffer: Buffer | undefined;
   #clientEnded = false;
   #backendEnded = false;
+  #isProgram = false;
   readonly #open: Set<Socket> = new Set();
   #end: RelayEnd | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
@@ -67,9 +68,13 @@ export class Relay {
     this.#client = options.client;
   }
 
-  /** Begins. `backend` is connected and the relay owns it; its bytes come by `data` events or through `fromBackend`. */
-  start(backend: Socket, readsBackend: 'events' | 'callback'): void {
+  /**
+   * Begins. `backend` is connected and the relay owns it; its bytes come by `data` events or through `fromBackend`. A
+   * `program` may end before it has read everything: what it has written is the whole answer all the same.
+   */
+  start(backend: Socket, readsBackend: 'events' | 'callback', kind: 'connection' | 'program' = 'connection'): void {
     this.#backend = backend;
+    this.#isProgram = kind === 'program';
     const client = this.#client;
     this.#open.add(client).add(backend);
     client.on('data', this.#fromClient);
@@ -113,7 +118,8 @@ export class Relay {
 
   readonly #fromClient = (chunk: Buffer): void => {
     this.bytesIn += chunk.length;
-    if (this.#backend?.write(chunk) === false) this.#client.pause();
+    const backend = this.#backend;
+    if (backend?.write(chunk) === false && !backend.destroyed) this.#client.pause();
     this.#reads += 1;
     if (this.#reads === READS_BEFORE_BUFFER) {
       readIntoUserBuffer(this.#client, { nextBuffer: this.#nextBuffer, onData: this.#fromClientBuffer });
@@ -123,7 +129,8 @@ export class Relay {
   readonly #fromClientBuffer = (chunk: Buffer): boolean => {
     this.bytesIn += chunk.length;
     const backend = this.#backend as Socket;
-    const mayGoOn = backend.write(chunk);
+    // Nobody takes what is for a program that has ended: it is read for the end that follows.
+    const mayGoOn = backend.write(chunk) || backend.destroyed;
     // The kernel did not take all: the rest is still read from this buffer, so it is given up to the write.
     if (backend.writableLength > 0) this.#clientBuffer = undefined;
     return mayGoOn;
@@ -197,7 +204,8 @@ export class Relay {
   /** What TLS refuses may be an attacker's, and must not look like the backend's own end to a client in clear. */
   readonly #backendError = (error: Error): void => {
     this.tlsFailure = tlsErrorOf(error);
-    this.#broken('backend-reset');
+    if (this.#isProgram && this.tlsFailure === undefined) this.#backendEnd();
+    else this.#broken('backend-reset');
   };
 
   #broken(end: 'client-reset' | 'backend-reset'): void {

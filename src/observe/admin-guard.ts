@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { Address } from '../config/config.ts';
+import type { SocketAddress } from '../config/config.ts';
 import { ConfigError, messageOf } from '../errors.ts';
 
 const MIN_TOKEN_LENGTH = 16;
@@ -29,7 +29,7 @@ export async function loadToken(file: string): Promise<string> {
 }
 
 export interface AdminGuardOptions {
-  readonly listen: Address;
+  readonly listen: SocketAddress;
   readonly token: string | undefined;
 }
 

@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
-import type { Address } from '../config/config.ts';
+import type { SocketAddress } from '../config/config.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 
 /** Only the user the gateway runs as may connect. */
 const SOCKET_UMASK = 0o177;
 
 /** Binds a server and returns its address as text. Throws `ICAPGW_LISTEN` with the system's error as cause. */
-export async function bindAdmin(server: Server, address: Address): Promise<string> {
+export async function bindAdmin(server: Server, address: SocketAddress): Promise<string> {
   const text = address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`;
   try {
     if (address.kind === 'unix') {

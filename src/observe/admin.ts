@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage } from 'node:http';
-import type { Address, AdminConfig } from '../config/config.ts';
+import type { AdminConfig, SocketAddress } from '../config/config.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 import { type ApiRoute, findApiRoute, type Query } from './admin-api.ts';
 import { readJsonBody } from './admin-body.ts';
@@ -12,7 +12,7 @@ import type { AdminSources } from './status.ts';
 import { replyPage, STATUS_SCRIPT_REPLY, STATUS_STYLE_REPLY } from './status-reply.ts';
 
 export interface AdminOptions extends Pick<AdminConfig, 'explicit'> {
-  readonly listen: Address;
+  readonly listen: SocketAddress;
   /** Asked of everything but `/livez` and `/readyz`. */
   readonly token: string | undefined;
   readonly sources: AdminSources;

@@ -10,6 +10,7 @@ import type {
   HandshakeVersion,
   RejectReason,
 } from './labels.ts';
+import type { ProcessLogEvents } from './process-log-event.ts';
 import type { SinkLogEvents } from './sink-log-event.ts';
 import type { SmcLogEvents } from './smc-log-event.ts';
 import type { TraceLogEvents } from './trace-log-event.ts';
@@ -33,7 +34,8 @@ export interface LogEvents
     FeedLogEvents,
     SinkLogEvents,
     SmcLogEvents,
-    TraceLogEvents {
+    TraceLogEvents,
+    ProcessLogEvents {
   readonly 'connection-accepted': {
     readonly service: string;
     readonly connection: number;
@@ -195,8 +197,6 @@ export interface LogEvents
   };
   readonly 'resolve-failed': { readonly service: string; readonly backend: string; readonly detail: string };
   readonly 'resolve-recovered': { readonly service: string; readonly backend: string };
-  readonly 'worker-died': { readonly worker: number; readonly detail: string };
-  readonly 'worker-started': { readonly worker: number };
   readonly 'certificate-expiring': {
     readonly service: string;
     readonly kind: CertificateKind;

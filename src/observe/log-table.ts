@@ -4,6 +4,7 @@ import type { EventDefinition } from './event-definition.ts';
 import { FEED_EVENTS } from './feed-log-table.ts';
 import { ICAP_EVENTS } from './icap-log-table.ts';
 import type { LogEventName, LogEvents } from './log-event.ts';
+import { PROCESS_EVENTS } from './process-log-table.ts';
 import { HANDSHAKE_FAILURE_TEXTS, REJECTION_TEXTS } from './reason-text.ts';
 import { SINK_EVENTS } from './sink-log-table.ts';
 import { SMC_EVENTS } from './smc-log-table.ts';
@@ -160,12 +161,6 @@ const EVENTS: EventTable = {
       `a connection at ${address} could not be accepted: ${detail} (raise the limit of open files)`,
     told: ['address', 'detail'],
   },
-  'worker-died': {
-    level: 'error',
-    text: ({ worker, detail }) => `worker ${worker} died and is replaced; its connections are lost: ${detail}`,
-    told: ['worker', 'detail'],
-  },
-  'worker-started': { level: 'info', text: ({ worker }) => `worker ${worker} started`, told: ['worker'] },
   'certificate-expiring': {
     level: 'warning',
     text: ({ kind, subject, days }) => `${KIND_TEXTS[kind]} ${subject} expires in ${days} days`,
@@ -256,6 +251,7 @@ const EVENTS: EventTable = {
   ...FEED_EVENTS,
   ...SMC_EVENTS,
   ...TRACE_EVENTS,
+  ...PROCESS_EVENTS,
 };
 
 const KIND_TEXTS = {

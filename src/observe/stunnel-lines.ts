@@ -64,6 +64,16 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
       line(5, 'Redirecting connection'),
     ],
   },
+  'program-started': { level: 6, lines: ({ pid }) => [line(6, `Local mode child started (PID=${pid})`)] },
+  'program-ended': {
+    level: 6,
+    lines: ({ pid, exitCode, signal }) => [
+      line(
+        6,
+        `Child process ${pid} ${signal === undefined ? `finished with code ${exitCode}` : `terminated on ${signal}`}`,
+      ),
+    ],
+  },
   'backend-connected': {
     level: 5,
     lines: (fields) => [
@@ -78,6 +88,8 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
       if (tls !== undefined) {
         return [line(5, `s_connect: connected ${address}`), ...handshakeLines('SSL_connect', tls, tlsDetail, subject)];
       }
+      // A program cannot be started for reasons of its own.
+      if (address.startsWith('exec:')) return [line(3, `Local mode: ${detail}`)];
       return reason === 'timeout'
         ? [line(3, `s_connect: s_poll_wait ${address}: TIMEOUTconnect exceeded`)]
         : [line(3, `s_connect: connect ${address}: ${CONNECT_ERRORS[reason] ?? detail}`)];
@@ -127,7 +139,11 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
   listening: {
     level: 6,
     // The line must end in the port: scripts read it from there.
-    lines: ({ service, address }) => [line(6, `Service [${service}] bound to ${address}`)],
+    lines: ({ service, address }) => [
+      address.startsWith('exec:')
+        ? line(7, `Starting exec+connect service [${service}]`)
+        : line(6, `Service [${service}] bound to ${address}`),
+    ],
   },
   'listen-skipped': {
     level: 3,

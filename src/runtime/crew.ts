@@ -35,8 +35,8 @@ export class Crew implements AsyncDisposable {
   readonly #delaysMs: number[];
   readonly #timers: Set<NodeJS.Timeout> = new Set();
   #addresses: readonly (readonly Address[])[] = [];
-  /** The only worker that listens on unix sockets. */
-  #unixWorker = 0;
+  /** The only worker that listens on unix sockets and has the programs that are clients. */
+  #singleWorker = 0;
   /** Why those end that are ended from here. */
   readonly #reasons: WeakMap<Worker, string> = new WeakMap();
   /** Indexes of those that listen. */
@@ -48,6 +48,7 @@ export class Crew implements AsyncDisposable {
   #isEnding = false;
   #hasEnded = false;
   #hasStarted = false;
+  #isAwake = false;
   /** Why the last worker that ended did. */
   #lastWords = '';
 
@@ -66,7 +67,7 @@ export class Crew implements AsyncDisposable {
     if (first === undefined) return addresses;
     // The first one turns port 0 into a number, which the others then share.
     this.#addresses = await this.#listen(first, addresses);
-    const shared = withoutUnix(this.#addresses);
+    const shared = withoutSingle(this.#addresses);
     await Promise.all(others.map((worker) => this.#listen(worker, shared)));
     this.#hasStarted = true;
     return this.#addresses;
@@ -98,14 +99,14 @@ export class Crew implements AsyncDisposable {
     if (this.#joining.size > 0) await Promise.all(this.#joining);
     const reusePort = this.#options.size > 1;
     // While one has the unix sockets, nobody else can listen there.
-    const first = this.#workers[this.#unixWorker] ?? this.#workers.find((worker) => worker !== undefined);
+    const first = this.#workers[this.#singleWorker] ?? this.#workers.find((worker) => worker !== undefined);
     if (first === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
     const bound = await this.#reloadOne(first, { type: 'reload', next, addresses, reusePort });
     this.#addresses = bound;
-    this.#unixWorker = this.#workers.indexOf(first);
+    this.#singleWorker = this.#workers.indexOf(first);
     // Without those that died meanwhile.
     const others = this.#workers.filter((worker) => worker !== undefined).filter((worker) => worker !== first);
-    const message: ToWorker = { type: 'reload', next, addresses: withoutUnix(bound), reusePort };
+    const message: ToWorker = { type: 'reload', next, addresses: withoutSingle(bound), reusePort };
     // One that does not follow the first ends: who replaces it is born after this, with the new configuration.
     await Promise.all(
       others.map((worker) =>
@@ -115,6 +116,7 @@ export class Crew implements AsyncDisposable {
       ),
     );
     if (this.#hasEnded) throw new RuntimeError('ICAPGW_WORKER', { detail: 'the gateway has ended' });
+    if (this.#isAwake) this.wake();
     return bound;
   }
 
@@ -142,6 +144,12 @@ export class Crew implements AsyncDisposable {
   /** Whether anybody takes connections. */
   get isListening(): boolean {
     return this.#listening.size > 0;
+  }
+
+  /** Lets programs that are clients begin: in the workers there are, and in those that come. */
+  wake(): void {
+    this.#isAwake = true;
+    this.tell({ type: 'wake' });
   }
 
   tell(message: ToWorker): void {
@@ -229,11 +237,14 @@ export class Crew implements AsyncDisposable {
   }
 
   #replace(index: number): void {
-    const addresses = index === this.#unixWorker ? this.#addresses : withoutUnix(this.#addresses);
+    const addresses = index === this.#singleWorker ? this.#addresses : withoutSingle(this.#addresses);
     const worker = this.#spawn(index);
     const joining: Promise<unknown> = this.#listen(worker, addresses)
       .then(
-        () => this.#options.onReplaced(index),
+        () => {
+          this.#options.onReplaced(index);
+          if (this.#isAwake) worker.postMessage({ type: 'wake' } satisfies ToWorker);
+        },
         // One that cannot listen is of no use: its end tells why, and lets the next one try.
         () => worker.terminate(),
       )
@@ -275,7 +286,7 @@ function answerOf<T extends FromWorker['type']>(
   });
 }
 
-/** A unix socket has one listener, in one worker. */
-function withoutUnix(addresses: readonly (readonly Address[])[]): readonly (readonly Address[])[] {
-  return addresses.map((each) => each.filter(({ kind }) => kind !== 'unix'));
+/** A unix socket has one listener, and a program runs once: in one worker. */
+function withoutSingle(addresses: readonly (readonly Address[])[]): readonly (readonly Address[])[] {
+  return addresses.map((each) => each.filter(({ kind }) => kind === 'tcp'));
 }

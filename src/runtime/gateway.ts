@@ -241,11 +241,11 @@ export class Gateway implements AsyncDisposable {
     await this.#admin.start(config.admin, this.#options.adminToken);
     await this.#admin.giveSocket(config);
     await this.#options.feed?.start();
-    dropPrivileges(config);
-    if (config.setuid !== undefined || config.setgid !== undefined) log.privilegesDropped();
+    if (dropPrivileges(config)) log.privilegesDropped();
     if (config.pidFile !== undefined) await writePidFile(config.pidFile);
     this.#state = 'ready';
     tellReady(config, performance.now() - startedMs, log);
+    this.#crew.wake();
   }
 
   #createGeneration(config: Config, material: readonly LoadedService[], earlier?: Generation): Generation {

@@ -5,6 +5,7 @@ import { type BackendMaterial, backendMaterialWarnings, loadBackendMaterial } fr
 import { findRefusedBackendSetting, findRefusedSetting, type RefusedSetting } from '../tls/context-check.ts';
 import { loadServiceMaterial, materialWarnings, type ServiceMaterial } from '../tls/service-material.ts';
 import { readBlockPage } from './block-page-file.ts';
+import { programTroubles } from './program-check.ts';
 
 /** What one service needs from the disk. */
 export interface LoadedService {
@@ -31,7 +32,10 @@ interface Loading<M> {
   readonly findRefused: (material: M) => RefusedSetting | undefined;
 }
 
-/** Reads every certificate, key, list and page a configuration names, and reports all that is wrong with them at once. */
+/**
+ * Reads every certificate, key, list and page a configuration names, and looks for its programs. Reports all that is wrong
+ * with them at once.
+ */
 export function loadMaterial(config: Config, lineOf: (path: RawPath) => number): LoadedMaterial {
   const problems: Problem[] = [];
   const report = (severity: Problem['severity'], path: RawPath, message: string, code: ErrorCode): void => {
@@ -70,6 +74,9 @@ export function loadMaterial(config: Config, lineOf: (path: RawPath) => number):
       (backend, position) =>
         backend.tls && attempt(backendLoading(['services', index, 'backends', position, 'tls'], backend.tls, told)),
     );
+    for (const { path, message } of programTroubles(service)) {
+      report('error', ['services', index, ...path], message, 'ICAPGW_CONFIG_INVALID');
+    }
     const page = service.icap.blockPage === undefined ? undefined : readBlockPage(service.icap.blockPage);
     if (page !== undefined && 'problem' in page) {
       report('error', ['services', index, 'block-page'], `block-page: ${page.problem}`, 'ICAPGW_CONFIG_INVALID');

@@ -88,18 +88,19 @@ export async function giveFiles(account: Account, folder: string, names: readonl
 
 /**
  * Gives up what the process was started with, for good and for all its threads: it is `setuid` and `setgid` from here on,
- * in no other group. Only for the main thread. Throws `ICAPGW_PRIVILEGES` where a name is unknown or the change is not
+ * in no other group. Only for the main thread. Returns whether that was wanted. Throws `ICAPGW_PRIVILEGES` where a name is unknown or the change is not
  * permitted; a process that is that user and group already is left alone.
  */
-export function dropPrivileges(account: Account): void {
+export function dropPrivileges(account: Account): boolean {
   const { setuid, setgid } = account;
-  if (setuid === undefined && setgid === undefined) return;
+  if (setuid === undefined && setgid === undefined) return false;
   const system = requireAccounts(account);
   try {
     if (setgid !== undefined) system.setgid(idOf(setgid));
     // Root's other groups would stay. A service manager that chose the user has chosen the groups too.
     if (system.geteuid() === 0) system.setgroups([system.getgid()]);
     if (setuid !== undefined) system.setuid(idOf(setuid));
+    return true;
   } catch (cause) {
     throw refused(account, cause);
   }

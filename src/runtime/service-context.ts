@@ -26,13 +26,15 @@ export interface WorkerParts {
   readonly sessions: SharedSessions;
   /** With clients that hold no tickets, shared alike. */
   readonly clientSessions: SharedSessions;
+  /** Programs may run from then on. */
+  readonly awake: Promise<void>;
   readonly tell: (message: FromWorker) => void;
 }
 
 /** What the sessions of each service share, by one configuration. */
 export function createServiceContexts(
   { generation, services, counterLayout, counterBuffer }: GenerationSnapshot,
-  { snapshot, events, blocked, sessions, clientSessions, tell }: WorkerParts,
+  { snapshot, events, blocked, sessions, clientSessions, awake, tell }: WorkerParts,
   tickets: TicketSecret,
 ): readonly ServiceContext[] {
   const { workerIndex, sourceMemory, connectionIds } = snapshot;
@@ -50,6 +52,7 @@ export function createServiceContexts(
         return found === undefined ? undefined : createBackendIdentity(found, sessions);
       }),
       blockPage,
+      awake,
       sources: new SourceLimits({ memory: sourceMemory, workerIndex, scope: config.name }),
       blocked,
       counters: new WorkerCounters(counterLayout, counterBuffer, workerIndex),

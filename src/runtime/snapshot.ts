@@ -96,6 +96,8 @@ export type ToWorker =
   | { readonly type: 'log-events'; readonly enabled: EnabledEvents }
   /** Answered with `connections`: at most so many of each service. */
   | { readonly type: 'connections'; readonly limit: number }
+  /** The gateway is ready and has become its user: programs may run, and those that are clients begin. */
+  | { readonly type: 'wake' }
   /** Answered with `pong`, by a worker that still does its work. */
   | { readonly type: 'ping' }
   /**

@@ -22,6 +22,7 @@ class WorkerRuntime {
   #generation: number;
   #contexts: readonly ServiceContext[];
   #services: readonly Service[];
+  readonly #awake: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly #departed: DepartedServices = new DepartedServices(crash);
   #materials: (ServiceMaterial | undefined)[];
   #tickets: TicketSecret;
@@ -35,6 +36,7 @@ class WorkerRuntime {
       blocked: new Blockade(snapshot.blocked, snapshot.enforce),
       sessions: new SharedSessions(snapshot.backendSessions),
       clientSessions: new SharedSessions(snapshot.clientSessions),
+      awake: this.#awake.promise,
       tell,
     };
     this.#tickets = snapshot.tickets;
@@ -89,6 +91,10 @@ class WorkerRuntime {
         return;
       case 'log-events':
         this.#parts.events.setEnabled(message.enabled);
+        return;
+      case 'wake':
+        this.#awake.resolve();
+        for (const service of this.#services) service.wake();
         return;
       case 'ping':
         this.#tell({ type: 'pong' });

@@ -83,7 +83,7 @@ function putUnverified(draft: ServiceDraft, section: Place, put: Put, report: Re
 }
 
 /** stunnel sends the host of the first `connect` to whichever server it reaches. */
-function putServerName({ sni, connect }: ServiceDraft, put: Put, report: Report): void {
+function putServerName({ sni, connect, exec }: ServiceDraft, put: Put, report: Report): void {
   if (sni !== undefined) {
     const { value, place } = sni;
     if (value === '') put('sni', false, place);
@@ -93,6 +93,7 @@ function putServerName({ sni, connect }: ServiceDraft, put: Put, report: Report)
   }
   const hosts = connect.map(({ value }) => hostOf(value));
   const [first] = hosts;
+  if (first === undefined && exec !== undefined) put('sni', false, exec.place);
   if (first === undefined || hosts.every((host) => host === first)) return;
   if (isAddress(first)) put('sni', false, connect[0]?.place);
   else put('server-name', first, connect[0]?.place);

@@ -35,6 +35,11 @@ export interface ServiceDraft {
   readonly trust: Map<string, Placed<string>>;
   readonly accept: Placed<string>[];
   readonly connect: Placed<string>[];
+  /** Path of a program, and its arguments from its name on. */
+  exec: Placed<string> | undefined;
+  execArgs: Placed<readonly string[]> | undefined;
+  /** How long after its end the program of exec and connect is started again; undefined: it is not. */
+  retry: Placed<string> | undefined;
   /** Where clients go that fail verification. */
   readonly redirect: Placed<string>[];
   /** `ticketKeySecret` and `ticketMacSecret` in lower-case hex. */
@@ -76,6 +81,9 @@ export function createServiceDraft(): ServiceDraft {
     trust: new Map(),
     accept: [],
     connect: [],
+    exec: undefined,
+    execArgs: undefined,
+    retry: undefined,
     redirect: [],
     ticketSecrets: new Map(),
     checks: [],

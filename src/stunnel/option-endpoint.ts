@@ -1,6 +1,7 @@
 import { type AddressOptions, readAddress } from './address.ts';
 import { type StunnelOption, serviceOption } from './option.ts';
-import { ignoredOption, refusedOption } from './option-foreign.ts';
+import { EXEC_OPTIONS } from './option-exec.ts';
+import { refusedOption } from './option-foreign.ts';
 import type { Placed, Setting } from './place.ts';
 import type { Report } from './report.ts';
 import { readText, readWord, readYesNo, reportPlaceholder, store } from './value.ts';
@@ -140,29 +141,5 @@ export const ENDPOINT_OPTIONS: readonly StunnelOption[] = [
     note: 'Node.js has no transparent sockets',
     instead: 'use protocol = proxy to tell the backend who the client is',
   }),
-  refusedOption({
-    name: 'exec',
-    scope: 'service',
-    values: 'PATH',
-    note: 'icapgw starts no programs',
-    instead: 'let the program listen on a port and name that in connect',
-  }),
-  ...['execArgs', 'pty'].map((name) =>
-    ignoredOption({
-      name,
-      scope: 'service',
-      values: name === 'pty' ? 'yes, no' : 'TEXT',
-      harmless: ['no'],
-      note: 'it only matters with exec',
-      instead: 'remove the line',
-    }),
-  ),
-  ignoredOption({
-    name: 'retry',
-    scope: 'service',
-    values: 'yes, no',
-    harmless: ['no'],
-    note: 'in stunnel it only matters with exec; icapgw always tries the next backend',
-    instead: 'remove the line',
-  }),
+  ...EXEC_OPTIONS,
 ];

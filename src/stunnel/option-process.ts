@@ -135,8 +135,8 @@ export const PROCESS_OPTIONS: readonly StunnelOption[] = [
     scope: 'global',
     values: 'NAME=VALUE',
     repeats: true,
-    note: 'it is for programs that stunnel starts (5.75); icapgw starts none',
-    instead: 'remove the line, or set the environment in the service manager',
+    note: 'programs have the environment that icapgw was started with (stunnel 5.75 can add to it)',
+    instead: 'set the variable where icapgw is started, such as in its unit',
   }),
   ...['EGD', 'RNDbytes', 'RNDfile', 'RNDoverwrite'].map((name) =>
     ignoredOption({ name, scope: 'global', values: 'TEXT', note: SEEDING, instead: 'remove the line' }),

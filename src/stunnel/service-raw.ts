@@ -2,6 +2,7 @@ import type { RawPath } from '../config/raw.ts';
 import { isClientMode, putBackendTls, putForBackends } from './backend-tls.ts';
 import { putClientAuth } from './client-auth.ts';
 import type { ServiceDraft } from './draft.ts';
+import { endpointProblem, isProgramClient, programOf, targetsOf } from './endpoint.ts';
 import type { StunnelHost } from './host.ts';
 import { type Override, PROCESS_KEYS } from './override.ts';
 import type { Place, Placed } from './place.ts';
@@ -70,7 +71,15 @@ export function putService(
   }
 }
 
-function putListen({ accept }: ServiceDraft, host: StunnelHost, put: Put, report: Report): void {
+function putListen(draft: ServiceDraft, host: StunnelHost, put: Put, report: Report): void {
+  const { accept, retry, exec, execArgs } = draft;
+  if (exec === undefined && execArgs !== undefined) report.warn(execArgs.place, 'execArgs: has no effect without exec');
+  const program = isProgramClient(draft) ? programOf(draft) : undefined;
+  if (program !== undefined) {
+    put('listen', program.value, program.place);
+    if (retry !== undefined) put('exec-restart', retry.value, retry.place);
+    return;
+  }
   const taken = new Set<string>();
   const addresses = accept.filter(({ value, place }) => {
     // Port 0 is another one each time.
@@ -149,18 +158,20 @@ export function putOverride(override: Placed<Override>, at: RawPath, builder: Ra
 /** Whether a section has what no service can do without. What is missing has been, or is now, reported. */
 export function isComplete(section: Section, report: Report): boolean {
   const { draft, name, place } = section;
-  const isNamed = isSecondary(draft) || overrides(section, ['sni']);
-  if (isSecondary(draft) && draft.accept.length > 0) {
-    const advice = 'accept does not go with sni; remove one of the two';
-    report.error(place, `Service [${name}]: Each service must define two endpoints: ${advice}`);
+  const isReached = isSecondary(draft) || isProgramClient(draft) || overrides(section, ['sni']);
+  const problem = endpointProblem(draft);
+  if (problem !== undefined) {
+    report.error(place, `Service [${name}]: Each service must define two endpoints: ${problem}`);
     return false;
   }
   const missing = [
-    draft.accept.length === 0 && !isNamed && !overrides(section, ['listen']) ? 'accept' : undefined,
-    draft.connect.length === 0 && !overrides(section, ['backends']) ? 'connect' : undefined,
+    draft.accept.length === 0 && !isReached && !overrides(section, ['listen']) ? 'accept' : undefined,
+    targetsOf(draft).length === 0 && !overrides(section, ['backends']) ? 'connect' : undefined,
     !draft.values.has('tls.cert') && !isClientMode(draft) && !overrides(section, ['tls', 'cert']) ? 'cert' : undefined,
   ].filter((option) => option !== undefined);
-  const untold = missing.filter((option) => !draft.mentioned.has(option));
+  const isTold = (option: string): boolean =>
+    draft.mentioned.has(option) || (option === 'connect' && draft.mentioned.has('exec'));
+  const untold = missing.filter((option) => !isTold(option));
   const endpoints = untold.filter((option) => option !== 'cert');
   if (endpoints.length > 0) {
     report.error(
@@ -213,8 +224,8 @@ function putVersions(section: Section, putTls: Put, report: Report): void {
 }
 
 /** The lines of each address, in the order of the file. */
-function addressesOf({ connect }: ServiceDraft): ReadonlyMap<string, readonly Placed<string>[]> {
-  return Map.groupBy(connect, (endpoint) => endpoint.value);
+function addressesOf(draft: ServiceDraft): ReadonlyMap<string, readonly Placed<string>[]> {
+  return Map.groupBy(targetsOf(draft), (endpoint) => endpoint.value);
 }
 
 /**
@@ -223,7 +234,8 @@ function addressesOf({ connect }: ServiceDraft): ReadonlyMap<string, readonly Pl
  * that no client caused: what fails for clients is all that is known then.
  */
 function healthTypeOf(draft: ServiceDraft, host: StunnelHost): string {
-  if (host === 'stunnel') return 'none';
+  // A program runs only while somebody is connected to it.
+  if (host === 'stunnel' || (draft.exec !== undefined && draft.connect.length === 0)) return 'none';
   if (!isClientMode(draft)) return 'tcp';
   return addressesOf(draft).size > 1 ? 'tls' : 'none';
 }
@@ -231,7 +243,7 @@ function healthTypeOf(draft: ServiceDraft, host: StunnelHost): string {
 function putBackends(draft: ServiceDraft, put: Put): void {
   const backends = addressesOf(draft);
   if (backends.size === 0) return;
-  put('backends', [], draft.connect[0]?.place);
+  put('backends', [], targetsOf(draft)[0]?.place);
   for (const [index, [address, lines]] of [...backends].entries()) {
     const place = lines[0]?.place;
     put(`backends.${index}`, { address }, place);

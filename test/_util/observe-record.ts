@@ -23,6 +23,8 @@ export const SAMPLE_EVENTS: LogEvents = {
     ...{ reason: 'unknown-ca', detail: 'unable to get issuer', subject: 'CN=stranger' },
     ...{ version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', resumed: true },
   },
+  'program-started': { ...CLIENT, program: 'exec:/usr/bin/cat', pid: 4711 },
+  'program-ended': { ...CLIENT, program: 'exec:/usr/bin/cat', pid: 4711, exitCode: 3 },
   'backend-connected': {
     ...BACKEND,
     connection: 7,

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchDebianSource } from './debian-source.ts';
@@ -70,28 +70,4 @@ function readText(path: string): string {
   } catch {
     return '';
   }
-}
-
-/**
- * Makes a program in `folder` that runs another one where every `exec` has become a `connect` to where nobody listens:
- * many tests use `exec` only for the way that no client must take.
- */
-export function withoutExec(program: string, folder: string): string {
-  const commands = ["-e 's/^\\( *\\)exec = .*/\\1connect = 127.0.0.1:9/'", "-e '/^ *execArgs = /d'"];
-  return writeProgram(folder, [`[ ! -f "$1" ] || sed -i ${commands.join(' ')} "$1"`, `exec '${program}' "$@"`]);
-}
-
-/** Makes a program in `folder` that runs stunnel for a client that starts a program, and `program` for all else. */
-export function withStunnelAsClient(program: string, folder: string): string {
-  return writeProgram(folder, [
-    `if [ -f "$1" ] && grep -q '^ *exec = ' "$1" && grep -q '^ *client = yes' "$1"; then exec ${STUNNEL} "$@"; fi`,
-    `exec '${program}' "$@"`,
-  ]);
-}
-
-function writeProgram(folder: string, lines: readonly string[]): string {
-  // One of its own for each test: a file that is being written cannot be run.
-  const path = join(mkdtempSync(join(folder, 'program-')), 'stunnel');
-  writeFileSync(path, `#!/bin/sh\n${lines.join('\n')}\n`, { mode: 0o755 });
-  return path;
 }

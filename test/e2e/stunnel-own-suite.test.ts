@@ -3,22 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NoSourceError } from '../_util/debian-source.ts';
-import {
-  prepareStunnelSuite,
-  STUNNEL,
-  type StunnelSuite,
-  type SuiteResult,
-  withoutExec,
-  withStunnelAsClient,
-} from '../_util/stunnel-suite.ts';
+import { prepareStunnelSuite, STUNNEL, type StunnelSuite, type SuiteResult } from '../_util/stunnel-suite.ts';
 
 const COMPAT = join(import.meta.dirname, '../../stunnel-compat');
 const LAUNCHER = join(COMPAT, 'stunnel');
 const RESULTS: Readonly<Record<string, readonly SuiteResult[]>> = {
   passes: ['succeeded'],
   skipped: ['skipped'],
-  'passes without exec': ['failed', 'hangs'],
-  'passes with its client': ['failed', 'hangs'],
   fails: ['failed', 'hangs'],
 };
 
@@ -83,20 +74,6 @@ describe.concurrent("stunnel's own tests, with icapgw in its place", PATIENCE, (
   test.for(TABLE)('$number, $about: $expected', async (row, { skip }) => {
     if (suite === undefined) return skip(missing);
     await check(LAUNCHER, row, RESULTS[row.expected] ?? []);
-  });
-});
-
-/** What makes a test pass that does not as it stands. */
-const WAYS: Readonly<Record<string, (program: string, folder: string) => string>> = {
-  'passes without exec': withoutExec,
-  'passes with its client': withStunnelAsClient,
-};
-
-describe.concurrent("stunnel's own tests, without what icapgw refuses", PATIENCE, () => {
-  const passing = TABLE.filter(({ expected }) => Object.hasOwn(WAYS, expected));
-  test.for(passing)('$number, $about: $expected', async (row, { skip }) => {
-    if (suite === undefined) return skip(missing);
-    await check(WAYS[row.expected]?.(LAUNCHER, folder) ?? LAUNCHER, row, ['succeeded']);
   });
 });
 

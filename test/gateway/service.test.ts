@@ -37,6 +37,7 @@ function createContext(events: EventPort): ServiceContext {
     events,
     ...{ sessions, clientSessions: sessions },
     blocked: new Blockade(NOBODY_BLOCKED, ['peer']),
+    awake: Promise.resolve(),
     tell: () => {},
   };
   const [context] = createServiceContexts(snapshot, parts, { secret: new Uint8Array(32), epoch: 0 });

@@ -3,19 +3,19 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Address } from '../../src/config/config.ts';
+import type { SocketAddress } from '../../src/config/config.ts';
 import { assertFree, type Listener, startListener } from '../../src/net/listener.ts';
 import { createConfigFolder } from '../_util/config-folder.ts';
 
 function listen(
-  address: Address,
+  address: SocketAddress,
   onConnection: (socket: Socket) => void = (socket) => socket.destroy(),
-): Promise<Listener> {
+): Promise<Listener<SocketAddress>> {
   const sockets = { reusePort: false, ipv6Only: false, noDelay: true, keepAliveMs: undefined };
   return startListener({ address, ...sockets, onConnection, onError: () => {} });
 }
 
-const ANY_PORT: Address = { kind: 'tcp', host: '127.0.0.1', port: 0 };
+const ANY_PORT: SocketAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
 test('the port that was really bound is told, and taken for everybody else', async () => {
   await using listener = await listen(ANY_PORT);
@@ -47,7 +47,7 @@ test('a connection stays open when its listener ends', async () => {
 
 test('a socket file left over by a crash is removed, one in use is not', async () => {
   using folder = createConfigFolder({});
-  const address: Address = { kind: 'unix', path: join(folder.path, 'gateway.sock') };
+  const address: SocketAddress = { kind: 'unix', path: join(folder.path, 'gateway.sock') };
   {
     await using _listener = await listen(address);
     await expect(assertFree(address, false)).rejects.toMatchObject({
@@ -62,7 +62,7 @@ test('a socket file left over by a crash is removed, one in use is not', async (
 
 test('a file that is no socket is never removed', async () => {
   using folder = createConfigFolder({});
-  const address: Address = { kind: 'unix', path: join(folder.path, 'precious.txt') };
+  const address: SocketAddress = { kind: 'unix', path: join(folder.path, 'precious.txt') };
   writeFileSync(address.path, 'data');
   await assertFree(address, false);
   expect(existsSync(address.path)).toBe(true);

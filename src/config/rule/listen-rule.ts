@@ -69,7 +69,7 @@ function checkConflicts(listeners: readonly Listener[]): void {
 
 // A wildcard and one of its addresses can both listen: the system gives the narrow one what is meant for it.
 function warnAboutWildcard({ address, place, owner }: Listener, taken: ReadonlyMap<string, Listener>): void {
-  if (address.kind === 'unix' || WILDCARDS.has(address.host)) return;
+  if (address.kind !== 'tcp' || WILDCARDS.has(address.host)) return;
   const wide = taken.get(`${address.host.includes(':') ? '::' : '0.0.0.0'}:${address.port}`);
   if (wide !== undefined) {
     place.warn(
@@ -84,6 +84,8 @@ const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
 // What a listener takes for itself. Port 0 takes nothing: it is another port each time.
 function claims({ address, ipv6Only }: Listener): readonly string[] {
   if (address.kind === 'unix') return [`unix:${address.path}`];
+  // It is started for each service of its own.
+  if (address.kind === 'exec') return [];
   const { host, port } = address;
   if (port === 0) return [];
   const takesBoth = (host === '' || host === '::') && !ipv6Only;

@@ -2,6 +2,7 @@ import { formatAddress } from '../address.ts';
 import type { ServiceConfig } from '../config.ts';
 import type { Place } from '../report.ts';
 import { show } from '../show.ts';
+import { checkPrograms } from './exec-rule.ts';
 import { checkIcap } from './icap-rule.ts';
 import { checkRoutes } from './route-rule.ts';
 
@@ -46,6 +47,7 @@ export function checkService(service: ServiceConfig, place: Place): void {
   checkBackends(service, place);
   checkHealth(service, place);
   checkTimeouts(service, place);
+  checkPrograms(service, place);
 }
 
 function checkProtocol(service: ServiceConfig, place: Place): void {
@@ -72,14 +74,13 @@ function checkProxyProtocol({ proxyProtocol }: ServiceConfig, place: Place): voi
 
 // A peer on a unix socket has no address, so that rules about addresses let everybody pass who may open the file.
 function checkUnixClients(service: ServiceConfig, place: Place): void {
-  const unix = service.listen.find(({ kind }) => kind === 'unix');
+  const unix = service.listen.find(({ kind }) => kind !== 'tcp');
   if (unix === undefined) return;
+  const decision = unix.kind === 'unix' ? 'the permissions of the file (0660) decide' : 'it is that program alone';
   for (const [path, isAsking] of BY_ADDRESS) {
     const key = place.at(...path);
     if (!key.given || key.failed || !isAsking(service)) continue;
-    key.warn(
-      `has no effect on ${formatAddress(unix)}: a client there has no address, the permissions of the file (0660) decide`,
-    );
+    key.warn(`has no effect on ${formatAddress(unix)}: a client there has no address, ${decision}`);
   }
 }
 

@@ -81,11 +81,15 @@ export function checkBackendTls(backend: BackendConfig, place: Place): void {
   checkVersions(tls, place, 'backend');
   checkBackendTrust(tls, place);
   if (tls.key !== undefined && tls.cert === undefined) place.at('key').error('has no effect without cert');
-  if (tls.verify && needsName(tls) && tls.serverName === undefined && address.kind === 'unix' && !place.failed) {
+  if (tls.verify && needsName(tls) && tls.serverName === undefined && isNameless(address) && !place.failed) {
     place
       .at('server-name')
-      .error('is missing; a Unix socket has no host name that the certificate could be checked for');
+      .error('is missing; a Unix socket or a program has no host name that the certificate could be checked for');
   }
+}
+
+function isNameless({ kind }: BackendConfig['address']): boolean {
+  return kind === 'unix' || kind === 'exec';
 }
 
 function checkBackendTrust(tls: BackendTlsConfig, place: Place): void {

@@ -1,4 +1,4 @@
-import { BACKEND_ADDRESS } from '../address.ts';
+import { BACKEND_ADDRESS, nameOfAddress } from '../address.ts';
 import { orOff } from '../collection.ts';
 import type { BackendConfig, BackendTlsConfig, WrittenAddress } from '../config.ts';
 import { integer, NAME } from '../kind.ts';
@@ -28,13 +28,13 @@ export const BACKEND: Mapping<BackendConfig> = reshaped(
   }),
   {
     to: ({ address, name, ...rest }): BackendConfig => ({
-      name: name ?? address.text,
+      name: name ?? nameOfAddress(address),
       address: address.address,
       addressText: address.text,
       ...rest,
     }),
     from: ({ name, address, addressText, ...rest }) => ({
-      name: name === addressText ? undefined : name,
+      name: name === nameOfAddress({ address, text: addressText }) ? undefined : name,
       address: { address, text: addressText },
       ...rest,
     }),

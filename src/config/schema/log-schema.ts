@@ -1,6 +1,6 @@
-import { formatAddress, LISTEN_ADDRESS } from '../address.ts';
+import { formatAddress, SOCKET_ADDRESS } from '../address.ts';
 import { converted, orOff } from '../collection.ts';
-import type { Address, AdminConfig, LogLevel } from '../config.ts';
+import type { AdminConfig, LogLevel, SocketAddress } from '../config.ts';
 import { choice, FLAG, file, type Kind, NAME } from '../kind.ts';
 import type { LogConfig, SyslogConfig, SyslogFacility } from '../log-config.ts';
 import { key, type Mapping, mapping, optional, reshaped } from '../mapping.ts';
@@ -33,15 +33,15 @@ export const LOG: Mapping<LogConfig> = mapping<LogConfig>({
   accessFormat: key('access-format', choice('json', 'squid'), 'json'),
 });
 
-const DEFAULT_ADMIN_LISTEN: Address = { kind: 'tcp', host: '127.0.0.1', port: 9344 };
+const DEFAULT_ADMIN_LISTEN: SocketAddress = { kind: 'tcp', host: '127.0.0.1', port: 9344 };
 
 interface AdminKeys {
-  readonly listen: Address | 'off' | undefined;
+  readonly listen: SocketAddress | 'off' | undefined;
   readonly tokenFile: string | undefined;
 }
 
-const ADMIN_LISTEN: Kind<Address | 'off'> = converted(orOff(LISTEN_ADDRESS), {
-  to: (address): Address | 'off' => address ?? 'off',
+const ADMIN_LISTEN: Kind<SocketAddress | 'off'> = converted(orOff(SOCKET_ADDRESS), {
+  to: (address): SocketAddress | 'off' => address ?? 'off',
   from: (listen) => (listen === 'off' ? undefined : listen),
 });
 

@@ -151,6 +151,7 @@ export const SERVICE: Mapping<ServiceConfig> = mapping<ServiceConfig>({
     'say where clients connect, such as 0.0.0.0:11344',
   ),
   listenRequire: key('listen-require', choice('all', 'any'), 'all'),
+  execRestartMs: key('exec-restart', orOff(duration(10, DAY_MS)), undefined),
   sni: optional('sni', SNI),
   logLevel: optional('log-level', LOG_LEVEL, 'as log.level'),
   protocol: key('protocol', choice('icap', 'tunnel'), 'icap'),
