@@ -194,6 +194,19 @@ describe.each(BOTH)('broken connections, TLS $tls', ({ tls }) => {
     expect(await rig.ended).toBe('backend-reset');
   });
 
+  test('a program that ends before it has read everything has ended in good order', async () => {
+    await using rig = await startRelayRig({ tls }, false);
+    rig.relay.start(rig.backendSide, tls ? 'callback' : 'events', 'program');
+    const answer = readAll(rig.client);
+    rig.backend.write('all of the answer');
+    await vi.waitFor(() => expect(rig.relay.bytesOut).toBe(17));
+    rig.backend.resetAndDestroy();
+    // What nobody takes any more is not in the way of the end.
+    rig.client.end(Buffer.alloc(BULK_BYTES));
+    expect((await answer).toString()).toBe('all of the answer');
+    expect(await rig.ended).toBe('backend');
+  });
+
   test('a bulk answer that ends with a reset arrives whole', async () => {
     await using rig = await startRelayRig({ tls });
     const answer = randomBytes(1_000_000);
