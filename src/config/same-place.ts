@@ -15,6 +15,7 @@ export function isSamePlace(a: BackendAddress, b: BackendAddress): boolean {
 function placesOf(address: BackendAddress): readonly string[] {
   if (address.kind === 'srv') return [`srv:${plainName(address.name)}`];
   if (address.kind === 'unix') return [`unix:${posix.normalize(address.path)}`];
+  if (address.kind === 'exec') return [`exec:${posix.normalize(address.program)}`];
   const { host, port } = address;
   const name = plainName(host);
   const hosts = name === 'localhost' ? ['127.0.0.1', '::1'] : [plainAddress(name)];
