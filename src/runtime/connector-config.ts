@@ -2,6 +2,7 @@ import { isLocal } from '../config/address.ts';
 import type { AdminConfig, Config } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Problem } from '../errors.ts';
+import { withoutCredentials } from '../observe/redaction.ts';
 import { isConfigUrl, loadConfigUrl } from './config-url.ts';
 import { verifyFiles } from './file-check.ts';
 
@@ -22,6 +23,8 @@ export interface ConnectorConfigOptions {
  */
 export async function loadConnectorConfig(options: ConnectorConfigOptions): Promise<LoadedConfig> {
   const { source, cwd, env, streams } = options;
+  const scheme = /^([a-z][a-z\d+.-]+):\/\//i.exec(source)?.[1];
+  if (scheme !== undefined && !isConfigUrl(source)) return unknownScheme(source, scheme);
   const loaded = isConfigUrl(source)
     ? await loadConfigUrl(source, {
         ...{ cwd, env },
@@ -39,6 +42,13 @@ export async function loadConnectorConfig(options: ConnectorConfigOptions): Prom
   return problems === undefined
     ? { ...loaded, config: alone }
     : { ...loaded, config: undefined, problems: [...loaded.problems, ...problems] };
+}
+
+function unknownScheme(source: string, scheme: string): LoadedConfig {
+  const message = `cannot be fetched by ${scheme}: name a file, or an http or https URL`;
+  const file = withoutCredentials(source);
+  const problem: Problem = { severity: 'error', file, line: 0, message, code: 'ICAPGW_CONFIG_READ' };
+  return { config: undefined, problems: [problem], lineOf: () => 0, texts: new Map(), foreground: undefined };
 }
 
 function feedAlone(config: Config, listen: AdminConfig['listen'] | undefined): Config {

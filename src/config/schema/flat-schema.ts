@@ -111,9 +111,12 @@ const FLAT_KEYS: Mapping<FlatKeys> = mapping<FlatKeys>({
 /** The flat file of the connector's guide, which says what `log` and `feeds` say in ours. */
 export const FLAT: Mapping<Settings> = reshaped(FLAT_KEYS, { to: toSettings, from: fromSettings });
 
-/** Whether plain data is that flat file. */
+/** Whether plain data is that flat file, or was meant to be: a mistyped `smc_endpoint` is a mistake in such a file. */
 export function looksFlat(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, 'smc_endpoint');
+  if (typeof value !== 'object' || value === null) return false;
+  const keys = Object.keys(value);
+  if (keys.includes('smc_endpoint')) return true;
+  return keys.some((name) => name.startsWith('smc_')) && !keys.includes('feeds') && !keys.includes('services');
 }
 
 function toSettings(flat: FlatKeys): Settings {

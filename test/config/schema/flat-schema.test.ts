@@ -143,6 +143,13 @@ describe('mistakes are named by the keys of the file', () => {
     expect(readWith(line).problems.join('\n')).toContain(problem);
   });
 
+  test('also where the key that tells the file from ours is the mistyped one', () => {
+    expect(read('port: 5000\nsmc_endpiont: https://smc.example\nsmc_api_key: k\ntoken: t\n').problems).toEqual([
+      '1 error: smc_endpoint: is missing; say where the SMC API is, such as https://192.0.2.10',
+      '2 error: smc_endpiont: is not a known key; did you mean smc_endpoint?',
+    ]);
+  });
+
   test('a missing key', () => {
     expect(read('smc_endpoint: https://smc.example\ntoken: t\n').problems).toEqual([
       expect.stringMatching(/^1 error: smc_api_key: is missing/),
