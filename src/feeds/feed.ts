@@ -84,6 +84,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     this.#guard = this.#createGuard();
     this.queue = createQueue({
       maxEntries: () => this.#feeds.maxEntries,
+      leadMs: () => leadOf(this.#feeds),
       isBlockable: (address) => this.#guard.reasonAgainst(address) === undefined,
     });
     this.#lifter = new Lifter({ queue: this.queue, log: options.log });
@@ -209,7 +210,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
 
   #startSink(): void {
     const { clock, random, counts, log } = this.#options;
-    const { smc, durationMs } = this.#feeds;
+    const { smc } = this.#feeds;
     if (smc === undefined || !relays(this.#feeds)) return;
     const apiKey = (): string => {
       const key = readSecret(this.#feeds.smc?.apiKey ?? smc.apiKey, 'feeds.smc.api-key-file');
@@ -219,7 +220,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
     this.#sink = startSmcSink({
       config: smc,
       apiKey,
-      durationMs,
+      leadMs: leadOf(this.#feeds),
       queue: this.queue,
       clock,
       random,
@@ -285,6 +286,11 @@ function brokerHosts({ queue }: FeedsConfig): readonly string[] {
 /** Whether this process brings anything to an SMC. */
 function relays({ smc, queue }: FeedsConfig): boolean {
   return smc !== undefined && (queue.type === 'embedded' || queue.relay);
+}
+
+/** Half of the time for which engines are told: the other half is there to reach them again. */
+function leadOf({ durationMs }: FeedsConfig): number {
+  return durationMs / 2;
 }
 
 /** What a sink is made of; the key is asked for each time. */

@@ -21,6 +21,8 @@ export interface OpenQueueOptions {
 /** What a queue asks for each time, because another configuration may say otherwise. */
 export interface QueueRules {
   readonly maxEntries: () => number;
+  /** How long before an engine lets go of an address it is to get it again, as the sink has it. */
+  readonly leadMs: () => number;
   /** Whether an address that another gateway received may be blocked from here. */
   readonly isBlockable: (address: string) => boolean;
 }
@@ -48,7 +50,7 @@ export async function openQueue(options: OpenQueueOptions): Promise<(rules: Queu
       new RabbitQueue({
         ...{ local: embedded(rules), ...broker, name, id, clock, random },
         isRelay: relay && feeds.smc !== undefined,
-        leadMs: feeds.durationMs / 2,
+        leadMs: rules.leadMs,
         isBlockable: rules.isBlockable,
         onTrouble: (detail) => onTrouble(detail && `the broker at ${broker.address.text}: ${detail}`),
       });

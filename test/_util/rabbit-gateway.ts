@@ -12,7 +12,7 @@ export interface RabbitGatewayOptions {
   readonly url: string;
   /** Prefix of exchanges and queues: gateways with the same one belong together. */
   readonly name?: string;
-  readonly leadMs: number;
+  readonly leadMs: number | (() => number);
   readonly maxEntries?: number;
   readonly isRelay?: boolean;
   readonly ca?: string;
@@ -35,7 +35,7 @@ export async function startRabbitGateway(
   options: RabbitGatewayOptions,
   { waits = true }: { readonly waits?: boolean } = {},
 ): Promise<RabbitGateway> {
-  const { clock = SYSTEM_CLOCK, name = `test-${randomUUID().slice(0, 8)}` } = options;
+  const { clock = SYSTEM_CLOCK, leadMs, name = `test-${randomUUID().slice(0, 8)}` } = options;
   const folder = createConfigFolder({});
   const id = randomUUID().slice(0, 8);
   const troubles: (string | undefined)[] = [];
@@ -52,7 +52,7 @@ export async function startRabbitGateway(
       name,
       id,
       isRelay: options.isRelay ?? true,
-      leadMs: options.leadMs,
+      leadMs: () => (typeof leadMs === 'function' ? leadMs() : leadMs),
       clock,
       random: Math.random,
       isBlockable: options.isBlockable ?? (() => true),

@@ -69,6 +69,8 @@ export async function startRabbitServer({ tls }: { readonly tls?: LabIdentity } 
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'plugins'),
     RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq'),
     RABBITMQ_CONF_ENV_FILE: join(folder, 'none'),
+    // Of what is cut off in the middle; it would be left where the tests run.
+    ERL_CRASH_DUMP_SECONDS: '0',
     RABBITMQ_GENERATED_CONFIG_DIR: join(folder, 'generated'),
     // One thread that does not spin: the machine has other things to do. Queues count what they hold each time they tick.
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:

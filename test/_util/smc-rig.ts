@@ -89,7 +89,7 @@ export async function startSmcRig(options: SmcRigOptions = {}): Promise<SmcRig> 
         begunCount += 1;
         return options.keyOf?.() ?? smc.apiKey;
       },
-      durationMs,
+      leadMs: durationMs / 2,
       queue,
       clock,
       // In the middle of the spread: pauses are what is configured.

@@ -125,6 +125,24 @@ describe.runIf(hasRabbit)('gateways that share a RabbitMQ', () => {
     expect(a.queue.due(Date.now(), LEAD_MS)).toEqual([]);
   });
 
+  test('look for what engines are to be told again by the configuration that holds now', async () => {
+    let leadMs = 1000;
+    await using a = await start({ leadMs: () => leadMs });
+    await a.queue.put([sighting('198.51.100.0')]);
+    await offers(a.queue, ['198.51.100.0']);
+    const hold = { outcome: 'added', heldUntilMs: Date.now() + LEAD_MS } as const;
+    await a.queue.settle([{ address: '198.51.100.0', engine: 'NGFW 1', ...hold }]);
+    await a.queue.conclude([{ address: '198.51.100.0', retryAtMs: undefined }]);
+    await vi.waitFor(async () => {
+      const states = await unfinished(server, a.name);
+      expect(states.map(({ name, ready }) => [name, ready])).toEqual([[`${a.name}.delay.16s`, 1]]);
+    }, WAIT);
+    leadMs = LEAD_MS;
+    await a.queue.put([sighting('198.51.100.0')]);
+    await offers(a.queue, ['198.51.100.0']);
+    expect(Date.now()).toBeLessThan(hold.heldUntilMs - 1000);
+  });
+
   test('withdraw a relay that one of them has ended, and relay a finding that comes after', async () => {
     await using a = await start();
     await using b = await start({ name: a.name, isRelay: false });
@@ -281,7 +299,7 @@ function sinkOf({ queue }: RabbitGateway, smc: FakeSmc): FeedSink {
   return startSmcSink({
     ...{ config, queue, clock: SYSTEM_CLOCK, random: Math.random },
     apiKey: () => smc.apiKey,
-    durationMs: LEAD_MS * 2,
+    leadMs: LEAD_MS,
     log: { log() {} },
     tally: { request() {}, addresses() {}, ignored() {}, smcUp() {}, smcRequest() {}, smcEntries() {} },
   });

@@ -32,8 +32,8 @@ export interface RabbitQueueOptions {
   readonly id: string;
   /** Whether this process takes part in the relay. */
   readonly isRelay: boolean;
-  /** As the sink's. */
-  readonly leadMs: number;
+  /** As the sink's. Asked each time: another configuration may say otherwise. */
+  readonly leadMs: () => number;
   readonly clock: FeedClock;
   /** As Math.random. */
   readonly random: () => number;

@@ -15,8 +15,8 @@ export interface RelayDeskOptions {
   readonly topology: Topology;
   readonly local: FeedQueue;
   readonly clock: FeedClock;
-  /** How long before an engine lets go of an address it is to get it again. */
-  readonly leadMs: number;
+  /** How long before an engine lets go of an address it is to get it again. Asked each time. */
+  readonly leadMs: () => number;
   /** Whether an address that another gateway received may be blocked from here. */
   readonly isBlockable: (address: string) => boolean;
   /** There is something to look at. */
@@ -117,7 +117,7 @@ export class RelayDesk {
       const claim = this.#claims.find(address);
       const entry = local.find(address);
       if (claim === undefined || entry === undefined) continue;
-      const dueMs = entry.untilMs <= nowMs ? Number.POSITIVE_INFINITY : dueAtMs(entry, claim.notBeforeMs, leadMs);
+      const dueMs = entry.untilMs <= nowMs ? Number.POSITIVE_INFINITY : dueAtMs(entry, claim.notBeforeMs, leadMs());
       if (dueMs === Number.POSITIVE_INFINITY || this.#isParked(address, dueMs)) this.#finish(address);
       else if (dueMs - nowMs >= SHORT_MS) parking.push(this.#park(claim, entry.untilMs, dueMs));
     }
@@ -159,15 +159,17 @@ export class RelayDesk {
       return;
     }
     if (this.#claims.size === 0) this.progressed();
+    const entry = local.find(address);
+    // What an engine is to be told again is found by what it holds, whenever it was to be looked at.
+    const parkedMs = entry?.isPending === false ? undefined : this.#parked.get(address);
     const replaced = this.#claims.take({
       delivery,
       sighting,
       origin: envelope,
       sinceMs: nowMs,
-      notBeforeMs: notBeforeMs ?? this.#parked.get(address) ?? 0,
+      notBeforeMs: notBeforeMs ?? parkedMs ?? 0,
     });
     if (replaced !== undefined) this.#connection?.ack(replaced.delivery);
-    const entry = local.find(address);
     if (entry === undefined) {
       this.#adoptLater(address);
       return;

@@ -20,8 +20,8 @@ export interface SmcSinkOptions {
   readonly config: SmcConfig;
   /** Asked for at each login, so that another key counts from then on. May throw. */
   readonly apiKey: () => string | Promise<string>;
-  /** How long an address is blocked for each time. */
-  readonly durationMs: number;
+  /** How long before an engine lets go of an address it gets it again. */
+  readonly leadMs: number;
   /** Not owned. */
   readonly queue: FeedQueue;
   readonly clock: FeedClock;
@@ -52,8 +52,6 @@ class SmcSink implements FeedSink {
   readonly #memories: EngineMemories;
   readonly #subscription: Disposable;
   readonly #stop = new AbortController();
-  /** Half of the time for which engines are told: the other half is there to reach them again. */
-  readonly #leadMs: number;
   #timer: Disposable | undefined;
   #session: Promise<void> | undefined;
   /** Until when what came waits for company. */
@@ -70,7 +68,6 @@ class SmcSink implements FeedSink {
     const backOff = { firstMs: retry.firstMs, mostMs: retry.mostMs, random: options.random };
     this.#options = options;
     this.#trust = trust;
-    this.#leadMs = options.durationMs / 2;
     this.#backOff = new BackOff(backOff);
     this.#memories = new EngineMemories(backOff);
     this.#startAtZero([UNKNOWN_ENGINE]);
@@ -127,18 +124,18 @@ class SmcSink implements FeedSink {
     if (this.#isStopping || this.#session !== undefined) return;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
-    const { queue, clock } = this.#options;
-    const dueMs = queue.nextDueMs(this.#leadMs);
+    const { queue, clock, leadMs } = this.#options;
+    const dueMs = queue.nextDueMs(leadMs);
     if (dueMs === undefined) return;
     const startMs = Math.max(dueMs, this.#lingerUntilMs, this.#backOff.readyMs);
     this.#timer = clock.after(Math.max(0, startMs - clock.nowMs()), () => this.#begin());
   }
 
   #begin(): void {
-    const { queue, clock } = this.#options;
+    const { queue, clock, leadMs } = this.#options;
     if (this.#isStopping || this.#session !== undefined) return;
     // A timer cannot be set as far ahead as a pause may last.
-    if (clock.nowMs() < this.#backOff.readyMs || queue.due(clock.nowMs(), this.#leadMs).length === 0) {
+    if (clock.nowMs() < this.#backOff.readyMs || queue.due(clock.nowMs(), leadMs).length === 0) {
       this.#schedule();
       return;
     }
@@ -184,18 +181,18 @@ class SmcSink implements FeedSink {
   }
 
   async #drain(session: SmcSession, targets: readonly Target[]): Promise<void> {
-    const { queue, clock, log, tally } = this.#options;
+    const { queue, clock, log, tally, leadMs } = this.#options;
     const context = {
       queue,
       clock,
       memories: this.#memories,
       log,
       tally,
-      leadMs: this.#leadMs,
+      leadMs,
       signal: this.#stop.signal,
     };
     for (let round = 0; round < MAX_ROUNDS && !this.#isStopping; round += 1) {
-      const entries = queue.due(clock.nowMs(), this.#leadMs);
+      const entries = queue.due(clock.nowMs(), leadMs);
       if (entries.length === 0) return;
       await relayRound(session, targets, entries, context);
     }
