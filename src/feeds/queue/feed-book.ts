@@ -17,6 +17,8 @@ export class BookFullError extends Error {}
 /** What is blocked, until when, and what engines hold: the rules of it, without a disk or a clock. */
 export class FeedBook {
   readonly #entries: Map<string, FeedEntry>;
+  /** Those that are due at some time: few of all that are blocked, as a rule. */
+  readonly #waiting: Map<string, FeedEntry> = new Map();
   /** When an address may be offered again. Not kept over a restart, which is as good a reason to try as any. */
   readonly #retryAtMs: Map<string, number> = new Map();
   readonly #pendingSinceMs: Map<string, number> = new Map();
@@ -78,15 +80,15 @@ export class FeedBook {
   }
 
   due(nowMs: number, leadMs: number): readonly FeedEntry[] {
-    return [...this.#entries.values()].filter(
-      (entry) => entry.untilMs > nowMs && this.#dueAtMs(entry, leadMs) <= nowMs,
-    );
+    return Array.from(this.#waiting.values())
+      .filter((entry) => entry.untilMs > nowMs && this.#dueAtMs(entry, leadMs) <= nowMs)
+      .sort((a, b) => a.sinceMs - b.sinceMs);
   }
 
   nextDueMs(leadMs: number): number | undefined {
     if (this.#next?.leadMs !== leadMs) {
       let dueMs = Number.POSITIVE_INFINITY;
-      for (const entry of this.#entries.values()) dueMs = Math.min(dueMs, this.#dueAtMs(entry, leadMs));
+      for (const entry of this.#waiting.values()) dueMs = Math.min(dueMs, this.#dueAtMs(entry, leadMs));
       this.#next = { leadMs, dueMs };
     }
     const { dueMs } = this.#next;
@@ -102,8 +104,8 @@ export class FeedBook {
   #dueAtMs({ address, isPending, untilMs, engines }: FeedEntry, leadMs: number): number {
     if (isPending) return this.#retryAtMs.get(address) ?? 0;
     let due = Number.POSITIVE_INFINITY;
-    for (const { outcome, heldUntilMs } of engines.values()) {
-      if (outcome === 'added' && heldUntilMs < untilMs) due = Math.min(due, heldUntilMs - leadMs);
+    for (const hold of engines.values()) {
+      if (endsBefore(hold, untilMs)) due = Math.min(due, hold.heldUntilMs - leadMs);
     }
     return due;
   }
@@ -113,13 +115,18 @@ export class FeedBook {
     if (!isPending) this.#pendingSinceMs.delete(address);
     else if (!this.#pendingSinceMs.has(address)) this.#pendingSinceMs.set(address, pendingSinceMs);
     this.#noEndBeforeMs = Math.min(this.#noEndBeforeMs, entry.untilMs);
-    this.#move(address, () => this.#entries.set(address, entry));
+    this.#move(address, () => {
+      this.#entries.set(address, entry);
+      if (isWaiting(entry)) this.#waiting.set(address, entry);
+      else this.#waiting.delete(address);
+    });
   }
 
   #delete(address: string): void {
     this.#pendingSinceMs.delete(address);
     this.#move(address, () => {
       this.#entries.delete(address);
+      this.#waiting.delete(address);
       this.#retryAtMs.delete(address);
     });
   }
@@ -139,6 +146,15 @@ export class FeedBook {
     // It may have been the only one: who is next is found when somebody asks.
     else if (before <= this.#next.dueMs) this.#next = undefined;
   }
+}
+
+/** Whether there is something to bring to an engine, now or later, without another finding. */
+function isWaiting({ isPending, untilMs, engines }: FeedEntry): boolean {
+  return isPending || [...engines.values()].some((hold) => endsBefore(hold, untilMs));
+}
+
+function endsBefore({ outcome, heldUntilMs }: EngineHold, untilMs: number): boolean {
+  return outcome === 'added' && heldUntilMs < untilMs;
 }
 
 /** Changes that nobody sees yet: they go to the disk first. */

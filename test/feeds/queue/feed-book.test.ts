@@ -4,6 +4,7 @@ import type { FeedEntry } from '../../../src/feeds/contract/feed-queue.ts';
 import { FeedBook } from '../../../src/feeds/queue/feed-book.ts';
 
 const LEAD_MS = 50;
+const NOW_MS = 100;
 
 const TIME = fc.integer({ min: 0, max: 200 });
 const ADDRESS = fc.constantFrom('198.51.100.1', '198.51.100.2', '198.51.100.3');
@@ -11,7 +12,7 @@ const ENTRY: fc.Arbitrary<FeedEntry> = fc.record({
   address: ADDRESS,
   source: fc.constant('guardduty'),
   type: fc.constant('T'),
-  sinceMs: fc.constant(0),
+  sinceMs: TIME,
   untilMs: TIME,
   findings: fc.constant(1),
   isPending: fc.boolean(),
@@ -39,7 +40,7 @@ function dueMs({ address, isPending, untilMs, engines }: FeedEntry, retryAtMs: R
   return Math.min(...holds.map(({ heldUntilMs }) => heldUntilMs - LEAD_MS));
 }
 
-test('whatever happens, what is due next and what has had its time is what a look at all of them says', () => {
+test('whatever happens, what is due, now and next, and what has had its time is what a look at all of them says', () => {
   fc.assert(
     fc.property(fc.array(STEP, { maxLength: 30 }), (steps) => {
       const book = new FeedBook([]);
@@ -58,6 +59,10 @@ test('whatever happens, what is due next and what has had its time is what a loo
         for (const address of retryAtMs.keys()) if (book.find(address) === undefined) retryAtMs.delete(address);
         const next = Math.min(...Array.from(book.entries(), (entry) => dueMs(entry, retryAtMs)));
         expect(book.nextDueMs(LEAD_MS) ?? Number.POSITIVE_INFINITY).toBe(next);
+        const due = [...book.entries()].filter((entry) => entry.untilMs > NOW_MS && dueMs(entry, retryAtMs) <= NOW_MS);
+        const offered = book.due(NOW_MS, LEAD_MS);
+        expect(new Set(offered)).toEqual(new Set(due));
+        expect(offered).toEqual(offered.toSorted((a, b) => a.sinceMs - b.sinceMs));
       }
     }),
     { numRuns: 1000 },
