@@ -15,7 +15,7 @@ import { type FeedMaterial, reloadFeedMaterial } from './feed-material.ts';
 import { FindingIntake } from './finding-intake.ts';
 import { Guard } from './guard.ts';
 import {
-  GUARD_DUTY_TIMEOUTS,
+  GUARD_DUTY_LIMITS,
   type GuardDutyListener,
   type GuardDutySettings,
   startGuardDuty,
@@ -118,7 +118,7 @@ export class Feed implements GatewayFeed, AsyncDisposable {
         ...settingsOf(this.#feeds, this.#material),
         ...{ host: guardDuty.host, port: guardDuty.port, clock, log },
         tally: counts,
-        timeouts: GUARD_DUTY_TIMEOUTS,
+        ...GUARD_DUTY_LIMITS,
         intake: new FindingIntake({
           ...{ source: SOURCE, queue: this.queue, clock, log },
           guard: () => this.#guard,

@@ -61,6 +61,7 @@ export async function startFeedListener(
     minSeverity: 0,
     tls: undefined,
     timeouts: { headMs: 60_000, bodyMs: 60_000 },
+    maxConnections: 100,
     clock,
     tally,
     log: {

@@ -112,6 +112,18 @@ describe('the file of the guide', () => {
     );
   });
 
+  test('stays ready while the SMC is away, and says so', async () => {
+    const { url } = await freePort();
+    using folder = createFolder(guideConfig(url));
+    await using connector = await startConnector({ folder: folder.path });
+    expect((await connector.post({ remote_ip: '198.51.100.7' }))[0]).toBe(200);
+    await connector.waitForLine(/warning no addresses are relayed to the SMC/);
+    expect(await connector.metric('icapgw_smc_up')).toBe(0);
+    expect(await connector.metric('icapgw_feed_queue_depth')).toBe(1);
+    const response = await fetch(`${connector.adminUrl}/readyz`);
+    expect([response.status, await response.text()]).toEqual([200, 'ready\n']);
+  });
+
   test('no secret comes to the log at any level', async () => {
     await using smc = await guideSmc();
     using folder = createFolder(guideConfig(smc.url, 'token: geheimes-token\n'));

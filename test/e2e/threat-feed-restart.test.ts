@@ -102,6 +102,27 @@ describe('what is blocked', () => {
     });
   });
 
+  test('is free again when its time is over after a restart', async () => {
+    let until: number;
+    {
+      await using gateway = await start({ duration: '4s' });
+      expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
+      const [entry] = await entriesOf(gateway);
+      until = Date.parse(String(entry?.['until']));
+      gateway.signal('SIGKILL');
+      await gateway.exited;
+    }
+    await using again = await start({ duration: '4s' });
+    await vi.waitFor(async () => expect(await isAway(again, GUIDE_ADDRESS)).toBe(false), { timeout: 30_000 });
+    expect(Date.now()).toBeGreaterThanOrEqual(until);
+    // On every worker: they take connections in turn, or as the system likes.
+    await vi.waitFor(async () => {
+      const tried = await Promise.all(Array.from({ length: 8 }, () => isAway(again, GUIDE_ADDRESS)));
+      expect(tried).toEqual(tried.map(() => false));
+    });
+    expect(await entriesOf(again)).toEqual([]);
+  });
+
   test('is lifted by ctl unblock, whoever blocked it; what is not there is exit code 1', async () => {
     await using gateway = await start();
     expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);

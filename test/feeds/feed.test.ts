@@ -104,6 +104,28 @@ test('a finding is an entry until its time is over, also after a restart', async
   expect(second.events).toEqual(expect.arrayContaining([['feed-address-expired', { address: '198.51.100.0' }]]));
 });
 
+test('a finding blocks from when it comes, however long ago it was made', async () => {
+  using folder = createConfigFolder({});
+  await using rig = await startFeed(folder, NATIVE);
+  const finding = {
+    ...{ type: 'T', createdAt: '2019-01-01T00:00:00Z', updatedAt: '2019-01-02T00:00:00Z' },
+    service: { action: { awsApiCallAction: { remoteIpDetails: { ipAddressV4: '198.51.100.0' } } } },
+  };
+  const post = async (): Promise<string | null> => {
+    const headers = { 'content-type': 'application/json', 'x-icapgw-token': 't' };
+    const body = JSON.stringify({ detail: finding, time: '2019-01-01T00:00:00Z' });
+    return (await fetch(`http://${rig.feed.address}/`, { method: 'POST', headers, body })).headers.get(
+      'x-icapgw-result',
+    );
+  };
+  const until = (): number | undefined => rig.feed.queue.find('198.51.100.0')?.untilMs;
+  expect(await post()).toBe('blocked=1, extended=0, ignored=0');
+  expect(until()).toBe(rig.clock.nowMs() + 60_000);
+  rig.clock.advance(30_000);
+  expect(await post()).toBe('blocked=0, extended=1, ignored=0');
+  expect(until()).toBe(rig.clock.nowMs() + 60_000);
+});
+
 test('what ended while nobody ran is not there', async () => {
   using folder = createConfigFolder({});
   const clock = createFeedClock();

@@ -42,6 +42,7 @@ export interface GuardDutyOptions extends GuardDutySettings {
   readonly tally: FeedTally;
   readonly log: Pick<Logger, 'log'>;
   readonly timeouts: GuardDutyTimeouts;
+  readonly maxConnections: number;
 }
 
 export interface GuardDutyTimeouts {
@@ -49,7 +50,10 @@ export interface GuardDutyTimeouts {
   readonly bodyMs: number;
 }
 
-export const GUARD_DUTY_TIMEOUTS: GuardDutyTimeouts = { headMs: 10_000, bodyMs: 30_000 };
+export const GUARD_DUTY_LIMITS: Pick<GuardDutyOptions, 'timeouts' | 'maxConnections'> = {
+  timeouts: { headMs: 10_000, bodyMs: 30_000 },
+  maxConnections: 1000,
+};
 
 export interface GuardDutyListener extends FeedSource {
   readonly address: string;
@@ -60,7 +64,6 @@ export interface GuardDutyListener extends FeedSource {
 const FEED = 'guardduty';
 const PATHS: ReadonlySet<string> = new Set(['/', '/api', '/api/']);
 const METHODS = 'GET, HEAD, POST';
-const MAX_CONNECTIONS = 1000;
 /** Of bodies that are being read, beside the largest one. */
 const MAX_BODY_MEMORY_BYTES = 64 * 1024 * 1024;
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -98,8 +101,9 @@ class Listener implements GuardDutyListener {
     this.#credential = new Credential(options);
     this.#sources = SourceList.from({ allow: options.allowFrom, deny: [] });
     this.#server = createHttpServer(options, (request, response) => this.#serve(request, response));
-    if (options.tls !== undefined) this.#server.maxConnections = MAX_CONNECTIONS;
-    this.#places = options.tls === undefined ? new AdminPlaces(this.#server, MAX_CONNECTIONS) : undefined;
+    const { tls, maxConnections } = options;
+    if (tls !== undefined) this.#server.maxConnections = maxConnections;
+    this.#places = tls === undefined ? new AdminPlaces(this.#server, maxConnections) : undefined;
     this.#admitFirst();
   }
 

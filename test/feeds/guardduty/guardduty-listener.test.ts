@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { request as requestTls } from 'node:https';
 import { describe, expect, test, vi } from 'vitest';
 import { FeedUnavailableError } from '../../../src/feeds/contract/feed-unavailable.ts';
+import { GUARD_DUTY_LIMITS } from '../../../src/feeds/guardduty/guardduty-listener.ts';
 import { loadKeyPair } from '../../../src/tls/material.ts';
 import { certificates } from '../../_util/certificates.ts';
 import { answerOf, startFeedListener, textOf } from '../../_util/feed-listener.ts';
@@ -283,6 +284,34 @@ test('who is refused over and over is one line, and a number once a minute', asy
   expect(feed.events.at(-1)?.fields).toEqual({
     ...{ feed: 'guardduty', client: '127.0.0.1', count: 4, seconds: 60 },
     ...{ code: 403, reason: 'no credential' },
+  });
+});
+
+describe('connections', () => {
+  test('may be a thousand, whose heads take ten seconds and bodies thirty', () => {
+    expect(GUARD_DUTY_LIMITS).toEqual({ timeouts: { headMs: 10_000, bodyMs: 30_000 }, maxConnections: 1000 });
+  });
+
+  test('that say nothing give way to one that does', async () => {
+    await using feed = await startFeedListener({ maxConnections: 2 });
+    const idle = [feed.socket(), feed.socket(), feed.socket()];
+    const closed = Promise.race(idle.map((socket) => once(socket.resume(), 'close')));
+    expect((await feed.post(GUIDE_EVENT)).code).toBe(200);
+    await closed;
+    for (const socket of idle) socket.destroy();
+  });
+
+  test('beyond the last place are closed where TLS is spoken', async () => {
+    const certFile = certificates().server.combined;
+    const files = { certFile, keyFile: undefined, passphraseFile: undefined, securityLevel: undefined };
+    const tls = { keyPair: loadKeyPair(files), minVersion: 'TLSv1.2' } as const;
+    await using feed = await startFeedListener({ maxConnections: 1, tls });
+    const first = feed.socket();
+    await once(first, 'connect');
+    const options = { port: feed.port, host: '127.0.0.1', rejectUnauthorized: false, agent: false };
+    await expect(answerOf(requestTls(options))).rejects.toThrow();
+    first.destroy();
+    await vi.waitFor(async () => expect((await answerOf(requestTls(options))).code).toBe(200));
   });
 });
 
