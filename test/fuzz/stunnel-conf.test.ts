@@ -14,7 +14,8 @@ import { DEBIAN_SAMPLE, readCorpus } from '../_util/stunnel-corpus.ts';
 
 /** A tenth of what the messages get: each of these is a whole configuration, read up to three times. */
 const RUNS = Math.ceil(Number(process.env['ICAPGW_FUZZ_RUNS'] ?? 3000) / 10);
-const BUDGET: fc.Parameters<unknown> = { seed: 20_568, numRuns: RUNS };
+const SEED = Number(process.env['ICAPGW_FUZZ_SEED'] ?? 20_568);
+const BUDGET: fc.Parameters<unknown> = { seed: SEED, numRuns: RUNS };
 const ENVIRONMENT = { cores: 2, cwd: '/etc/stunnel' };
 const CORPUS = readCorpus();
 const LINES = CORPUS.flatMap((text) => text.split('\n'));
