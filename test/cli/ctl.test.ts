@@ -223,6 +223,19 @@ describe('the token', () => {
 });
 
 describe('an endpoint', () => {
+  test('is that of --admin, else that of the environment', async () => {
+    await using asked = await start();
+    const run = (env: Record<string, string>, ...args: readonly string[]): ReturnType<typeof runCli> =>
+      runCli(['ctl', ...args, 'blocked'], addCtlCommand, { cwd: '/', env });
+    const elsewhere = { ICAPGW_ADMIN: 'unix:/nonexistent/admin.sock' };
+    expect(await run(elsewhere, '--admin', asked.address)).toMatchObject({ exitCode: 0 });
+    expect(await run({ ICAPGW_ADMIN: asked.address })).toMatchObject({ exitCode: 0 });
+    expect(await run(elsewhere)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('/nonexistent/admin.sock'),
+    });
+  });
+
   test('where nobody listens is named, with what to do', async () => {
     let address: string;
     {

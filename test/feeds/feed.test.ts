@@ -156,6 +156,13 @@ test('what must not be blocked is counted by reason, and answered all the same',
   expect(Object.fromEntries(Array.from(rig.counts.ignoredCounts, ([[, reason], count]) => [reason, count]))).toEqual({
     ...{ own: 2, allowed: 1, reserved: 1, private: 1, archived: 0, severity: 0 },
   });
+  expect(rig.events.filter(([event]) => event === 'feed-address-ignored').map(([, fields]) => fields)).toEqual([
+    { feed: 'guardduty', address: '203.0.113.9', reason: 'own' },
+    { feed: 'guardduty', address: '203.0.113.200', reason: 'own' },
+    { feed: 'guardduty', address: '198.51.100.7', reason: 'allowed' },
+    { feed: 'guardduty', address: '127.0.0.2', reason: 'reserved' },
+    { feed: 'guardduty', address: '192.168.1.1', reason: 'private' },
+  ]);
 });
 
 test('more than it may hold stays with the sender', async () => {
