@@ -131,6 +131,7 @@ describe('a redirected connection', () => {
       'connection-redirected',
       (line) => gateway.events.indexOf(line) >= from,
     );
+    await gateway.waitForEvent('connection-closed', ({ connection }) => connection === number);
     const told = gateway.events.filter((line) => 'connection' in line && line.connection === number);
     expect(told).toMatchObject([
       { event: 'connection-accepted', service: 'guarded' },
