@@ -91,9 +91,12 @@ export interface TlsOfferConfig {
 }
 
 export interface ServiceTlsConfig extends TlsOfferConfig {
-  readonly cert: string;
+  /** Undefined only where pre-shared keys stand in its place. */
+  readonly cert: string | undefined;
   readonly key: string | undefined;
   readonly keyPassphraseFile: string | undefined;
+  /** Whose clients need no certificate: lines of IDENTITY:KEY. */
+  readonly pskFile: string | undefined;
   readonly serverCipherPreference: boolean;
   readonly sessionTickets: boolean;
   /** Whether sessions without tickets, which TLS 1.2 has, are kept in memory for all workers. */
@@ -111,6 +114,10 @@ export interface BackendTlsConfig extends TrustConfig, TlsOfferConfig {
   readonly cert: string | undefined;
   readonly key: string | undefined;
   readonly keyPassphraseFile: string | undefined;
+  /** A key that the backend must know; without `ca` or `pinSha256` no certificate stands in its place. */
+  readonly pskFile: string | undefined;
+  /** Of the key in that file; undefined: the first. */
+  readonly pskIdentity: string | undefined;
   /** For SNI and for the name check; undefined: the host of the address, or of the SRV record. */
   readonly serverName: string | undefined;
   /** Whether the server name is sent. */

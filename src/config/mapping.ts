@@ -109,6 +109,18 @@ export function required<T>(name: string, kind: Kind<T>, standIn: T, hint: strin
   };
 }
 
+/** A key that must be there, unless the mapping has the key `other`; `hint` completes the sentence "is missing". */
+export function optionalWith<T>(other: string, name: string, kind: Kind<T>, hint: string): Key<T | undefined> {
+  const may = optional(name, kind);
+  return {
+    ...may,
+    take(raw, place) {
+      if (isAbsent(raw[name]) && isAbsent(raw[other])) place.at(name).error(`is missing; ${hint}`);
+      return may.take(raw, place);
+    },
+  };
+}
+
 /** A list that must be there, unless the mapping has the key `other`: then it is empty. */
 export function requiredUnless<T>(
   other: string,

@@ -7,6 +7,7 @@ import type { HandshakeFacts } from '../observe/log-event.ts';
 import { sha256Hex } from '../tls/certificate.ts';
 import { nameFromLines } from '../tls/distinguished-name.ts';
 import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
+import { type PskProof, pskProofOf } from '../tls/psk.ts';
 import { beginHandshake, finishHandshake } from '../tls/server-handshake.ts';
 import { isTrustWithdrawn } from '../tls/withdrawal.ts';
 import type { Admission } from './admission.ts';
@@ -49,6 +50,7 @@ export class Client {
   #latest: ServiceContext | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #certificate: X509Certificate | undefined;
+  #proof: PskProof | undefined;
   #requestCount = 0;
   #isRedirected = false;
 
@@ -101,8 +103,9 @@ export class Client {
     return { service: this.#service.config.name, connection: this.id, client: this.peer.text };
   }
 
-  /** Who the certificate says it is; nothing where none was shown, or nobody asked for it. */
+  /** Who the certificate or the key says it is; nothing where none was shown, or nobody asked for it. */
   identity(): { readonly subject?: string; readonly fingerprint?: string } {
+    if (this.#proof?.identity !== undefined) return { subject: this.#proof.identity };
     if (this.#certificate === undefined) return {};
     return { subject: nameFromLines(this.#certificate.subject), fingerprint: sha256Hex(this.#certificate.raw) };
   }
@@ -111,7 +114,7 @@ export class Client {
   describe(): Pick<ConnectionEntry, 'connection' | 'service' | 'client' | 'ms' | 'tls' | 'subject'> {
     const { version = null } = this;
     const certificate = this.shownCertificate;
-    const subject = certificate === undefined ? null : nameFromLines(certificate.subject);
+    const subject = certificate === undefined ? (this.#proof?.identity ?? null) : nameFromLines(certificate.subject);
     return { ...this.names(), ms: this.ms, tls: version, subject };
   }
 
@@ -140,7 +143,7 @@ export class Client {
   /** Whether it would not be let in any more, by what the service trusts now. */
   isWithdrawn({ tls }: ServiceContext): boolean {
     if (tls === undefined || !(this.socket instanceof TLSSocket) || this.version === undefined) return false;
-    return isTrustWithdrawn(this.socket, tls.auth, tls.trust);
+    return this.#proof?.isWithdrawn(tls.psk) ?? isTrustWithdrawn(this.socket, tls.auth, tls.trust);
   }
 
   /**
@@ -195,8 +198,10 @@ export class Client {
     const verifyCode = finishHandshake(socket);
     const { counters, index, events } = this.#service;
     const version = socket.getProtocol() as HandshakeVersion;
-    const resumed = socket.isSessionReused();
-    const isSettled = tls.auth.isSettled(verifyCode, resumed);
+    this.#proof = pskProofOf(socket, tls.psk);
+    const isProved = this.#proof?.identity !== undefined;
+    const resumed = !isProved && socket.isSessionReused();
+    const isSettled = isProved || tls.auth.isSettled(verifyCode, resumed);
     const isTold = events.accessEnabled || events.isEnabled('handshake-done');
     if (tls.auth.isAsking && (isTold || !isSettled)) this.#certificate = socket.getPeerX509Certificate();
     const evidence = { verifyCode, certificate: this.#certificate };

@@ -1,11 +1,12 @@
 import { isIP, type Socket } from 'node:net';
-import { connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { connect, type PSKCallbackNegotation, type SecureContext, type TLSSocket } from 'node:tls';
 import { BackendAuth, type BackendEvidence } from '../tls/backend-auth.ts';
 import { createBackendContext } from '../tls/backend-context.ts';
 import type { BackendMaterial } from '../tls/backend-material.ts';
 import { sha256Hex } from '../tls/certificate.ts';
 import { nameFromLines } from '../tls/distinguished-name.ts';
 import type { HandshakeProblem } from '../tls/handshake-failure.ts';
+import { hasProvedKey } from '../tls/psk.ts';
 import { type RememberedSession, SessionCache, shareSessions } from '../tls/session-cache.ts';
 import type { SharedSessions } from '../tls/shared-sessions.ts';
 import { verifyCodeOf } from '../tls/verify-code.ts';
@@ -29,6 +30,9 @@ export interface BackendTlsFacts {
   readonly serverName: string | undefined;
 }
 
+/** Connections on which the pre-shared key was used. */
+const proved: WeakSet<TLSSocket> = new WeakSet();
+
 /**
  * Who a backend must be, ready for its TLS connections, with the sessions that can be resumed. Made once per backend: a
  * context costs milliseconds. Another policy is another identity, so that no session outlives what it was judged by.
@@ -38,12 +42,15 @@ export class BackendIdentity {
   readonly #context: SecureContext;
   readonly #auth: BackendAuth;
   readonly #sessions: SessionCache | undefined;
+  readonly #psk: PSKCallbackNegotation | undefined;
 
   constructor(material: BackendMaterial, shared: SharedSessions | undefined) {
     const { sessionResumption, sessionTimeoutMs } = material.tls;
     this.#material = material;
     this.#context = createBackendContext(material);
     this.#auth = new BackendAuth(material);
+    const { psk } = material;
+    this.#psk = psk && { identity: psk.identity, psk: Buffer.from(psk.keyHex, 'hex') };
     const store = shared === undefined ? undefined : shareSessions(shared, sha256Hex(JSON.stringify(material)));
     this.#sessions = sessionResumption ? new SessionCache(sessionTimeoutMs, store) : undefined;
   }
@@ -56,6 +63,7 @@ export class BackendIdentity {
     const { serverName = hostName, sni } = this.#material.tls;
     const place = `${serverName} ${addressText}`;
     const known = this.#sessions?.find(place, Date.now());
+    const psk = this.#psk;
     const socket = connect({
       socket: raw,
       secureContext: this.#context,
@@ -64,14 +72,17 @@ export class BackendIdentity {
       // Node forgets the name check where a session is resumed: whoever asks for a verdict gets it from us.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
+      ...(psk !== undefined && { pskCallback: () => psk }),
       ...(known !== undefined && { session: known.session }),
     });
-    return new BackendHandshake({ socket, raw, place, serverName, known, auth: this.#auth, sessions: this.#sessions });
+    const parts = { socket, raw, place, serverName, known, isKeyed: psk !== undefined };
+    return new BackendHandshake({ ...parts, auth: this.#auth, sessions: this.#sessions });
   }
 
   /** What to tell of a connection that was made by this identity. */
   describe(socket: TLSSocket): BackendTlsFacts {
-    const resumed = socket.isSessionReused();
+    // With a key TLS 1.3 calls a session resumed that is new.
+    const resumed = socket.isSessionReused() && !proved.has(socket);
     const certificate = resumed || !this.#material.tls.verify ? undefined : socket.getPeerX509Certificate();
     const { servername } = socket as { readonly servername?: unknown };
     return {
@@ -93,6 +104,8 @@ interface HandshakeParts {
   readonly serverName: string;
   /** What was offered. */
   readonly known: RememberedSession | undefined;
+  /** Whether a pre-shared key was offered. */
+  readonly isKeyed: boolean;
   readonly auth: BackendAuth;
   readonly sessions: SessionCache | undefined;
 }
@@ -146,10 +159,13 @@ export class BackendHandshake {
   #evidence(): AcceptedEvidence {
     const { known } = this.#parts;
     if (known !== undefined && this.socket.isSessionReused()) {
-      const { verifyCode, certificate, startedMs } = known;
-      return { verifyCode, certificate, startedMs };
+      const { verifyCode, certificate, hasProvedKey, startedMs } = known;
+      return { verifyCode, certificate, hasProvedKey, startedMs };
     }
+    const isProved = this.#parts.isKeyed && hasProvedKey(this.socket);
+    if (isProved) proved.add(this.socket);
     return {
+      hasProvedKey: isProved,
       verifyCode: verifyCodeOf(this.socket),
       certificate: this.socket.getPeerX509Certificate(),
       startedMs: Date.now(),

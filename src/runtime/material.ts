@@ -89,7 +89,7 @@ export function loadMaterial(config: Config, lineOf: (path: RawPath) => number):
 function backendLoading(path: RawPath, tls: BackendTlsConfig, told: Set<string>): Loading<BackendMaterial> {
   return {
     path,
-    files: { ...tls, 'key-passphrase-file': tls.keyPassphraseFile },
+    files: { ...tls, 'key-passphrase-file': tls.keyPassphraseFile, 'psk-file': tls.pskFile },
     load: () => loadBackendMaterial(tls),
     warningsOf(material) {
       const warnings = backendMaterialWarnings(material).filter((warning) => !told.has(warning));
@@ -108,6 +108,7 @@ function filesOf({ tls }: ServiceConfig): Readonly<Record<string, unknown>> {
     cert: tls.cert,
     key: tls.key,
     'key-passphrase-file': tls.keyPassphraseFile,
+    'psk-file': tls.pskFile,
     'ticket-secret-file': tls.ticketSecret.file,
     'client-auth.ca': ca,
     'client-auth.crl': crl,

@@ -10,9 +10,10 @@ import type { EventPort } from '../observe/event-port.ts';
 import type { Blockade } from '../policy/blockade.ts';
 import { SourceLimits } from '../policy/source-limits.ts';
 import { ClientAuth } from '../tls/client-auth.ts';
+import { PskKeys } from '../tls/psk.ts';
 import { createServerContext } from '../tls/server-context.ts';
 import { createServerSessions } from '../tls/server-sessions.ts';
-import type { ServiceMaterial } from '../tls/service-material.ts';
+import { allowsResumption, type ServiceMaterial } from '../tls/service-material.ts';
 import type { SharedSessions } from '../tls/shared-sessions.ts';
 import { configuredTicketSecret, deriveTicketKeys, type TicketSecret } from '../tls/ticket-keys.ts';
 import type { FromWorker, GenerationSnapshot, WorkerSnapshot } from './snapshot.ts';
@@ -77,16 +78,17 @@ export function createClientTls(
   if (tls === undefined) return undefined;
   // Going on in clear would be the worst way to fail.
   if (material === undefined) throw new TypeError(`service ${name} has TLS and no certificate to serve`);
-  const { policyHash, ticketSecret } = material;
+  const { policyHash, ticketSecret, keyPair, psk } = material;
   const secret = ticketSecret === undefined ? tickets : configuredTicketSecret(ticketSecret.text);
   const keys = deriveTicketKeys(secret, name, policyHash);
   return {
     context: createServerContext({ tls, material, tickets: keys }),
     // The context of the keys is of this service and this policy only, and so are its sessions.
     sessions:
-      sessions === undefined || tls.sessionTickets || !tls.sessionIds
+      sessions === undefined || tls.sessionTickets || !tls.sessionIds || !allowsResumption(tls)
         ? undefined
         : createServerSessions(sessions, keys.sessionIdContext),
+    psk: psk && new PskKeys(psk, keyPair === undefined),
     auth: new ClientAuth(tls.clientAuth, material.trust),
     trust: material.trust,
   };

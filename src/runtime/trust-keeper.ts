@@ -235,7 +235,8 @@ interface BackendTarget {
   readonly backend: number;
 }
 
-function filesOf({ cert, key, keyPassphraseFile, ticketSecret, clientAuth }: ServiceTlsConfig): readonly string[] {
-  const own = [cert, key, keyPassphraseFile, ticketSecret.file].filter((file) => file !== undefined);
+function filesOf(tls: ServiceTlsConfig): readonly string[] {
+  const { cert, key, keyPassphraseFile, pskFile, ticketSecret, clientAuth } = tls;
+  const own = [cert, key, keyPassphraseFile, pskFile, ticketSecret.file].filter((file) => file !== undefined);
   return [...own, ...clientAuth.ca, ...clientAuth.crl];
 }

@@ -31,7 +31,7 @@ export function putBackendTls(draft: ServiceDraft, section: Place, put: Put, rep
   checkSubjects(draft, section, report);
   const { chain, peer } = draft.clientAuth;
   if (chain || peer) putVerified(draft, section, put, report);
-  else putUnverified(draft, section, put, report);
+  else if (!draft.values.has('tls.psk-file')) putUnverified(draft, section, put, report);
 }
 
 function putVerified(draft: ServiceDraft, section: Place, put: Put, report: Report): void {

@@ -37,6 +37,9 @@ function check(kind: 'DNS' | 'IP' | 'EMAIL'): ApplyOption<ServiceDraft> {
   };
 }
 
+/** Where the identity of a client is put; a section may have one that has no use for it. */
+export const PSK_IDENTITY_KEY = 'tls.psk-identity';
+
 /** Options about which clients are let in. */
 export const CLIENT_AUTH_OPTIONS: readonly StunnelOption[] = [
   serviceOption({
@@ -155,19 +158,25 @@ export const CLIENT_AUTH_OPTIONS: readonly StunnelOption[] = [
       instead: 'remove the line',
     }),
   ),
-  refusedOption({
+  serviceOption({
     name: 'PSKsecrets',
-    scope: 'service',
+    rating: 'C',
+    verdict: 'better',
     values: 'FILE',
-    note: 'both sides show certificates; pre-shared keys are not taken',
-    instead: 'give both sides certificates and use CAfile with verifyChain = yes',
+    note: 'lines of IDENTITY:KEY, read again when they change. In client mode, unless verifyChain or verifyPeer says otherwise, a server that shows a certificate in place of the key is refused; in stunnel whoever answers is taken then',
+    apply(setting, draft, report) {
+      store(draft.values, 'tls.psk-file', readText(setting, 'name the file', report), setting);
+    },
   }),
-  ignoredOption({
+  serviceOption({
     name: 'PSKidentity',
-    scope: 'service',
+    rating: 'C',
+    verdict: 'same',
     values: 'TEXT',
-    note: 'it only matters with PSKsecrets',
-    instead: 'remove the line',
+    note: 'in client mode, the identity in PSKsecrets to use; the first one by default. A server has no use for it',
+    apply(setting, draft, report) {
+      store(draft.values, PSK_IDENTITY_KEY, readText(setting, 'name an identity of PSKsecrets', report), setting);
+    },
   }),
   refusedOption({
     name: 'ident',

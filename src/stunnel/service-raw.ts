@@ -4,6 +4,7 @@ import { putClientAuth } from './client-auth.ts';
 import type { ServiceDraft } from './draft.ts';
 import { endpointProblem, isProgramClient, programOf, targetsOf } from './endpoint.ts';
 import type { StunnelHost } from './host.ts';
+import { PSK_IDENTITY_KEY } from './option-client-auth.ts';
 import { type Override, PROCESS_KEYS } from './override.ts';
 import type { Place, Placed } from './place.ts';
 import { type Put, putList } from './put.ts';
@@ -100,10 +101,17 @@ function putServerMode(section: Section, put: Put, report: Report): void {
   putTls('server-cipher-preference', preference, draft.mentioned.get('options'));
   putTickets(draft, putTls);
   putSessionIds(draft, putTls);
+  warnUnusedIdentity(section, report);
   putTicketSecret(draft, section, putTls, report);
   putVersions(section, putTls, report);
   putClientAuth(draft, section, put, report);
   putBackends(draft, put);
+}
+
+function warnUnusedIdentity({ draft, place }: Section, report: Report): void {
+  const identity = draft.values.get(PSK_IDENTITY_KEY);
+  if (identity === undefined || identity.place.order < place.order) return;
+  report.warn(identity.place, 'PSK identity is ignored in the server mode; remove the line');
 }
 
 function putClientMode(section: Section, put: Put, report: Report): void {
@@ -143,9 +151,15 @@ function putValues(draft: ServiceDraft, put: Put, putTls: Put): void {
   };
   for (const [key, value] of Object.entries(STUNNEL_DEFAULTS)) putKey(key, value);
   for (const [key, { value, place }] of draft.values) {
-    const isUseless = key === 'tls.key' && !draft.values.has('tls.cert') && isClientMode(draft);
-    if (!isUseless) putKey(key, value, place);
+    if (!isUseless(key, draft)) putKey(key, value, place);
   }
+}
+
+function isUseless(key: string, draft: ServiceDraft): boolean {
+  if (key === PSK_IDENTITY_KEY) return !isClientMode(draft) || !draft.values.has('tls.psk-file');
+  return (
+    key === 'tls.key' && !draft.values.has('tls.cert') && (isClientMode(draft) || draft.values.has('tls.psk-file'))
+  );
 }
 
 /** Writes `icapgw.KEY = VALUE` below `at`, over whatever is there. */
@@ -167,7 +181,7 @@ export function isComplete(section: Section, report: Report): boolean {
   const missing = [
     draft.accept.length === 0 && !isReached && !overrides(section, ['listen']) ? 'accept' : undefined,
     targetsOf(draft).length === 0 && !overrides(section, ['backends']) ? 'connect' : undefined,
-    !draft.values.has('tls.cert') && !isClientMode(draft) && !overrides(section, ['tls', 'cert']) ? 'cert' : undefined,
+    isWithoutCert(section) ? 'cert' : undefined,
   ].filter((option) => option !== undefined);
   const isTold = (option: string): boolean =>
     draft.mentioned.has(option) || (option === 'connect' && draft.mentioned.has('exec'));
@@ -186,6 +200,13 @@ export function isComplete(section: Section, report: Report): boolean {
     );
   }
   return missing.length === 0;
+}
+
+/** Whether a server has neither a certificate nor keys in its place. */
+function isWithoutCert(section: Section): boolean {
+  const { draft } = section;
+  if (isClientMode(draft) || draft.values.has('tls.cert') || draft.values.has('tls.psk-file')) return false;
+  return !overrides(section, ['tls', 'cert']) && !overrides(section, ['tls', 'psk-file']);
 }
 
 /** Whether an `icapgw.` line sets a key or the whole of what it is part of. */

@@ -12,7 +12,14 @@ export interface BackendEvidence {
   readonly verifyCode: string | undefined;
   /** Undefined where the backend showed none. */
   readonly certificate: X509Certificate | undefined;
+  /** Whether the pre-shared key was used, so that the backend knows it. */
+  readonly hasProvedKey: boolean;
 }
+
+const NO_KEY: HandshakeProblem = {
+  reason: 'not-allowed',
+  detail: 'the backend did not use the pre-shared key',
+};
 
 /** Decides whether a backend is who it must be. Asked on every connection, resumed or not. */
 export class BackendAuth {
@@ -27,11 +34,22 @@ export class BackendAuth {
   }
 
   /** Why the backend is not who it must be; undefined when it is. `serverName`: whom its certificate must name. */
-  judge({ verifyCode, certificate }: BackendEvidence, serverName: string, nowMs: number): HandshakeProblem | undefined {
+  judge(evidence: BackendEvidence, serverName: string, nowMs: number): HandshakeProblem | undefined {
+    const { verifyCode, certificate } = evidence;
+    if (this.#tls.pskFile !== undefined) {
+      if (evidence.hasProvedKey) return undefined;
+      // Whoever has any certificate at all could otherwise answer, and the key would protect nothing.
+      if (!this.#isTakingCertificates) return NO_KEY;
+    }
     if (!this.#tls.verify) return undefined;
     if (certificate === undefined) return { reason: 'no-certificate', detail: 'the backend showed no certificate' };
     if (this.#pins.size > 0) return this.#judgeFingerprint(certificate) ?? this.#judge.judgeName(certificate);
     return this.#judge.judge(verifyCode, certificate, nowMs) ?? this.#judgeServerName(certificate, serverName);
+  }
+
+  /** In place of the key: those that the configuration names or vouches for. */
+  get #isTakingCertificates(): boolean {
+    return this.#tls.verify && (this.#tls.ca.length > 0 || this.#pins.size > 0);
   }
 
   #judgeFingerprint(certificate: X509Certificate): HandshakeProblem | undefined {

@@ -2,6 +2,7 @@ import type { BackendTlsConfig } from '../config/config.ts';
 import { materialError } from './file.ts';
 import { parseSha256 } from './fingerprint.ts';
 import { type KeyPair, loadKeyPair } from './material.ts';
+import { loadPskFile, type PskLine } from './psk-file.ts';
 import { loadTrust, type Trust } from './trust.ts';
 
 /** What TLS to one backend needs; plain values, so that it goes to workers as it is. */
@@ -11,6 +12,9 @@ export interface BackendMaterial {
   readonly trust: Trust | undefined;
   /** What this side shows when the backend asks. */
   readonly keyPair: KeyPair | undefined;
+  /** What this side and the backend both know. */
+  readonly psk: PskLine | undefined;
+  readonly pskWarnings: readonly string[];
   /** SHA-256 of a certificate or of its public key, lower-case hex; any match replaces the chain check. */
   readonly pins: readonly string[];
 }
@@ -21,6 +25,7 @@ export function loadBackendMaterial(tls: BackendTlsConfig): BackendMaterial {
   if (cert === undefined && key !== undefined) {
     throw materialError(key, 'is a private key for a backend without a certificate: name the certificate with `cert`');
   }
+  const psk = loadPsk(tls);
   return {
     tls,
     trust: verify && ca.length > 0 ? loadTrust(tls, 'backend') : undefined,
@@ -28,18 +33,32 @@ export function loadBackendMaterial(tls: BackendTlsConfig): BackendMaterial {
       cert === undefined
         ? undefined
         : loadKeyPair({ certFile: cert, keyFile: key, passphraseFile: keyPassphraseFile, securityLevel }),
+    psk: psk?.line,
+    pskWarnings: psk?.warnings ?? [],
     pins: pinSha256.map(requireSha256),
   };
 }
 
 /** The files and folders that `loadBackendMaterial` reads. */
-export function backendFilesOf({ ca, crl, cert, key, keyPassphraseFile }: BackendTlsConfig): readonly string[] {
-  return [cert, key, keyPassphraseFile, ...ca, ...crl].filter((file) => file !== undefined);
+export function backendFilesOf(tls: BackendTlsConfig): readonly string[] {
+  const { ca, crl, cert, key, keyPassphraseFile, pskFile } = tls;
+  return [cert, key, keyPassphraseFile, pskFile, ...ca, ...crl].filter((file) => file !== undefined);
 }
 
 /** What the material has to say although it can be used. */
-export function backendMaterialWarnings({ keyPair, trust }: BackendMaterial): readonly string[] {
-  return [...(keyPair?.warnings ?? []), ...(trust?.warnings ?? [])];
+export function backendMaterialWarnings({ keyPair, pskWarnings, trust }: BackendMaterial): readonly string[] {
+  return [...(keyPair?.warnings ?? []), ...pskWarnings, ...(trust?.warnings ?? [])];
+}
+
+function loadPsk({
+  pskFile,
+  pskIdentity,
+}: BackendTlsConfig): { line: PskLine; warnings: readonly string[] } | undefined {
+  if (pskFile === undefined) return undefined;
+  const { lines, warnings } = loadPskFile(pskFile);
+  const line = pskIdentity === undefined ? lines[0] : lines.find(({ identity }) => identity === pskIdentity);
+  if (line === undefined) throw materialError(pskFile, 'No key found for the specified PSK identity');
+  return { line, warnings };
 }
 
 function requireSha256(pin: string): string {

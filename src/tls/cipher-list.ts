@@ -15,6 +15,18 @@ export function cipherList({
   return securityLevel === undefined ? list : `${list}:@SECLEVEL=${securityLevel}`;
 }
 
+/**
+ * The same for a client with a pre-shared key: OpenSSL takes that for one of SHA-256, and a server that also has a
+ * certificate would pass it over for a suite with another hash.
+ */
+export function keyedCipherList(tls: Pick<TlsOfferConfig, 'ciphers' | 'ciphersuites' | 'securityLevel'>): string {
+  const suites = tls.ciphersuites?.split(':') ?? DEFAULT_CIPHERS.split(':').filter(isSuite);
+  const [others = [], usable = []] = [false, true].map((isUsable) =>
+    suites.filter((name) => name.endsWith('_SHA256') === isUsable),
+  );
+  return cipherList({ ...tls, ciphersuites: [...usable, ...others].join(':') });
+}
+
 function isSuite(name: string): boolean {
   return name.startsWith('TLS_');
 }

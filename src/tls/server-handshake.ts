@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'node:net';
-import { type SecureContext, TLSSocket } from 'node:tls';
+import { type SecureContext, TLSSocket, type TLSSocketOptions, type TlsOptions } from 'node:tls';
+import { createPskCallback, type PskKeys } from './psk.ts';
 import { verifyCodeOf } from './verify-code.ts';
 
 /**
@@ -10,11 +11,16 @@ interface ServerSideSocket extends TLSSocket {
   _releaseControl(): boolean;
 }
 
+/** `pskCallback` is documented for servers; a TLSSocket takes it from them. */
+type ServerSideOptions = TLSSocketOptions & Pick<TlsOptions, 'pskCallback'>;
+
 /** By what a service shakes hands. */
 export interface HandshakeContext {
   readonly context: SecureContext;
   /** Remembers the sessions of clients without tickets; undefined: nobody does. */
   readonly sessions: Server | undefined;
+  /** Undefined: nobody gets in by a pre-shared key. */
+  readonly psk: PskKeys | undefined;
 }
 
 /** How a service asks for certificates. */
@@ -31,16 +37,18 @@ export interface CertificateRequest {
  */
 export function beginHandshake(
   raw: Socket,
-  { context, sessions }: HandshakeContext,
+  { context, sessions, psk }: HandshakeContext,
   request: CertificateRequest,
 ): TLSSocket {
-  return new TLSSocket(raw, {
+  const options: ServerSideOptions = {
     isServer: true,
     secureContext: context,
     ...(sessions !== undefined && { server: sessions }),
+    ...(psk !== undefined && { pskCallback: createPskCallback(psk) }),
     requestCert: request.isAsked,
     rejectUnauthorized: request.isRequired,
-  });
+  };
+  return new TLSSocket(raw, options);
 }
 
 /**

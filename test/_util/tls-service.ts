@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { ClientAuthConfig, ServiceTlsConfig } from '../../src/config/config.ts';
 import { ClientAuth } from '../../src/tls/client-auth.ts';
 import { type HandshakeProblem, problemOfError } from '../../src/tls/handshake-failure.ts';
+import { PskKeys, pskProofOf } from '../../src/tls/psk.ts';
 import { createServerContext } from '../../src/tls/server-context.ts';
 import { beginHandshake, finishHandshake } from '../../src/tls/server-handshake.ts';
 import { loadServiceMaterial } from '../../src/tls/service-material.ts';
@@ -29,6 +30,8 @@ export type Outcome =
       readonly resumed: boolean;
       readonly version: string | null;
       readonly certificate: X509Certificate | undefined;
+      /** Of the pre-shared key that was used. */
+      readonly identity: string | undefined;
     }
   | { readonly kind: 'failed'; readonly problem: HandshakeProblem }
   | { readonly kind: 'left'; readonly event: 'end' | 'close' };
@@ -69,6 +72,7 @@ export function serviceTlsConfig({ tls, clientAuth }: Pick<TlsServiceOptions, 't
     cert: certificates().server.combined,
     key: undefined,
     keyPassphraseFile: undefined,
+    pskFile: undefined,
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
     ciphers: undefined,
@@ -90,6 +94,7 @@ export async function startTlsService(options: TlsServiceOptions): Promise<TlsSe
   const tls = serviceTlsConfig(options);
   const material = loadServiceMaterial(tls);
   const context = createServerContext({ tls, material, tickets: deriveTicketKeys(secret, name, material.policyHash) });
+  const psk = material.psk && new PskKeys(material.psk, material.keyPair === undefined);
   const auth = new ClientAuth(tls.clientAuth, material.trust);
   const request = { isAsked: auth.isAsking, isRequired: tls.clientAuth.mode === 'require' };
   const outcomes: Outcome[] = [];
@@ -105,10 +110,11 @@ export async function startTlsService(options: TlsServiceOptions): Promise<TlsSe
     socket.on('error', () => socket.destroy());
     socket.resume();
     const certificate = socket.getPeerX509Certificate();
-    const problem = auth.judge({ verifyCode, certificate }, nowMs());
-    const resumed = socket.isSessionReused();
+    const identity = pskProofOf(socket, psk)?.identity;
+    const problem = identity === undefined ? auth.judge({ verifyCode, certificate }, nowMs()) : undefined;
+    const resumed = identity === undefined && socket.isSessionReused();
     const kind = problem === undefined ? 'accepted' : 'refused';
-    tell({ kind, problem, resumed, version: socket.getProtocol(), certificate });
+    tell({ kind, problem, resumed, version: socket.getProtocol(), certificate, identity });
     if (problem === undefined) socket.write(GREETING);
     else socket.destroy();
   };
@@ -117,7 +123,7 @@ export async function startTlsService(options: TlsServiceOptions): Promise<TlsSe
   const server = createServer((raw) => {
     open.add(raw);
     raw.once('close', () => open.delete(raw));
-    const socket = beginHandshake(raw, { context, sessions: undefined }, request);
+    const socket = beginHandshake(raw, { context, sessions: undefined, psk }, request);
     let isTold = false;
     const endWith = (outcome: Outcome): void => {
       if (!isTold) tell(outcome);

@@ -1,20 +1,25 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { join } from 'node:path';
+import type { SecureVersion, TLSSocket, TlsOptions } from 'node:tls';
 import { describe, expect, test, vi } from 'vitest';
 import type { BackendTlsConfig } from '../../src/config/config.ts';
 import { UpstreamError } from '../../src/errors.ts';
 import type { BackendIdentity } from '../../src/net/backend-identity.ts';
-import { type BackendRefusal, dial } from '../../src/net/dialer.ts';
+import { type BackendRefusal, dial, dialOnce } from '../../src/net/dialer.ts';
+import { loadBackendMaterial } from '../../src/tls/backend-material.ts';
 import {
   backendTlsConfig,
   dialOptions,
   identityOf,
+  NEVER,
   startTlsBackend,
   visitBackend,
   WELCOME,
 } from '../_util/backend-tls.ts';
 import type { LabIdentity } from '../_util/certificate-lab.ts';
 import { certificates } from '../_util/certificates.ts';
+import { createConfigFolder } from '../_util/config-folder.ts';
 import { VERSIONS } from '../_util/tls-client.ts';
 
 const lab = certificates();
@@ -263,6 +268,74 @@ test('what is told of a connection is what was agreed on', async () => {
   expect(await facts()).toEqual({ ...agreed, resumed: false, subject: 'CN=server' });
   await visitBackend(backend.port, identity);
   expect(await facts()).toEqual({ ...agreed, resumed: true, subject: undefined });
+});
+
+describe('with a pre-shared key', () => {
+  const key = 'what both know well';
+  const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
+  const CIPHERS = 'ECDHE-PSK-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256';
+  using folder = createConfigFolder({ psk: `first:${key}\nsecond:something else again\n` });
+  const pskFile = join(folder.path, 'psk');
+  const base: Partial<BackendTlsConfig> = { pskFile, ciphers: CIPHERS };
+  // Read while the folder is there.
+  const keyed = identityOf(base);
+  const other = identityOf({ ...base, pskIdentity: 'second' });
+  const alsoByCertificate = identityOf({ ...base, ca: [lab.ca.cert] });
+  const unverified = identityOf({ ...base, verify: false });
+
+  const knowing = (version: SecureVersion): TlsOptions => ({
+    ciphers: `${SUITES}:${CIPHERS}`,
+    ...{ minVersion: version, maxVersion: version },
+    pskCallback: (_, identity) => (identity === 'first' || identity === 'second' ? Buffer.from(key) : null),
+  });
+  const alone = { cert: undefined, key: undefined };
+
+  test.each(VERSIONS)('a backend that knows it needs no certificate (%s)', async (version) => {
+    await using backend = await startTlsBackend(lab.otherServer, { ...knowing(version), ...alone });
+    expect(await visitBackend(backend.port, keyed)).toBe(WELCOME);
+    expect(await visitBackend(backend.port, keyed)).toBe(WELCOME);
+    expect(await verdictOf(backend.port, other)).not.toBe('ok');
+  });
+
+  test.each(VERSIONS)('a backend with a certificate in its place is refused (%s)', async (version) => {
+    await using backend = await startTlsBackend(lab.server, { maxVersion: version });
+    expect(await verdictOf(backend.port, keyed)).toBe('not-allowed');
+    expect(await verdictOf(backend.port, unverified)).toBe('not-allowed');
+  });
+
+  test.each(VERSIONS)('unless a CA is named that vouches for it (%s)', async (version) => {
+    await using good = await startTlsBackend(lab.server, { maxVersion: version });
+    await using bad = await startTlsBackend(lab.otherServer, { maxVersion: version });
+    expect([await verdictOf(good.port, alsoByCertificate), await verdictOf(bad.port, alsoByCertificate)]).toEqual([
+      'ok',
+      'unknown-ca',
+    ]);
+  });
+
+  test('a backend that has both is taken by the key, whatever suite comes first', async () => {
+    await using backend = await startTlsBackend(lab.otherServer, { ...knowing('TLSv1.3'), honorCipherOrder: false });
+    expect(await visitBackend(backend.port, keyed)).toBe(WELCOME);
+  });
+
+  test('what is told of it is no resumption, and of the next connection is one', async () => {
+    await using backend = await startTlsBackend(lab.otherServer, { ...knowing('TLSv1.3'), ...alone });
+    const facts = async (): Promise<unknown> => {
+      const socket = (await dialOnce(dialOptions(backend.port, { identity: keyed }), NEVER)) as TLSSocket;
+      const told = keyed.describe(socket);
+      socket.on('error', () => socket.destroy()).resume();
+      await once(socket, 'end');
+      socket.destroy();
+      return told;
+    };
+    expect(await facts()).toMatchObject({ resumed: false, subject: undefined });
+    expect(await facts()).toMatchObject({ resumed: true });
+  });
+
+  test('an identity that the file has not is told of', () => {
+    using own = createConfigFolder({ psk: `first:${key}` });
+    const tls = backendTlsConfig({ pskFile: join(own.path, 'psk'), pskIdentity: 'third' });
+    expect(() => loadBackendMaterial(tls)).toThrow(/psk: No key found for the specified PSK identity/);
+  });
 });
 
 test('a refusal says whom the certificate names', async () => {

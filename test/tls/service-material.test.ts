@@ -16,7 +16,7 @@ describe('what a service loads', () => {
 
   test('an encrypted key is opened with its passphrase', () => {
     const { combined: cert, passphraseFile: keyPassphraseFile } = lab.encryptedServer;
-    expect(load({ mode: 'none' }, { cert, keyPassphraseFile }).keyPair.leaf.subject).toBe('CN=server');
+    expect(load({ mode: 'none' }, { cert, keyPassphraseFile }).keyPair?.leaf.subject).toBe('CN=server');
   });
 
   test.each<[string, Partial<ClientAuthConfig>]>([

@@ -2,7 +2,13 @@ import { expect, test } from 'vitest';
 import { type RememberedSession, SessionCache } from '../../src/tls/session-cache.ts';
 
 function sessionFrom(startedMs: number): RememberedSession {
-  return { session: Buffer.from('session'), startedMs, verifyCode: undefined, certificate: undefined };
+  return {
+    session: Buffer.from('session'),
+    startedMs,
+    verifyCode: undefined,
+    certificate: undefined,
+    hasProvedKey: false,
+  };
 }
 
 test('a session is offered until its time since the full handshake is over', () => {

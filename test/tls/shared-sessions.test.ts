@@ -65,11 +65,12 @@ test('a session that all workers share comes back whole, under its own policy on
     session: bytes('session'),
     startedMs: 5000,
     verifyCode: 'CERT_HAS_EXPIRED',
+    hasProvedKey: true,
     certificate,
   };
   cache('policy').remember('place', session);
   const found = cache('policy').find('place', 5500);
-  expect(found).toMatchObject({ startedMs: 5000, verifyCode: 'CERT_HAS_EXPIRED' });
+  expect(found).toMatchObject({ startedMs: 5000, verifyCode: 'CERT_HAS_EXPIRED', hasProvedKey: true });
   expect(found?.session.equals(session.session)).toBe(true);
   expect(found?.certificate?.raw.equals(certificate.raw)).toBe(true);
   expect(cache('another policy').find('place', 5500)).toBeUndefined();

@@ -16,10 +16,12 @@ const VERSIONS: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3
 export function checkServiceTls(tls: ServiceTlsConfig, place: Place): void {
   checkVersions(tls, place, 'client');
   checkTicketSecret(tls, place);
+  const isKeyedOnly = tls.cert === undefined && tls.pskFile !== undefined;
+  if (tls.key !== undefined && isKeyedOnly) place.at('key').error('has no effect without cert');
   const clientAuth = place.at('client-auth');
   if (clientAuth.given) {
     checkClientAuth(tls.clientAuth, clientAuth);
-  } else if (place.format === 'yaml') {
+  } else if (place.format === 'yaml' && !isKeyedOnly) {
     place.warnUnsafe(
       'without client-auth anybody may connect; name the CA of your clients there, or write "mode: none"',
     );
@@ -81,6 +83,9 @@ export function checkBackendTls(backend: BackendConfig, place: Place): void {
   checkVersions(tls, place, 'backend');
   checkBackendTrust(tls, place);
   if (tls.key !== undefined && tls.cert === undefined) place.at('key').error('has no effect without cert');
+  if (tls.pskIdentity !== undefined && tls.pskFile === undefined) {
+    place.at('psk-identity').error('needs psk-file, with its key');
+  }
   if (tls.verify && needsName(tls) && tls.serverName === undefined && isNameless(address) && !place.failed) {
     place
       .at('server-name')
@@ -126,7 +131,8 @@ function checkUnverified(tls: BackendTlsConfig, place: Place): void {
 }
 
 /** Whether the certificate is looked at for the name of the server. */
-function needsName({ pinSha256, verifyName, allow, trust, chainAndPin }: BackendTlsConfig): boolean {
+function needsName({ ca, pskFile, pinSha256, verifyName, allow, trust, chainAndPin }: BackendTlsConfig): boolean {
+  if (pskFile !== undefined && ca.length === 0) return false;
   const isPinned = pinSha256.length > 0 || (trust === 'pin' && !chainAndPin);
   return verifyName && !isPinned && countAllowed(allow) === 0;
 }

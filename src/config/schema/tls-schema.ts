@@ -9,7 +9,7 @@ import type {
   TrustMode,
 } from '../config.ts';
 import { choice, FLAG, file, INVALID, integer, type Kind, scalar, text } from '../kind.ts';
-import { type Key, key, type Mapping, mapping, optional, required, section } from '../mapping.ts';
+import { type Key, key, type Mapping, mapping, optional, optionalWith, section } from '../mapping.ts';
 import { DAY_MS, duration, MINUTE_MS, SECOND_MS } from '../quantity.ts';
 import { asWritten, secret, secretText } from './feed-kind.ts';
 
@@ -45,6 +45,12 @@ const GROUP_LIST: Kind<string> = text({
   type: 'OpenSSL list',
   expected: 'groups separated by colons, such as X25519MLKEM768:X25519:P-256',
   pattern: /^[*?]{0,2}[\w.-]{1,64}(?:[:/][*?]{0,2}[\w.-]{1,64}){0,63}$/,
+});
+
+const PSK_IDENTITY: Kind<string> = text({
+  type: 'name',
+  expected: 'an identity of psk-file',
+  pattern: /^[^\p{Cc}:]{1,255}$/u,
 });
 
 const TICKET_SECRET: Kind<string> = asWritten(
@@ -103,9 +109,10 @@ const CLIENT_AUTH_KEY: Key<ClientAuthConfig> = {
 
 /** `tls:` of a service. */
 export const SERVICE_TLS: Mapping<ServiceTlsConfig> = mapping<ServiceTlsConfig>({
-  cert: required('cert', file(), '', 'name a PEM file, or write "tls: off" to listen without TLS'),
+  cert: optionalWith('psk-file', 'cert', file(), 'name a PEM file, or write "tls: off" to listen without TLS'),
   key: optional('key', file(), 'in cert'),
   keyPassphraseFile: optional('key-passphrase-file', file()),
+  pskFile: optional('psk-file', file()),
   minVersion: key('min-version', VERSION, 'TLSv1.2'),
   maxVersion: key('max-version', VERSION, 'TLSv1.3'),
   ciphers: optional('ciphers', CIPHER_LIST),
@@ -131,6 +138,8 @@ export const BACKEND_TLS: Mapping<BackendTlsConfig> = mapping<BackendTlsConfig>(
   cert: optional('cert', file()),
   key: optional('key', file(), 'in cert'),
   keyPassphraseFile: optional('key-passphrase-file', file()),
+  pskFile: optional('psk-file', file()),
+  pskIdentity: optional('psk-identity', PSK_IDENTITY, 'the first in psk-file'),
   serverName: optional(
     'server-name',
     text({ type: 'name', expected: 'a host name or an IP address', pattern: /^[\w.:-]{1,253}$/ }),

@@ -37,6 +37,17 @@ describe('TLS of a service', () => {
     ]);
   });
 
+  test('pre-shared keys take the place of a certificate, and let nobody else in', () => {
+    expect(problemsOf({ tls: '{ psk-file: psk }' })).toEqual([]);
+    expect(serviceOf({ tls: '{ psk-file: psk }' }).tls).toMatchObject({ cert: undefined, pskFile: '/etc/icapgw/psk' });
+    expect(problemsOf({ tls: '{ psk-file: psk, cert: a.pem }' })).toEqual([
+      expect.stringContaining('without client-auth anybody may connect'),
+    ]);
+    expect(problemsOf({ tls: '{ psk-file: psk, key: a.pem }' })).toEqual([
+      '5 error: services[0].tls.key: has no effect without cert',
+    ]);
+  });
+
   test('a secret for tickets stands in one place, is long enough, and is never repeated', () => {
     const problems = (text: string) => problemsOf({ tls: `{ cert: a.pem, client-auth: { mode: none }, ${text} }` });
     expect(problems(`ticket-secret: ${PIN}`)).toEqual([]);
@@ -173,6 +184,15 @@ describe('client-auth', () => {
 });
 
 describe('TLS to a backend', () => {
+  test('a pre-shared key needs no CA and no name, an identity needs its file', () => {
+    expect(problemsOf({ backend: 'tls: { psk-file: psk, psk-identity: gateway 1 }' })).toEqual([]);
+    const unix = serviceText({ backend: 'tls: { psk-file: psk }' }).replace('10.0.0.5:1344', 'unix:/x');
+    expect(readConfig(unix).problems).toEqual([]);
+    expect(problemsOf({ backend: 'tls: { psk-identity: gateway 1 }' })).toEqual([
+      '8 error: services[0].backends[0].tls.psk-identity: needs psk-file, with its key',
+    ]);
+  });
+
   test('verifies by the public CAs unless told otherwise', () => {
     expect(problemsOf({ backend: 'tls: {}' })).toEqual([]);
     expect(serviceOf({ backend: 'tls: {}' }).backends[0]?.tls).toEqual({
