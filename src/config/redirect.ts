@@ -1,5 +1,6 @@
-import type { BackendConfig, ClientAuthConfig, ServiceConfig } from './config.ts';
+import type { BackendConfig, ServiceConfig } from './config.ts';
 import { ICAP } from './schema/icap-schema.ts';
+import type { ClientAuthConfig } from './tls-config.ts';
 
 /** What the service is called that has the clients which another one does not accept. */
 export function redirectName(service: string): string {

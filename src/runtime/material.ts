@@ -1,5 +1,6 @@
-import type { BackendTlsConfig, Config, ServiceConfig } from '../config/config.ts';
+import type { Config, ServiceConfig } from '../config/config.ts';
 import type { RawPath } from '../config/raw.ts';
+import type { BackendTlsConfig } from '../config/tls-config.ts';
 import { type ErrorCode, type Problem, TlsMaterialError } from '../errors.ts';
 import { type BackendMaterial, backendMaterialWarnings, loadBackendMaterial } from '../tls/backend-material.ts';
 import { findRefusedBackendSetting, findRefusedSetting, type RefusedSetting } from '../tls/context-check.ts';

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { BackendTlsConfig, Config, ServiceTlsConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import type { BackendTlsConfig, ServiceTlsConfig } from '../config/tls-config.ts';
 import { TlsMaterialError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CertificateExpiry } from '../observe/metrics.ts';

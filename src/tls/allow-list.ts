@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { AllowConfig } from '../config/config.ts';
+import type { AllowConfig } from '../config/tls-config.ts';
 import { sha256Hex } from './certificate.ts';
 import { nameFromLines } from './distinguished-name.ts';
 import { parseSha256 } from './fingerprint.ts';

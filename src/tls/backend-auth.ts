@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { checkServerIdentity } from 'node:tls';
-import type { BackendTlsConfig } from '../config/config.ts';
+import type { BackendTlsConfig } from '../config/tls-config.ts';
 import type { BackendMaterial } from './backend-material.ts';
 import { sha256Hex } from './certificate.ts';
 import { CertificateJudge } from './certificate-judge.ts';

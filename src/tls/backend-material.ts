@@ -1,4 +1,4 @@
-import type { BackendTlsConfig } from '../config/config.ts';
+import type { BackendTlsConfig } from '../config/tls-config.ts';
 import { materialError } from './file.ts';
 import { parseSha256 } from './fingerprint.ts';
 import { type KeyPair, loadKeyPair } from './material.ts';

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import type { AllowConfig } from '../config/config.ts';
+import type { AllowConfig } from '../config/tls-config.ts';
 import { AllowList } from './allow-list.ts';
 import { isoDay, sha256Hex } from './certificate.ts';
 import { createCrlEnd } from './crl-end.ts';

@@ -1,5 +1,5 @@
 import { DEFAULT_CIPHERS } from 'node:tls';
-import type { TlsOfferConfig } from '../config/config.ts';
+import type { TlsOfferConfig } from '../config/tls-config.ts';
 
 /** Node takes the suites of TLS 1.3 and the older list as one; what the configuration leaves out keeps its default. */
 export function cipherList({

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import type { ClientAuthConfig } from '../config/config.ts';
+import type { ClientAuthConfig } from '../config/tls-config.ts';
 import { CertificateJudge } from './certificate-judge.ts';
 import type { HandshakeProblem } from './handshake-failure.ts';
 import type { Trust } from './trust.ts';

@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { ServiceTlsConfig, TlsOfferConfig } from '../config/config.ts';
+import type { ServiceTlsConfig, TlsOfferConfig } from '../config/tls-config.ts';
 import { messageOf } from '../errors.ts';
 import { createBackendContext } from './backend-context.ts';
 import type { BackendMaterial } from './backend-material.ts';

@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
-import type { ServiceTlsConfig } from '../config/config.ts';
+import type { ServiceTlsConfig } from '../config/tls-config.ts';
 import { cipherList } from './cipher-list.ts';
 import { allowsResumption, type ServiceMaterial } from './service-material.ts';
 import type { TicketKeys } from './ticket-keys.ts';

@@ -1,4 +1,4 @@
-import type { ServiceTlsConfig } from '../config/config.ts';
+import type { ServiceTlsConfig } from '../config/tls-config.ts';
 import { sha256Hex } from './certificate.ts';
 import { type KeyPair, loadKeyPair } from './material.ts';
 import { loadPskFile, type PskFile } from './psk-file.ts';

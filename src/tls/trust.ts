@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import type { TrustConfig } from '../config/config.ts';
+import type { TrustConfig } from '../config/tls-config.ts';
 import {
   type CertificateSummary,
   certificatesOf,

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { ClientAuthConfig, ServiceTlsConfig } from '../../src/config/config.ts';
+import type { ClientAuthConfig, ServiceTlsConfig } from '../../src/config/tls-config.ts';
 import { ClientAuth } from '../../src/tls/client-auth.ts';
 import { type HandshakeProblem, problemOfError } from '../../src/tls/handshake-failure.ts';
 import { PskKeys, pskProofOf } from '../../src/tls/psk.ts';

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { SecureVersion, TLSSocket, TlsOptions } from 'node:tls';
 import { describe, expect, test, vi } from 'vitest';
-import type { BackendTlsConfig } from '../../src/config/config.ts';
+import type { BackendTlsConfig } from '../../src/config/tls-config.ts';
 import { UpstreamError } from '../../src/errors.ts';
 import type { BackendIdentity } from '../../src/net/backend-identity.ts';
 import { type BackendRefusal, dial, dialOnce } from '../../src/net/dialer.ts';

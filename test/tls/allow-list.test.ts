@@ -1,7 +1,7 @@
 import { hash, type KeyObject, X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { AllowConfig } from '../../src/config/config.ts';
+import type { AllowConfig } from '../../src/config/tls-config.ts';
 import { AllowList } from '../../src/tls/allow-list.ts';
 import { createCertificate, generateKey } from '../../src/tls/generate.ts';
 import type { SubjectAltName } from '../../src/tls/subject-alt-name.ts';

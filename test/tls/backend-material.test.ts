@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import type { BackendTlsConfig } from '../../src/config/config.ts';
+import type { BackendTlsConfig } from '../../src/config/tls-config.ts';
 import { backendFilesOf, loadBackendMaterial } from '../../src/tls/backend-material.ts';
 import { backendTlsConfig } from '../_util/backend-tls.ts';
 import { certificates } from '../_util/certificates.ts';
@@ -10,7 +10,10 @@ const lab = certificates();
 
 test('without files the runtime trusts its public CAs and shows nothing', () => {
   const tls = backendTlsConfig();
-  expect(loadBackendMaterial(tls)).toEqual({ tls, trust: undefined, keyPair: undefined, pins: [] });
+  expect(loadBackendMaterial(tls)).toEqual({
+    ...{ tls, trust: undefined, keyPair: undefined, psk: undefined },
+    ...{ pins: [], pskWarnings: [] },
+  });
 });
 
 test('a CA is trusted, and a certificate that is none is pinned', () => {

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { ClientAuthConfig } from '../../src/config/config.ts';
+import type { ClientAuthConfig } from '../../src/config/tls-config.ts';
 import { ClientAuth } from '../../src/tls/client-auth.ts';
 import { createCrl, type Issuer } from '../../src/tls/generate.ts';
 import { loadTrust } from '../../src/tls/trust.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ClientAuthConfig } from '../../src/config/config.ts';
+import type { ClientAuthConfig } from '../../src/config/tls-config.ts';
 import { loadServiceMaterial, materialWarnings } from '../../src/tls/service-material.ts';
 import { certificates } from '../_util/certificates.ts';
 import { EVERYBODY, serviceTlsConfig, type TlsServiceOptions } from '../_util/tls-service.ts';

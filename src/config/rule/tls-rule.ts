@@ -1,13 +1,12 @@
+import type { BackendConfig, TlsVersion } from '../config.ts';
+import type { Place } from '../report.ts';
 import type {
   AllowConfig,
-  BackendConfig,
   BackendTlsConfig,
   ClientAuthConfig,
   ServiceTlsConfig,
   TlsOfferConfig,
-  TlsVersion,
-} from '../config.ts';
-import type { Place } from '../report.ts';
+} from '../tls-config.ts';
 
 // In the order of age.
 const VERSIONS: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];

@@ -1,8 +1,9 @@
 import { BACKEND_ADDRESS, nameOfAddress } from '../address.ts';
 import { orOff } from '../collection.ts';
-import type { BackendConfig, BackendTlsConfig, WrittenAddress } from '../config.ts';
+import type { BackendConfig, WrittenAddress } from '../config.ts';
 import { integer, NAME } from '../kind.ts';
 import { key, type Mapping, mapping, optional, required, reshaped } from '../mapping.ts';
+import type { BackendTlsConfig } from '../tls-config.ts';
 import { BACKEND_TLS } from './tls-schema.ts';
 
 interface BackendKeys {

@@ -1,16 +1,10 @@
 import { BACKEND_ADDRESS } from '../address.ts';
 import { list } from '../collection.ts';
-import type {
-  AllowConfig,
-  BackendTlsConfig,
-  ClientAuthConfig,
-  ServiceTlsConfig,
-  TlsVersion,
-  TrustMode,
-} from '../config.ts';
+import type { TlsVersion, TrustMode } from '../config.ts';
 import { choice, FLAG, file, INVALID, integer, type Kind, scalar, text } from '../kind.ts';
 import { type Key, key, type Mapping, mapping, optional, optionalWith, section } from '../mapping.ts';
 import { DAY_MS, duration, MINUTE_MS, SECOND_MS } from '../quantity.ts';
+import type { AllowConfig, BackendTlsConfig, ClientAuthConfig, ServiceTlsConfig } from '../tls-config.ts';
 import { asWritten, secret, secretText } from './feed-kind.ts';
 
 const MAX_FILES = 256;
