@@ -35,6 +35,7 @@ export const SERVICE_KEYS: ReadonlySet<unknown> = new Set([
   'block-page',
   'bypass',
   'deny-from',
+  'exec-restart',
   'headers',
   'health',
   'istag',
