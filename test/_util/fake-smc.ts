@@ -86,6 +86,8 @@ export interface FakeSmc extends AsyncDisposable {
   entriesOf(engine: string): readonly BlockEntry[];
   /** The addresses an engine has been told to block, as often as it was. */
   addressesOf(engine: string): readonly string[];
+  /** Whether what an engine has been told keeps an address from being a source and a destination at a time: entries end by themselves. */
+  isBlocking(engine: string, address: string, atMs: number): boolean;
   callsOf(operation: SmcOperationName, engine?: string): readonly SmcCall[];
   /** Ends all sessions, as a restart does. */
   forgetSessions(): void;
@@ -127,6 +129,7 @@ class ManagementServer implements Omit<FakeSmc, typeof Symbol.asyncDispose> {
   readonly #options: FakeSmcOptions;
   readonly #sessions: Set<string> = new Set();
   readonly #entries: Map<string, BlockEntry[]> = new Map();
+  readonly #endsMs: WeakMap<BlockEntry, number> = new WeakMap();
   #lastSession = 0;
 
   constructor(url: string, options: FakeSmcOptions) {
@@ -148,6 +151,15 @@ class ManagementServer implements Omit<FakeSmc, typeof Symbol.asyncDispose> {
   addressesOf(engine: string): readonly string[] {
     const networks = this.entriesOf(engine).flatMap(({ end_point2 }) => end_point2.ip_network ?? []);
     return networks.map((network) => network.replace(/\/\d+$/, ''));
+  }
+
+  isBlocking(engine: string, address: string, atMs: number): boolean {
+    const inForce = this.entriesOf(engine).filter((entry) => (this.#endsMs.get(entry) ?? 0) > atMs);
+    const has = ({ ip_network: network }: EndPoint): boolean => network?.replace(/\/\d+$/, '') === address;
+    return (
+      inForce.some(({ end_point1: from, end_point2: to }) => has(from) && to.address_mode === 'any') &&
+      inForce.some(({ end_point1: from, end_point2: to }) => has(to) && from.address_mode === 'any')
+    );
   }
 
   callsOf(operation: SmcOperationName, engine?: string): readonly SmcCall[] {
@@ -286,6 +298,7 @@ class ManagementServer implements Omit<FakeSmc, typeof Symbol.asyncDispose> {
     if (wrong !== undefined) return refuse(400, `Invalid entry ${JSON.stringify(wrong)}`);
     const list = this.#entries.get(call.engine ?? '') ?? [];
     this.#entries.set(call.engine ?? '', list);
+    for (const entry of entries as BlockEntry[]) this.#endsMs.set(entry, Date.now() + entry.duration * 1000);
     list.push(...(entries as BlockEntry[]));
     return { status: 201 };
   }

@@ -3,7 +3,7 @@ import { getApi } from './e2e-ctl.ts';
 import { BELIEVES_CLIENTS, feedsIn, GUIDE_ADDRESS, GUIDE_EVENT, isTurnedAway, postFinding } from './e2e-feed.ts';
 import { type SpawnedGateway, spawnGateway } from './e2e-gateway.ts';
 import { startTunnelBackend } from './e2e-tunnel.ts';
-import { type FakeSmc, type SmcFault, type SmcOperationName, startFakeSmc } from './fake-smc.ts';
+import { type FakeSmc, type FakeSmcOptions, type SmcFault, type SmcOperationName, startFakeSmc } from './fake-smc.ts';
 import { type KeptEntry, readFeedState } from './feed-state.ts';
 import { createFolder } from './observe-log.ts';
 import { createShiftedClock } from './shifted-clock.ts';
@@ -33,11 +33,13 @@ export interface KillingRig extends AsyncDisposable {
   expectOver(gateway: SpawnedGateway): Promise<void>;
 }
 
-export async function startKillingRig(): Promise<KillingRig> {
+export async function startKillingRig({
+  versions = ['6.7'],
+}: Pick<FakeSmcOptions, 'versions'> = {}): Promise<KillingRig> {
   const folder = await createFolder();
   const clock = createShiftedClock(folder.path);
   const backend = await startTunnelBackend();
-  const smc = await startFakeSmc({ engines: ['NGFW 1', 'NGFW 2', 'NGFW 3'].map((name) => ({ name })) });
+  const smc = await startFakeSmc({ versions, engines: ['NGFW 1', 'NGFW 2', 'NGFW 3'].map((name) => ({ name })) });
   return {
     smc,
     get kept() {

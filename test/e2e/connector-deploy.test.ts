@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -29,6 +29,36 @@ test('the unit of the connector is understood by systemd and gives it little to 
   expect(analyze('verify', file)).toEqual({ status: 0, said: '' });
   const { status, said } = analyze('security', '--offline=true', `--threshold=${MOST_EXPOSED}`, '--no-pager', file);
   expect(status, said).toBe(0);
+});
+
+test('the unit keeps what is blocked, tells when it is ready, and is started again by itself', () => {
+  const unit = readFileSync(join(FOLDER, 'icapgw-connector.service'), 'utf8');
+  const settings = unit.split('\n').filter((line) => !line.startsWith('#'));
+  expect(settings).toEqual(
+    expect.arrayContaining([
+      ...['Type=notify', 'StateDirectory=icapgw-connector', 'DynamicUser=yes', 'Restart=on-failure'],
+      ...['NoNewPrivileges=yes', 'ProtectSystem=strict'],
+    ]),
+  );
+});
+
+test('nothing leads to the images, downloads and accounts of the connector that it replaces', () => {
+  for (const folder of [FOLDER, join(DEPLOY, 'aws')]) {
+    for (const file of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile())) {
+      expect(readFileSync(join(folder, file.name), 'utf8'), file.name).not.toMatch(
+        /frcpnt|docker\.io|docker login|wget/i,
+      );
+    }
+  }
+});
+
+test('the configuration is the one of the guide, with its placeholders, and none of the values is a secret', () => {
+  const config = parse(readFileSync(join(FOLDER, 'config.yaml'), 'utf8')) as Readonly<Record<string, unknown>>;
+  expect(config).toEqual({
+    ...{ host: '0.0.0.0', port: 5000, log_level: 'info' },
+    ...{ smc_endpoint: 'http://<SMC_ENDPOINT_IP_OR_DOMAIN>', smc_port: 8082, smc_api_key: '<SMC_API_KEY>' },
+    ...{ smc_api_version: 6.7, blacklist_duration: 3600, exclude_engines: ['NGFW 1', 'NGFW 2'] },
+  });
 });
 
 describe('the containers', () => {

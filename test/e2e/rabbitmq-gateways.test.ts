@@ -1,4 +1,4 @@
-import { connect } from 'amqplib';
+import { type Channel, connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { SmcConfig } from '../../src/config/feed-config.ts';
 import { SYSTEM_CLOCK } from '../../src/feeds/contract/feed-clock.ts';
@@ -173,6 +173,28 @@ describe.runIf(hasRabbit)('gateways that share a RabbitMQ', () => {
     await vi.waitFor(() => expect(again.find('198.51.100.0')).toBeDefined(), WAIT);
   });
 
+  test('have what outlives the broker, and say of each finding for how long it is worth anything', async () => {
+    await using a = await start();
+    await using stranger = await connectTo(server.url);
+    const { channel } = stranger;
+    await channel.assertQueue(`${a.name}-seen`, { exclusive: true });
+    await channel.bindQueue(`${a.name}-seen`, `${a.name}.addresses`, '');
+    const beforeMs = Date.now();
+    await a.queue.put([sighting('198.51.100.0', { untilMs: beforeMs + 60_000 })]);
+    const seen = await channel.get(`${a.name}-seen`);
+    if (seen === false) throw new Error('there is no message');
+    expect(seen.properties).toMatchObject({ deliveryMode: 2, contentType: 'application/json' });
+    expect(Number(seen.properties.expiration)).toBeGreaterThan(0);
+    expect(Number(seen.properties.expiration)).toBeLessThanOrEqual(60_000);
+    const lines = async (...what: readonly string[]): Promise<readonly string[]> =>
+      (await server.control(...what, '--no-table-headers')).split('\n').filter((line) => line.startsWith(`${a.name}.`));
+    expect(await lines('list_exchanges', 'name', 'type', 'durable')).toContain(`${a.name}.addresses\tfanout\ttrue`);
+    const queues = await lines('list_queues', 'name', 'durable', 'type');
+    expect(queues).toContain(`${a.name}.relay\ttrue\tquorum`);
+    expect(queues.every((line) => line.endsWith('\ttrue\tquorum'))).toBe(true);
+    expect(queues.filter((line) => line.startsWith(`${a.name}.gateway.`))).toHaveLength(1);
+  });
+
   test('are not disturbed by what others write', async () => {
     await using a = await start();
     const stranger = await connect(server.url);
@@ -282,6 +304,16 @@ async function unfinished(
 ): Promise<readonly { readonly name: string; readonly ready: number; readonly unacknowledged: number }[]> {
   const states = await server.queues(name);
   return states.filter(({ ready, unacknowledged }) => ready + unacknowledged > 0);
+}
+
+interface Stranger extends AsyncDisposable {
+  readonly channel: Channel;
+}
+
+/** Somebody else at the broker. */
+async function connectTo(url: string): Promise<Stranger> {
+  const model = await connect(url);
+  return { channel: await model.createChannel(), [Symbol.asyncDispose]: () => model.close() };
 }
 
 function sinkOf({ queue }: RabbitGateway, smc: FakeSmc): FeedSink {

@@ -70,6 +70,39 @@ describe('an SMC that fails', () => {
     expect(rig.smc.sessionCount).toBe(0);
   });
 
+  test.each(
+    (['versions', 'login', 'entry-points', 'engines'] as const).flatMap((step) =>
+      [400, 404].map((status) => ({ step, status })),
+    ),
+  )('$status at $step is no word about an engine: everything is kept, and asked again', async ({ step, status }) => {
+    await using rig = await startSmcRig();
+    once(rig, step, { status });
+    await rig.put('198.51.100.0');
+    await rig.session(LINGER_MS);
+    expect(rig.queue.status().depth).toBe(1);
+    expect(rig.counts.get('up')).toBe(0);
+    expect(rig.smc.sessionCount).toBe(0);
+    await rig.quiet(999);
+    await rig.session(1);
+    expect(rig.smc.addressesOf('NGFW 1')).toEqual(['198.51.100.0']);
+  });
+
+  test.each<SmcFault>([{ status: 503 }, { status: 401 }, { act: 'reset' }, { act: 'hang' }])(
+    'with %j at logout has taken what it was brought, and is brought nothing again',
+    async (fault) => {
+      await using rig = await startSmcRig({ engines: ENGINES, config: { timeoutMs: 150 } });
+      once(rig, 'logout', fault);
+      await rig.put('198.51.100.0');
+      await rig.session(LINGER_MS);
+      expect(rig.counts.get('up')).toBe(1);
+      expect(rig.smc.sessionCount).toBe(1);
+      expect(rig.queue.status().depth).toBe(0);
+      await rig.quiet(HOUR_MS / 2 - 1);
+      expect(rig.smc.callsOf('logout')).toHaveLength(1);
+      for (const { name } of ENGINES) expect(rig.smc.addressesOf(name)).toEqual(['198.51.100.0']);
+    },
+  );
+
   test('login takes 200 and no other success', async () => {
     await using rig = await startSmcRig();
     once(rig, 'login', { status: 201, headers: { 'Set-Cookie': 'JSESSIONID=x' } });
@@ -206,6 +239,35 @@ describe('one engine that fails', () => {
       expect(rig.smc.sessionCount).toBe(0);
     },
   );
+
+  test('and says when to come again is not asked before, and the others are', async () => {
+    await using rig = await startSmcRig({ engines: ENGINES });
+    once(rig, 'add', { status: 429, headers: { 'Retry-After': '120' } }, 'NGFW 2');
+    await rig.put('198.51.100.0');
+    await rig.session(LINGER_MS);
+    await rig.quiet(60_000);
+    await rig.put('198.51.100.1');
+    await rig.session(LINGER_MS);
+    expect(rig.smc.callsOf('add', 'NGFW 2')).toHaveLength(1);
+    for (const name of ['NGFW 1', 'NGFW 3']) {
+      expect(rig.smc.addressesOf(name)).toEqual(['198.51.100.0', '198.51.100.1']);
+    }
+    // Until 120 s after it was asked, and up to a fifth of that more.
+    await rig.quiet(60_000 - LINGER_MS);
+    await rig.session(12_000);
+    expect(rig.smc.addressesOf('NGFW 2')).toEqual(['198.51.100.0', '198.51.100.1']);
+  });
+
+  test.each([403, 404])('with %i when it is asked for its list has rejected what it was to get', async (status) => {
+    await using rig = await startSmcRig({ engines: ENGINES });
+    once(rig, 'engine', { status }, 'NGFW 2');
+    await rig.put('198.51.100.0');
+    await rig.session(LINGER_MS);
+    await rig.quiet(HOUR_MS / 2);
+    expect(rig.counts.get('NGFW 2 rejected')).toBe(1);
+    expect(rig.queue.find('198.51.100.0')).toMatchObject({ isPending: false });
+    for (const name of ['NGFW 1', 'NGFW 3']) expect(rig.smc.addressesOf(name)).toEqual(['198.51.100.0']);
+  });
 
   test('when it is asked for its list is repeated alone too', async () => {
     await using rig = await startSmcRig({ engines: ENGINES });
