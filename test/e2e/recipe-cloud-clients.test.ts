@@ -77,8 +77,7 @@ describe.skipIf(!hasClamAv)('cloud clients in front of two c-icap that scan', ()
   test('the file for Zscaler lets in the client that its CA signed and that is on the list', async () => {
     await using gateway = await startExample('cloud-clients/zscaler.yaml', {
       '0.0.0.0:11344': '127.0.0.1:0',
-      '/etc/icapgw/fullchain.pem': lab.server.cert,
-      '/etc/icapgw/key.pem': lab.server.key,
+      '/etc/icapgw/stunnel-key.pem': lab.server.combined,
       '/etc/icapgw/zscaler-root.pem': lab.ca.cert,
       '/etc/icapgw/zscaler.crl.pem': lab.crl,
       'DNS:icap.zscaler.example': 'DNS:client.example',
@@ -89,6 +88,36 @@ describe.skipIf(!hasClamAv)('cloud clients in front of two c-icap that scan', ()
     expect((await probe(port, 'zscaler')).exitCode).toBe(3);
     expect((await probe(port, 'zscaler', [], lab.revokedClient)).exitCode).toBe(1);
     expect((await probe(port, 'zscaler', [], lab.secondClient)).exitCode).toBe(1);
+  });
+
+  test('the file for clients without a certificate asks the servers at their path, and only for those on its list', async () => {
+    const start = (allowed: string): Promise<RunningGateway> =>
+      startExample('cloud-clients/umbrella.yaml', {
+        '0.0.0.0:11344': '127.0.0.1:0',
+        '/etc/icapgw/stunnel-key.pem': lab.server.combined,
+        '198.51.100.0/24': allowed,
+        // They have one service for both methods.
+        '/reqmod': PATH,
+        '/respmod': PATH,
+        ...addresses(),
+      });
+    const ask = (gateway: RunningGateway, profile: string): ReturnType<typeof runCli> => {
+      const args = [
+        'probe',
+        `icaps://127.0.0.1:${gateway.port('cloud')}`,
+        '--profile',
+        profile,
+        '--ca',
+        lab.server.cert,
+      ];
+      return runCli([...args, '--eicar'], addProbeCommand, { cwd: '/' });
+    };
+    await using gateway = await start('127.0.0.0/8');
+    for (const profile of ['umbrella', 'forcepoint-one', 'fortigate']) {
+      expect({ profile, exitCode: (await ask(gateway, profile)).exitCode }).toEqual({ profile, exitCode: 3 });
+    }
+    await using other = await start('192.0.2.0/24');
+    expect((await ask(other, 'umbrella')).exitCode).toBe(1);
   });
 
   test.each(['tunnel', 'icap'])('every profile has its verdicts through a gateway in mode %s', async (protocol) => {

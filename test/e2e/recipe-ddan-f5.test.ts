@@ -1,21 +1,26 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import type { LabIdentity } from '../_util/certificate-lab.ts';
 import { certificates } from '../_util/certificates.ts';
 import type { RunningGateway } from '../_util/e2e-gateway.ts';
 import { type ScriptBackend, startScriptBackend } from '../_util/icap-script-backend.ts';
 import { connectScriptClient, connectTlsScriptClient } from '../_util/icap-script-client.ts';
-import { bytesOf, reqmod, respmod } from '../_util/icap-script-message.ts';
+import { answer, bytesOf, reqmod, respmod } from '../_util/icap-script-message.ts';
 import { refusedAddress } from '../_util/icap-script-rig.ts';
 import { startTlsIcapServer } from '../_util/icap-tls-server.ts';
-import { exampleText, startExample } from '../_util/recipe.ts';
+import { openssl } from '../_util/openssl.ts';
+import { exampleText, type Replacements, startExample } from '../_util/recipe.ts';
 import { converse, freePorts, startServerProcess } from '../_util/server-process.ts';
 
 const lab = certificates();
 const hasHaproxy = process.env['CI'] !== undefined || existsSync('/usr/sbin/haproxy');
 const MONITORS = ['icap', 'http', 'head'] as const;
 const STATUS_COLUMN = 17;
+const PIN = '/etc/icapgw/ddan-1.pem, trust: pin';
+/** How a video in MP4 begins. */
+const MP4 = `\0\0\0\x18ftypisom\0\0\x02\0isomiso2${'\0'.repeat(64)}`;
 
 /** Trend Micro's own sample of a finding, byte for byte. */
 const FINDING_LINES = [
@@ -45,7 +50,29 @@ function f5Request(port: number, preview: number, body: string): Buffer {
   );
 }
 
-async function startGateway(servers: readonly [string, string], changes: object = {}): Promise<RunningGateway> {
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
+/** A certificate that nobody else has signed. */
+function makeOwn(): LabIdentity {
+  const folder = mkdtempSync(join(tmpdir(), 'icapgw-own-'));
+  folders.push(folder);
+  const own = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem'), combined: join(folder, 'both.pem') };
+  const made = openssl(
+    ...['req', '-new', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=ddan', '-days', '30'],
+    ...['-keyout', own.key, '-out', own.cert],
+  );
+  expect(made.exitCode, made.output).toBe(0);
+  return own;
+}
+
+async function startGateway(
+  servers: readonly [string, string],
+  changes: object = {},
+  replacements: Replacements = {},
+): Promise<RunningGateway> {
   return await startExample(
     'ddan-f5/icapgw.yaml',
     {
@@ -54,9 +81,10 @@ async function startGateway(servers: readonly [string, string], changes: object 
       '[10.0.1.2/32, 10.0.1.3/32]': '[127.0.0.1/32]',
       '/etc/icapgw/stunnel-key.pem': lab.server.combined,
       '/etc/icapgw/ca.pem': lab.ca.cert,
-      '/etc/icapgw/ddan-1.pem': lab.selfSignedServer.cert,
       '10.0.0.5:11344': servers[0],
       '10.0.0.6:1344': servers[1],
+      [PIN]: `${lab.selfSignedServer.cert}, trust: pin`,
+      ...replacements,
     },
     { health: { interval: '100ms', rise: 1, fall: 1 }, ...changes },
   );
@@ -163,24 +191,73 @@ describe('the example for DDAN behind BIG-IP', () => {
     expect((await client.ask(respmod({ path, lines, 'res-hdr': video, body: 'xxxx' }))).status).toBe(204);
     expect((await client.ask(respmod({ path, lines }))).status).toBe(204);
     expect((await client.ask(respmod({ path, lines, 'res-hdr': large, body: 'x'.repeat(2000) }))).status).toBe(204);
+    // Whatever its sender calls it.
+    expect((await client.ask(respmod({ path, lines, body: MP4 }))).status).toBe(204);
     expect(ddan.exchanges).toEqual([]);
-    expect(await gateway.metric('icapgw_icap_verdicts_total', { verdict: 'bypassed' })).toBe(3);
+    for (const rule of ['content-type', 'url-only', 'on-oversize', 'file-type']) {
+      expect(await gateway.metric('icapgw_icap_bypassed_total', { rule }), rule).toBe(1);
+    }
     expect((await client.ask(respmod({ path, lines, body: 'x' }))).status).toBe(204);
     expect(ddan.exchanges).toHaveLength(1);
   });
 
-  test('speaks TLS with the analyzer whose certificate is pinned, and with no other', async () => {
-    await using right = await startTlsIcapServer(lab.selfSignedServer);
-    await using gateway = await startGateway([`127.0.0.1:${right.port}`, await refusedAddress()]);
+  test.each([
+    {
+      what: 'its pinned certificate',
+      shown: () => lab.selfSignedServer,
+      trusted: (own: string) => `${own}, trust: pin`,
+    },
+    // Self-signed, a CA by its extensions, without a name that fits.
+    {
+      what: 'a pinned certificate as openssl makes it',
+      shown: makeOwn,
+      trusted: (own: string) => `${own}, trust: pin`,
+    },
+    { what: 'a certificate of a CA', shown: () => lab.server, trusted: () => lab.ca.cert },
+  ])('speaks TLS with the analyzer that shows $what', async ({ shown, trusted }) => {
+    const identity = shown();
+    await using ddan = await startTlsIcapServer(identity);
+    const servers = [`127.0.0.1:${ddan.port}`, await refusedAddress()] as const;
+    await using gateway = await startGateway(servers, {}, { [PIN]: trusted(identity.cert) });
     await using client = await connectScriptClient(gateway.port('ddan-clear'));
     expect((await client.ask(reqmod({ path: '/request', lines: ['Allow: 204'], body: 'harmless' }))).status).toBe(204);
     expect(await gateway.metric('icapgw_icap_requests_total', { backend: 'ddan-1', status: '204' })).toBe(1);
+  });
 
+  test('speaks with no analyzer that shows another certificate', async () => {
     await using wrong = await startTlsIcapServer(lab.server);
-    const nobody = await startGateway([`127.0.0.1:${wrong.port}`, await refusedAddress()], { 'when-down': 'error' });
-    await using gone = nobody;
-    await using other = await connectScriptClient(gone.port('ddan-clear'));
-    expect((await other.ask(reqmod({ path: '/request', body: 'harmless' }))).status).toBeGreaterThanOrEqual(500);
+    const servers = [`127.0.0.1:${wrong.port}`, await refusedAddress()] as const;
+    await using gateway = await startGateway(servers, { 'when-down': 'error' });
+    await using client = await connectScriptClient(gateway.port('ddan-clear'));
+    expect((await client.ask(reqmod({ path: '/request', body: 'harmless' }))).status).toBeGreaterThanOrEqual(500);
+  });
+
+  test('asks an analyzer over no more connections than its limit, and lets the rest wait', async () => {
+    await using ddan = await startScriptBackend();
+    const { promise: judged, resolve } = Promise.withResolvers<void>();
+    ddan.script = async (exchange) => {
+      await exchange.body();
+      await judged;
+      exchange.send(answer(204));
+    };
+    const servers = [await refusedAddress(), ddan.address] as const;
+    const limit = { 'max-connections: 900': 'max-connections: 2' };
+    await using gateway = await startGateway(servers, { limits: { 'queue-timeout': '60s' } }, limit);
+    const asked = Array.from({ length: 5 }, async () => {
+      await using client = await connectScriptClient(gateway.port('ddan-clear'));
+      return (await client.ask(reqmod({ path: '/request', lines: ['Allow: 204'], body: 'harmless' }))).status;
+    });
+    await vi.waitFor(
+      async () => {
+        const waiting = await gateway.metric('icapgw_icap_queue_depth', { service: 'ddan-clear' });
+        expect(waiting + ddan.exchanges.length).toBe(5);
+        expect(waiting).toBeGreaterThanOrEqual(3);
+      },
+      { timeout: 20_000 },
+    );
+    resolve();
+    expect(await Promise.all(asked)).toEqual([204, 204, 204, 204, 204]);
+    expect(ddan.peak).toBeLessThanOrEqual(2);
   });
 
   test.each([
