@@ -340,6 +340,34 @@ describe('a configuration by URL', () => {
     expect(createHash('sha256').update(readFileSync(copy)).digest('hex')).toBe(before);
   });
 
+  test('that serves an error page is the copy, at the start and on SIGHUP, until it serves what can be used', async () => {
+    using folder = createConfigFolder({});
+    const configWith = (token: string): string =>
+      `feeds: { guardduty: { host: 127.0.0.1, port: 0, token: ${token} } }\n`;
+    let served = configWith('first');
+    const { port, server } = await serve(() => served);
+    const args = ['-c', `http://127.0.0.1:${port}/c.yaml`];
+    {
+      await using connector = await startConnector({ folder: folder.path, args });
+      served = '<!DOCTYPE html><title>502 Bad Gateway</title>\n';
+      connector.signal('SIGHUP');
+      await connector.waitForLine(
+        /warning .*serves what cannot be used \(line 1: .*the copy of .* serves in its place/,
+      );
+      await connector.waitForLine(/configuration reloaded/);
+    }
+    await using connector = await startConnector({ folder: folder.path, args });
+    await connector.waitForLine(/warning .*serves what cannot be used/);
+    const codeFor = async (token: string): Promise<number> =>
+      (await connector.post({ remote_ip: '198.51.100.1' }, { 'x-icapgw-token': token }))[0];
+    expect(await codeFor('first')).toBe(200);
+    served = configWith('second');
+    connector.signal('SIGHUP');
+    await connector.waitForLine(/configuration reloaded/);
+    expect([await codeFor('first'), await codeFor('second')]).toEqual([401, 200]);
+    server.close();
+  });
+
   test('that cannot be fetched and has no copy is an error of the configuration', async () => {
     using folder = createConfigFolder({});
     const { port, server } = await serve(() => undefined);
