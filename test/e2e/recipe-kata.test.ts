@@ -15,6 +15,8 @@ const PAGES = { '/text': 'harmless '.repeat(50), '/marked': `harmless ${MARKER} 
 const SERVICES = ['kata', 'kata-tls'] as const;
 const LOGGED_COLUMNS = 20;
 const USER_COLUMN = 11;
+const OUTCOME_COLUMN = 8;
+const MS_COLUMN = 6;
 const PATIENTLY = { timeout: 20_000 };
 const FAKE_AUTH = '/usr/lib/squid/basic_fake_auth';
 const ALICE = { 'Proxy-Authorization': `Basic ${Buffer.from('dom\\alice:secret').toString('base64')}` };
@@ -109,7 +111,11 @@ describe.skipIf(!hasSquid || !hasClamAv)('squid with the lines of the guide, bef
         const [reqmod, respmod] = ['REQMOD', 'RESPMOD'].map((method) => log.find((line) => line.includes(method)));
         expect(reqmod).toEqual(expect.arrayContaining(['GET', 'ICAP_ECHO/204', 'REQMOD']));
         expect(respmod).toEqual(expect.arrayContaining(['GET', 'ICAP_MOD/200', 'RESPMOD']));
-        for (const line of log) expect(line).toHaveLength(LOGGED_COLUMNS);
+        expect(respmod?.[OUTCOME_COLUMN]).toBe('ICAP_MOD/200');
+        for (const line of log) {
+          expect(line).toHaveLength(LOGGED_COLUMNS);
+          expect(line[MS_COLUMN]).toMatch(/^\d+$/);
+        }
       }
       // The names of the users are in the column where squid's own log has them.
       const users = (log: typeof ours): readonly (string | undefined)[] => log.map((line) => line[USER_COLUMN]);
