@@ -14,6 +14,7 @@ import type {
 import { FeedUnavailableError } from '../contract/feed-unavailable.ts';
 import { type BookDraft, BookFullError, FeedBook } from './feed-book.ts';
 import type { FeedDisk } from './feed-disk.ts';
+import { QueueListeners } from './queue-listeners.ts';
 
 export interface EmbeddedQueueOptions {
   readonly disk: FeedDisk;
@@ -46,7 +47,7 @@ export class EmbeddedQueue implements FeedQueue {
   readonly type = 'embedded';
   readonly #options: EmbeddedQueueOptions;
   readonly #book: FeedBook;
-  readonly #listeners: Set<(change: QueueChange) => void> = new Set();
+  readonly #listeners: QueueListeners = new QueueListeners();
   #waiting: Operation[] = [];
   #writing: Promise<void> | undefined;
   #trouble: string | undefined;
@@ -102,7 +103,7 @@ export class EmbeddedQueue implements FeedQueue {
 
   /** Needs no disk: what has had its time is not read from there any more. */
   async expire(nowMs: number): Promise<void> {
-    this.#tell('expired', this.#book.expire(nowMs));
+    this.#listeners.tell({ kind: 'expired', entries: this.#book.expire(nowMs) });
   }
 
   find(address: string): FeedEntry | undefined {
@@ -118,8 +119,7 @@ export class EmbeddedQueue implements FeedQueue {
   }
 
   onChange(listener: (change: QueueChange) => void): Disposable {
-    this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+    return this.#listeners.add(listener);
   }
 
   /** Waits for what is under way, but not for a disk that hangs. */
@@ -171,16 +171,8 @@ export class EmbeddedQueue implements FeedQueue {
       done.resolve();
       const entryOf = (address: string): FeedEntry | undefined =>
         kind === 'removed' ? removed.get(address) : this.#book.find(address);
-      this.#tell(
-        kind,
-        addresses.flatMap((address) => entryOf(address) ?? []),
-      );
+      this.#listeners.tell({ kind, entries: addresses.flatMap((address) => entryOf(address) ?? []) });
     }
-  }
-
-  #tell(kind: QueueChange['kind'], entries: readonly FeedEntry[]): void {
-    if (entries.length === 0) return;
-    for (const listener of this.#listeners) listener({ kind, entries });
   }
 
   #failed(error: unknown): void {

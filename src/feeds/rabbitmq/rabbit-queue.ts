@@ -14,6 +14,7 @@ import type {
 import { FeedUnavailableError } from '../contract/feed-unavailable.ts';
 import { crash } from '../crash.ts';
 import type { PeerTrust } from '../peer-trust.ts';
+import { QueueListeners } from '../queue/queue-listeners.ts';
 import { type BrokerConnection, BrokerLink } from './broker-link.ts';
 import { type BrokerMessage, encodeEnvelope } from './broker-message.ts';
 import type { BrokerAddress } from './broker-url.ts';
@@ -63,7 +64,7 @@ export class RabbitQueue implements FeedQueue {
   readonly #link: BrokerLink;
   readonly #inbox: GatewayInbox;
   readonly #desk: RelayDesk;
-  readonly #listeners: Set<(change: QueueChange) => void> = new Set();
+  readonly #listeners: QueueListeners = new QueueListeners();
   #outbox: News[] = [];
   #toldTrouble: string | undefined;
 
@@ -78,7 +79,7 @@ export class RabbitQueue implements FeedQueue {
     });
     this.#desk = new RelayDesk({
       ...{ link: this.#link, topology: this.#topology, local, clock, leadMs: options.leadMs, isBlockable },
-      onWork: (entries) => this.#tell({ kind: 'relayed', entries }),
+      onWork: (entries) => this.#listeners.tell({ kind: 'relayed', entries }),
     });
     this.#inbox = new GatewayInbox({
       ...{ id: options.id, local, clock, isBlockable },
@@ -89,7 +90,7 @@ export class RabbitQueue implements FeedQueue {
     });
     local.onChange((change) => {
       if (change.kind === 'expired') this.#desk.expired(change.entries.map((entry) => entry.address));
-      this.#tell(change);
+      this.#listeners.tell(change);
     });
   }
 
@@ -157,8 +158,7 @@ export class RabbitQueue implements FeedQueue {
   }
 
   onChange(listener: (change: QueueChange) => void): Disposable {
-    this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+    return this.#listeners.add(listener);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -244,10 +244,6 @@ export class RabbitQueue implements FeedQueue {
   #assertUp(): void {
     const { trouble } = this.#link;
     if (trouble !== undefined) throw unavailable(trouble);
-  }
-
-  #tell(change: QueueChange): void {
-    for (const listener of this.#listeners) listener(change);
   }
 }
 
