@@ -2,20 +2,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { type FeedClients, startFeedClients } from './feed-clients.ts';
 import { startCountingSmc } from './feed-smc.ts';
 import { cpuTimeOf } from './process-tree.ts';
 import { percentile } from './statistics.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const CLIENTS = 20;
-const PAUSE_MS = 10;
-const MESSAGE = Buffer.alloc(1024, 'x');
 /** Addresses in one post while the list is filled. */
 const FILL_COUNT = 10_000;
 
@@ -34,12 +31,6 @@ function portOf(address: string): number {
   return Number(/\d+$/.exec(address)?.[0]);
 }
 
-async function startEcho(): Promise<{ readonly port: number } & Disposable> {
-  const server = createServer((socket) => socket.on('error', () => {}).pipe(socket));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, [Symbol.dispose]: () => server.close() };
-}
-
 /** Resolves when it serves; its log goes nowhere. */
 async function ready(child: ChildProcess): Promise<Gateway> {
   const found: Record<string, string> = {};
@@ -53,39 +44,15 @@ async function ready(child: ChildProcess): Promise<Gateway> {
   return { pid: child.pid ?? 0, traffic: found['listening'] ?? '', feed: found['feed-listening'] ?? '' };
 }
 
-/** One that sends, waits for the echo, and pauses, until it is told to stop. */
-async function drive(port: number, isOver: () => boolean, latencies: number[]): Promise<void> {
-  const socket: Socket = connect({ host: '127.0.0.1', port, noDelay: true });
-  while (!isOver()) {
-    const startMs = performance.now();
-    socket.write(MESSAGE);
-    let missing = MESSAGE.length;
-    await new Promise<void>((resolve, reject) => {
-      const onData = (chunk: Buffer): void => {
-        missing -= chunk.length;
-        if (missing > 0) return;
-        socket.off('data', onData).off('close', reject);
-        resolve();
-      };
-      socket.on('data', onData).once('close', reject);
-    });
-    latencies.push(performance.now() - startMs);
-    await delay(PAUSE_MS);
-  }
-  socket.removeAllListeners('close').destroy();
-}
-
-async function pass(gateway: Gateway, work: () => Promise<void>): Promise<Phase> {
-  const latencies: number[] = [];
-  let isOver = false;
-  const clients = Array.from({ length: CLIENTS }, () => drive(portOf(gateway.traffic), () => isOver, latencies));
-  const [startMs, before] = [performance.now(), cpuTimeOf(gateway.pid)];
-  await work();
-  const [passedMs, after] = [performance.now() - startMs, cpuTimeOf(gateway.pid)];
-  isOver = true;
-  await Promise.all(clients);
-  const usedMs = after.userMs + after.systemMs - before.userMs - before.systemMs;
-  return { latencies: Float64Array.from(latencies).sort(), cpuShare: usedMs / passedMs };
+async function pass(clients: FeedClients, gateway: Gateway, work: () => Promise<void>): Promise<Phase> {
+  let cpuShare = 0;
+  const latencies = await clients.during(portOf(gateway.traffic), async () => {
+    const [startMs, before] = [performance.now(), cpuTimeOf(gateway.pid)];
+    await work();
+    const [passedMs, after] = [performance.now() - startMs, cpuTimeOf(gateway.pid)];
+    cpuShare = (after.userMs + after.systemMs - before.userMs - before.systemMs) / passedMs;
+  });
+  return { latencies, cpuShare };
 }
 
 const agent = new Agent({ keepAlive: true });
@@ -151,7 +118,7 @@ async function main(): Promise<void> {
   if (!perMinute || !seconds || held === undefined || Number.isNaN(held)) throw new Error('numbers are wanted');
   const folder = mkdtempSync(join(tmpdir(), 'icapgw-bench-feed-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  using echo = await startEcho();
+  await using clients = await startFeedClients();
   using smc = await startCountingSmc();
   const config = {
     ...{ log: { format: 'json', level: 'info' }, admin: { listen: 'off' }, workers: 2 },
@@ -162,7 +129,7 @@ async function main(): Promise<void> {
     services: [
       {
         ...{ name: 'traffic', protocol: 'tunnel', listen: '127.0.0.1:0', tls: 'off', health: { type: 'none' } },
-        backends: [{ address: `127.0.0.1:${echo.port}` }],
+        backends: [{ address: `127.0.0.1:${clients.port}` }],
       },
     ],
   };
@@ -180,10 +147,10 @@ async function main(): Promise<void> {
   }
   while (smc.addressCount < held) await delay(100);
   // Warms up.
-  await pass(gateway, () => flood(gateway.feed, perMinute, 3, held).then(() => {}));
-  const quiet = await pass(gateway, () => delay(seconds * 1000));
+  await pass(clients, gateway, () => flood(gateway.feed, perMinute, 3, held).then(() => {}));
+  const quiet = await pass(clients, gateway, () => delay(seconds * 1000));
   let findings: Flood = { codes: new Map(), latencies: new Float64Array() };
-  const flooded = await pass(gateway, async () => {
+  const flooded = await pass(clients, gateway, async () => {
     findings = await flood(gateway.feed, perMinute, seconds, held + perMinute);
   });
   const codes = Array.from(findings.codes, ([code, count]) => `${count} x ${code}`).join(', ');

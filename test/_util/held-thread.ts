@@ -23,7 +23,7 @@ sys.stdin.read()
 `;
 
 /** Whether threads can be held here: it takes Python, and the right to trace other processes. */
-export const canHoldThreads: boolean = process.env['CI'] !== undefined || tries();
+export const canHoldThreads: boolean = tries();
 
 /** A thread that does nothing. Disposing lets it go on, if its process is still there. */
 export interface HeldThread extends AsyncDisposable {

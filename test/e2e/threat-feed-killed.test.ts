@@ -54,6 +54,40 @@ const STEPS: readonly Step[] = [
     },
   },
   {
+    ...{ name: 'the finding is answered and the relay has not begun', isKept: true, isAnswered: true },
+    linger: LONG_LINGER,
+    async reach({ gateway }) {
+      expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
+      return undefined;
+    },
+  },
+  asked('versions'),
+  asked('login'),
+  done('login'),
+  asked('entry-points'),
+  asked('engines'),
+  asked('engine', 'NGFW 1'),
+  asked('add', 'NGFW 1'),
+  done('add', 'NGFW 1'),
+  asked('engine', 'NGFW 3'),
+  asked('add', 'NGFW 3'),
+  done('add', 'NGFW 3'),
+  asked('logout'),
+  done('logout'),
+  {
+    ...{ name: 'all is done', isKept: true, isAnswered: true },
+    async reach({ rig, gateway }) {
+      expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
+      await rig.committed(({ isPending, engines }) => !isPending && engines.length === TOLD_ENGINES.length);
+      await vi.waitFor(() => expect(rig.smc.sessionCount).toBe(0), WAIT);
+      return undefined;
+    },
+  },
+];
+
+/** Between what threads of the gateway do, which nobody else has a part in. */
+const HELD_STEPS: readonly Step[] = [
+  {
     ...{ name: 'the request is read and is not on the disk', isKept: false, isAnswered: false },
     async reach({ gateway, hold }) {
       await hold(DISK);
@@ -75,25 +109,6 @@ const STEPS: readonly Step[] = [
     },
   },
   {
-    ...{ name: 'the finding is answered and the relay has not begun', isKept: true, isAnswered: true },
-    linger: LONG_LINGER,
-    async reach({ gateway }) {
-      expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
-      return undefined;
-    },
-  },
-  asked('versions'),
-  asked('login'),
-  done('login'),
-  asked('entry-points'),
-  asked('engines'),
-  asked('engine', 'NGFW 1'),
-  asked('add', 'NGFW 1'),
-  done('add', 'NGFW 1'),
-  asked('engine', 'NGFW 3'),
-  asked('add', 'NGFW 3'),
-  done('add', 'NGFW 3'),
-  {
     ...{ name: 'the last engine has answered and that is not on the disk', isKept: true, isAnswered: true },
     asksAgain: ['NGFW 3'],
     async reach(life) {
@@ -110,17 +125,6 @@ const STEPS: readonly Step[] = [
       await disk[Symbol.asyncDispose]();
       await rig.committed(({ engines }) => engines.length === TOLD_ENGINES.length);
       expect(rig.kept).toMatchObject([{ isPending: true }]);
-      return undefined;
-    },
-  },
-  asked('logout'),
-  done('logout'),
-  {
-    ...{ name: 'all is done', isKept: true, isAnswered: true },
-    async reach({ rig, gateway }) {
-      expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
-      await rig.committed(({ isPending, engines }) => !isPending && engines.length === TOLD_ENGINES.length);
-      await vi.waitFor(() => expect(rig.smc.sessionCount).toBe(0), WAIT);
       return undefined;
     },
   },
@@ -174,19 +178,25 @@ async function killAt(rig: KillingRig, { reach, linger }: Step): Promise<void> {
   if (sent !== undefined) expect(await sent.status).not.toBe(200);
 }
 
-describe.runIf(canHoldThreads)('a gateway that is killed when', () => {
-  test.each(STEPS)('$name', async (step) => {
-    const { isKept, isAnswered, asksAgain = [] } = step;
-    await using rig = await startKillingRig();
-    await killAt(rig, step);
-    rig.smc.fault = () => undefined;
-    expect(rig.kept.map(({ address }) => address)).toEqual(isKept ? [GUIDE_ADDRESS] : []);
+async function survive(step: Step): Promise<void> {
+  const { isKept, isAnswered, asksAgain = [] } = step;
+  await using rig = await startKillingRig();
+  await killAt(rig, step);
+  rig.smc.fault = () => undefined;
+  expect(rig.kept.map(({ address }) => address)).toEqual(isKept ? [GUIDE_ADDRESS] : []);
 
-    await using gateway = await rig.start();
-    expect(await isFirstTurnedAway(gateway)).toBe(isKept);
-    // Who had no answer keeps the finding and comes again.
-    if (!isAnswered) expect(await postFinding(gateway, GUIDE_EVENT)).toEqual([200, 'Success!']);
-    await rig.expectRelayed(gateway, isKept && !isAnswered ? 2 : 1, asksAgain);
-    await rig.expectOver(gateway);
+  await using gateway = await rig.start();
+  expect(await isFirstTurnedAway(gateway)).toBe(isKept);
+  // Who had no answer keeps the finding and comes again.
+  if (!isAnswered) expect(await postFinding(gateway, GUIDE_EVENT)).toEqual([200, 'Success!']);
+  await rig.expectRelayed(gateway, isKept && !isAnswered ? 2 : 1, asksAgain);
+  await rig.expectOver(gateway);
+}
+
+describe('a gateway that is killed when', () => {
+  test.each(STEPS)('$name', survive);
+
+  describe.runIf(canHoldThreads)('a thread of it has not come further:', () => {
+    test.each(HELD_STEPS)('$name', survive);
   });
 });
