@@ -1,6 +1,6 @@
 import { formatAddress } from '../config/address.ts';
 import { isIpv4, isIpv6 } from '../config/cidr.ts';
-import type { BackendAddress, Config, ServiceConfig } from '../config/config.ts';
+import type { Address, BackendAddress, Config, ServiceConfig } from '../config/config.ts';
 
 export type IpFamily = 'ipv4' | 'ipv6';
 
@@ -84,9 +84,9 @@ interface Reach {
   readonly sources: readonly string[];
 }
 
-function planListener(address: BackendAddress, { ipv6Only, sources }: Reach): EntryDraft {
+function planListener(address: Address, { ipv6Only, sources }: Reach): EntryDraft {
   if (address.kind === 'unix') return none('is a Unix socket and needs no rule');
-  if (address.kind === 'srv') return none('is a name for backends only');
+  if (address.kind === 'stdio') return none('is standard input, for whoever starts icapgw to take care of');
   if (address.kind === 'exec') return none('is a program on this machine and needs no rule');
   const { host, port } = address;
   if (isLoopback(host)) return none('is reached from this machine only and needs no rule');

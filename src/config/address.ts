@@ -10,11 +10,13 @@ const MAX_UNIX_PATH_BYTES = 107;
 const MAX_HOST_LENGTH = 253;
 const SRV = 'srv:';
 const EXEC = 'exec:';
+const STDIO = '-';
 const MAX_EXEC_LENGTH = 4096;
 const EXPECTED = 'must be an address such as 10.0.0.5:1344, dlp.example:1344, [2001:db8::5]:1344';
 
 /** Gives the address, or what is wrong with it as a sentence that follows the key. */
 export function parseAddress(text: string): Address | string {
+  if (text === STDIO) return { kind: 'stdio' };
   return text.startsWith(EXEC) ? parseProgram(text) : parseSocketAddress(text);
 }
 
@@ -45,7 +47,8 @@ export function parseSocketAddress(text: string): SocketAddress | string {
 /** As `parseAddress`, for what is connected to. */
 export function parseBackendAddress(text: string): BackendAddress | string {
   if (text.startsWith(SRV)) return parseSrv(text.slice(SRV.length));
-  const address = parseAddress(text);
+  if (text.startsWith(EXEC)) return parseProgram(text);
+  const address = parseSocketAddress(text);
   if (typeof address === 'string' || address.kind !== 'tcp') return address;
   if (address.host === '') return `the host is missing: write 127.0.0.1:${address.port} for this machine`;
   return address.port === 0 ? 'the port must be from 1 to 65535, not 0' : address;
@@ -100,8 +103,9 @@ export function isLocal(address: SocketAddress): boolean {
   return address.host === '::1' || address.host === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(address.host);
 }
 
-/** The inverse of `parseBackendAddress`. */
-export function formatAddress(address: BackendAddress): string {
+/** The inverse of `parseAddress` and `parseBackendAddress`. */
+export function formatAddress(address: Address | BackendAddress): string {
+  if (address.kind === 'stdio') return STDIO;
   if (address.kind === 'unix') return `unix:${address.path}`;
   if (address.kind === 'srv') return `${SRV}${address.name}`;
   if (address.kind === 'exec') return formatProgram(address);
@@ -118,7 +122,7 @@ export function nameOfAddress({ address, text }: WrittenAddress): string {
   return address.kind === 'exec' ? `${EXEC}${address.program}` : text;
 }
 
-function readAddress<A extends BackendAddress>(
+function readAddress<A extends Address | BackendAddress>(
   raw: unknown,
   place: Place,
   parse: (text: string) => A | string,
@@ -143,7 +147,7 @@ export const SOCKET_ADDRESS: Kind<SocketAddress> = {
   write: formatAddress,
 };
 
-/** Where clients come from: an address to listen on, with port 0 for one that the system chooses, or a program. */
+/** Where clients come from: an address to listen on, with port 0 for one that the system chooses; a program; `-`. */
 export const LISTEN_ADDRESS: Kind<Address> = {
   type: 'address',
   keys: [],

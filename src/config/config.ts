@@ -21,17 +21,19 @@ export type SocketAddress =
 /** A program whose standard input and output are one end of a connection. */
 export interface ProgramAddress {
   readonly kind: 'exec';
-  /** Absolute. */
   readonly program: string;
   /** What it gets as its arguments, beginning with what it is called. */
   readonly args: readonly string[];
 }
 
-/** One place that clients come from, or that is connected to. */
-export type Address = SocketAddress | ProgramAddress;
+/** One place that is connected to. */
+export type TargetAddress = SocketAddress | ProgramAddress;
+
+/** One place that clients come from; `stdio`: standard input and output, which are one connection. */
+export type Address = TargetAddress | { readonly kind: 'stdio' };
 
 /** Where a backend is: in one place, or wherever the SRV records of a name lead to. */
-export type BackendAddress = Address | { readonly kind: 'srv'; readonly name: string };
+export type BackendAddress = TargetAddress | { readonly kind: 'srv'; readonly name: string };
 
 /** The same with the text a user knows it by. */
 export interface WrittenAddress {
@@ -148,7 +150,7 @@ export interface ServiceConfig {
   readonly logLevel: LogLevel | undefined;
   /** Set where it is not in the file: the service whose redirected clients come here. */
   readonly redirectOf: string | undefined;
-  /** Empty where `sni` or `redirectOf` is set. A program stands alone: it is the only client. */
+  /** Empty where `sni` or `redirectOf` is set. A program and `stdio` stand alone: they are the only client. */
   readonly listen: readonly Address[];
   /** How long after its end a program in `listen` is started again; undefined: it is not. */
   readonly execRestartMs: number | undefined;

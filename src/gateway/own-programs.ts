@@ -1,10 +1,11 @@
 import type { Program } from '../net/program.ts';
 import type { ServiceContext } from './context.ts';
 
-/** The programs that are clients of a service of their own. */
+/** The programs that are clients of a service of their own, and what else has to be waited for. */
 export class OwnPrograms {
   /** With the time at which their connection was over. */
   readonly #running: Map<Program, number | undefined> = new Map();
+  #waits = 0;
   readonly #onEnd: () => void;
 
   constructor(onEnd: () => void) {
@@ -12,7 +13,17 @@ export class OwnPrograms {
   }
 
   get count(): number {
-    return this.#running.size;
+    return this.#running.size + this.#waits;
+  }
+
+  /** Counts something until it is finished. */
+  await(finished: Promise<unknown>): void {
+    const end = (): void => {
+      this.#waits -= 1;
+      this.#onEnd();
+    };
+    this.#waits += 1;
+    finished.then(end, end);
   }
 
   /** Logs its start and its end, and counts it until then. */

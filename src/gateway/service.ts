@@ -1,8 +1,10 @@
+import type { Socket } from 'node:net';
 import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import type { PathOptions } from '../health/path-options.ts';
 import { type Listener, type ListenerOwner, startListener } from '../net/listener.ts';
 import { ProgramListener } from '../net/program-listener.ts';
+import { openStdioListener } from '../net/stdio-listener.ts';
 import type { ConnectionEntry } from '../observe/connection-entry.ts';
 import type { NameEntry } from '../policy/name-table.ts';
 import { Client } from './client.ts';
@@ -80,26 +82,25 @@ export class Service implements AsyncDisposable {
 
   /** Starts to accept at one address; returns the one really bound. A program waits for `wake`. Throws `ICAPGW_LISTEN`. */
   async listen(address: Address, reusePort: boolean): Promise<Address> {
-    const { sockets } = this.#context.config;
-    const owner = this.#ownerOf(address);
-    const listener =
-      address.kind === 'exec'
-        ? new ProgramListener({
-            address,
-            restartMs: () => this.#context.config.execRestartMs,
-            onStart: (program) => this.#programs.follow(program, this.#context),
-            ...owner,
-          })
-        : await startListener({
-            address,
-            reusePort,
-            ipv6Only: sockets.ipv6Only,
-            noDelay: sockets.clientNoDelay,
-            keepAliveMs: sockets.keepAliveMs,
-            ...owner,
-          });
+    const listener = await this.#openListener(address, reusePort);
     this.#listeners.set(formatAddress(listener.address), listener);
     return listener.address;
+  }
+
+  async #openListener(address: Address, reusePort: boolean): Promise<Listener> {
+    const { clientNoDelay: noDelay, keepAliveMs, ipv6Only } = this.#context.config.sockets;
+    const owner = this.#ownerOf(address);
+    if (address.kind === 'stdio') {
+      return await openStdioListener({ ...owner, onStart: (finished) => this.#programs.await(finished) });
+    }
+    if (address.kind !== 'exec') {
+      return await startListener({ address, reusePort, ipv6Only, noDelay, keepAliveMs, ...owner });
+    }
+    return new ProgramListener({
+      ...{ address, ...owner },
+      restartMs: () => this.#context.config.execRestartMs,
+      onStart: (program) => this.#programs.follow(program, this.#context),
+    });
   }
 
   /** Starts the programs that are clients, unless they are running. */
@@ -121,9 +122,10 @@ export class Service implements AsyncDisposable {
   }
 
   #ownerOf(address: Address): ListenerOwner {
-    const isUnix = address.kind !== 'tcp';
+    const isNameless = (socket: Socket): boolean =>
+      address.kind === 'stdio' ? socket.remoteAddress === undefined : address.kind !== 'tcp';
     return {
-      onConnection: (socket) => this.#entrance.accept(socket, isUnix),
+      onConnection: (socket) => this.#entrance.accept(socket, isNameless(socket)),
       onError: (error) => this.#acceptFailed(address, error),
     };
   }

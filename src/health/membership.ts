@@ -3,7 +3,7 @@ import type { Member } from '../balance/policy.ts';
 import type { PoolState } from '../balance/pool-state.ts';
 import { SlotRange } from '../balance/slot-range.ts';
 import { formatAddress } from '../config/address.ts';
-import type { Address, BackendAddress, BackendConfig } from '../config/config.ts';
+import type { BackendAddress, BackendConfig, TargetAddress } from '../config/config.ts';
 import { type Discovery, startDiscovery } from './discovery.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { NameMemory, SoughtName } from './name-lookup.ts';
@@ -16,7 +16,7 @@ const RANKS = 64;
 /** A member with the address to connect to: for TCP an IP address, never a name. Plain values, fit for a worker. */
 export interface AddressedMember extends Member {
   readonly backendName: string;
-  readonly address: Address;
+  readonly address: TargetAddress;
   /** `10.0.0.5:1344`, `[2001:db8::5]:1344`, `unix:/run/dlp.sock` or `exec:/usr/bin/program`. */
   readonly addressText: string;
   /** Who is there: the host as it is configured, or the target of an SRV record. For names in certificates. */
@@ -125,7 +125,7 @@ function slotCountOf(address: BackendAddress): number {
 
 type Unseated = Omit<AddressedMember, 'slot'>;
 
-function createFixedMember(backend: BackendConfig, index: number, address: Address): Unseated {
+function createFixedMember(backend: BackendConfig, index: number, address: TargetAddress): Unseated {
   const { name, priority, weight, maxConnections } = backend;
   const addressText = formatAddress(address);
   return {
@@ -139,7 +139,7 @@ function createFixedMember(backend: BackendConfig, index: number, address: Addre
 function createFoundMember(backend: BackendConfig, index: number, endpoint: Endpoint): Unseated {
   const { name, maxConnections } = backend;
   const { host, ip, port, rank, share } = endpoint;
-  const address: Address = { kind: 'tcp', host: ip, port };
+  const address: TargetAddress = { kind: 'tcp', host: ip, port };
   const addressText = formatAddress(address);
   // A target of SRV records that takes over the address of another one has another name to prove.
   const key = backend.address.kind === 'srv' ? keyOf(name, `${host} ${addressText}`) : keyOf(name, addressText);

@@ -1,12 +1,12 @@
 import { type OnReadOpts, connect as openSocket, type Socket, type TcpNetConnectOpts } from 'node:net';
-import type { Address, ProgramAddress, SocketAddress } from '../config/config.ts';
+import type { ProgramAddress, SocketAddress, TargetAddress } from '../config/config.ts';
 import { type ErrorCode, UpstreamError } from '../errors.ts';
 import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
 import type { BackendHandshake, BackendIdentity } from './backend-identity.ts';
 import { type Program, type ProgramLaunch, startProgram } from './program.ts';
 
 export interface DialOptions {
-  readonly address: Address;
+  readonly address: TargetAddress;
   /** For errors and logs. */
   readonly addressText: string;
   /** For the backend to accept. Infinity: no deadline. */

@@ -77,7 +77,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener<
  * quietly take half of the connections.
  */
 export async function assertFree(address: Address, ipv6Only: boolean): Promise<void> {
-  if (address.kind === 'exec') return;
+  if (address.kind === 'exec' || address.kind === 'stdio') return;
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path);
     return;

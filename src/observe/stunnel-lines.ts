@@ -140,9 +140,11 @@ const STUNNEL_EVENTS: { readonly [E in LogEventName]?: StunnelDefinition<LogEven
     level: 6,
     // The line must end in the port: scripts read it from there.
     lines: ({ service, address }) => [
-      address.startsWith('exec:')
-        ? line(7, `Starting exec+connect service [${service}]`)
-        : line(6, `Service [${service}] bound to ${address}`),
+      address === '-'
+        ? line(7, `Service [${service}] started`)
+        : address.startsWith('exec:')
+          ? line(7, `Starting exec+connect service [${service}]`)
+          : line(6, `Service [${service}] bound to ${address}`),
     ],
   },
   'listen-skipped': {

@@ -139,8 +139,7 @@ export class Gateway implements AsyncDisposable {
 
   /** Where the backends are, as far as that is known. */
   get backendHosts(): readonly string[] {
-    const members = this.current.pools.flatMap((pool) => pool.members);
-    return members.flatMap(({ address }) => (address.kind === 'tcp' ? [address.host] : []));
+    return this.current.backendHosts;
   }
 
   /** What the status page shows. */
@@ -196,14 +195,16 @@ export class Gateway implements AsyncDisposable {
     this.#metrics.tell((metrics) => metrics.startAtZero(next.layout));
     next.trust.start();
     // What came to be known while the workers took over.
-    for (const [index, { members, paths }] of next.pools.entries()) {
-      this.#crew.tell({ type: 'members', generation: next.number, service: index, members });
-      this.#crew.tell({ type: 'options', generation: next.number, service: index, paths });
-    }
+    for (const message of next.news()) this.#crew.tell(message);
     this.#crew.tell(await followLog(config, this.#options.log));
     tellListening(before, next, material, this.#options.log);
     this.#blocks.follow(config);
     await this.#options.feed?.reload(config);
+  }
+
+  /** Takes no more clients than are there, and resolves when they have gone. */
+  async served(): Promise<void> {
+    await this.#crew.ask({ type: 'drain' }, 'drained');
   }
 
   /** Loads the configuration file again. Never rejects for what the file holds. */

@@ -78,6 +78,20 @@ export class Generation implements Disposable {
     return this.addresses[this.config.services.findIndex(({ name }) => name === service)] ?? [];
   }
 
+  /** Where the backends are, as far as that is known. */
+  get backendHosts(): readonly string[] {
+    const members = this.pools.flatMap((pool) => pool.members);
+    return members.flatMap(({ address }) => (address.kind === 'tcp' ? [address.host] : []));
+  }
+
+  /** What is known of the backends, for workers that have the rest of it. */
+  news(): readonly ToWorker[] {
+    return this.pools.flatMap(({ members, paths }, service): ToWorker[] => [
+      { type: 'members', generation: this.number, service, members },
+      { type: 'options', generation: this.number, service, paths },
+    ]);
+  }
+
   /** What is told to workers of it. */
   snapshot(): GenerationSnapshot {
     const { material } = this.trust;

@@ -1,6 +1,7 @@
 import { formatAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import { namedServices } from '../config/redirect.ts';
+import { hasStandardClient } from '../config/standard-client.ts';
 import { tlsSideOf } from '../config/tls-side.ts';
 import type { ConnectionList } from '../observe/connection-entry.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -32,7 +33,10 @@ export function tellListening(
   }
 }
 
-export function tellReady({ services, workers }: Config, ms: number, log: Logger): void {
+/** Nothing where the only client is there already: nobody waits for it. */
+export function tellReady(config: Config, ms: number, log: Logger): void {
+  if (hasStandardClient(config)) return;
+  const { services, workers } = config;
   log.log('ready', { services: namedServices(services).length, workers, ms: Math.round(ms) });
 }
 

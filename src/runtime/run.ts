@@ -1,6 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { hasStandardClient } from '../config/standard-client.ts';
 import type { Problem } from '../errors.ts';
 import type { Feed } from '../feeds/feed.ts';
 import { type AccessLog, openAccessLog } from '../observe/access-log.ts';
@@ -111,7 +112,12 @@ export async function run(options: RunOptions): Promise<void> {
   watch?.start(reload);
   options.onReady?.(running);
   if (isReloadDue) reload();
-  const signal = await stop.promise;
+  const signal = await Promise.race([stop.promise, ...(hasStandardClient(config) ? [running.served()] : [])]);
+  if (signal === undefined) {
+    // What the worker told the log before its last word is on its way.
+    await nextTurn();
+    return;
+  }
   log.log('terminated', { signal });
   // As it is in force now: it may have been loaded anew.
   const { drainDelayMs, drainTimeoutMs } = running.current.config;

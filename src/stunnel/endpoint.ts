@@ -22,7 +22,7 @@ export function programOf({ exec, execArgs }: ServiceDraft): Placed<string> | un
 }
 
 /** What is wrong with endpoints that are one too many, or two that do not go together; undefined: nothing is. */
-export function endpointProblem(draft: ServiceDraft): string | undefined {
+export function endpointProblem(draft: ServiceDraft, isInetd: boolean): string | undefined {
   const { accept, connect, exec } = draft;
   const [isNamed, hasAccept] = [isSecondary(draft), accept.length > 0];
   if (isNamed && hasAccept) return 'accept does not go with sni; remove one of the two';
@@ -30,6 +30,7 @@ export function endpointProblem(draft: ServiceDraft): string | undefined {
   if (isNamed || hasAccept) {
     return `${hasAccept ? 'accept' : 'sni'}, connect and exec are three; remove one, or write two sections`;
   }
+  if (isInetd) return 'connect and exec are one too many; remove one';
   if (isClientMode(draft)) return undefined;
   return `exec and connect together need client = yes: the program speaks in clear, and TLS begins at ${connect[0]?.value ?? exec?.value}`;
 }

@@ -1,6 +1,7 @@
 import type { RawResult } from '../config/raw.ts';
 import type { Foreground, StunnelHost } from './host.ts';
 import { readStatements, type StunnelSources } from './include.ts';
+import { asInetd, putInetd } from './inetd.ts';
 import { putLaunch } from './launch-raw.ts';
 import type { Place } from './place.ts';
 import { putProcess } from './process-raw.ts';
@@ -50,10 +51,13 @@ export function readStunnel(
   host: StunnelHost = 'run',
 ): StunnelResult {
   const report = new Report();
-  const sectioned = readSections(readStatements(text, file, sources, report), report);
   const start: Place = { file, line: 1, order: 0, rootLine: 1 };
+  const read = readSections(readStatements(text, file, sources, report), report);
+  const isInetd = host === 'stunnel' && read.sections.length === 0;
+  const sectioned = isInetd ? asInetd(read, start) : read;
   const builder = new RawBuilder();
   if (host === 'stunnel') putLaunch(sectioned, builder, report);
+  if (isInetd) putInetd(builder);
   putProcess(sectioned, host, builder, report);
   const serviceCount = putServices(sectioned, host, start, builder, report);
   return {
@@ -76,8 +80,8 @@ function putServices(
   if (sections.length === 0 && !report.hasErrors) {
     report.error(
       start,
-      'Inetd mode: no [section]; icapgw does not serve one connection on standard input, as it would start a gateway for each ' +
-        'client; put a line such as [icap] before connect, and accept = PORT in the place of inetd',
+      'Inetd mode: no [section]; only the program stunnel (icapgw stunnel) serves one connection on standard input; put a ' +
+        'line such as [icap] before connect, and accept = PORT in the place of inetd',
     );
   }
   builder.set(['services'], [], 0);
@@ -91,10 +95,14 @@ function putServices(
   return count;
 }
 
+function unnamedOf({ kind }: Section): string {
+  return kind === 'inetd' ? 'stunnel' : 'unnamed';
+}
+
 function nameSections(sections: readonly Section[], report: Report): readonly NamedSection[] {
   const taken = new Set<string>();
   return sections.map((section) => {
-    const wanted = section.draft.name?.value || section.name.trim() || 'unnamed';
+    const wanted = section.draft.name?.value || section.name.trim() || unnamedOf(section);
     const name = chooseName(wanted, section, taken, report);
     taken.add(name);
     return { wanted, section: { ...section, name } };

@@ -37,7 +37,7 @@ export function readSections(statements: readonly Statement[], report: Report): 
       draft = inheritDraft(globals);
       overrides = [];
       settingCount = 0;
-      sections.push({ name: statement.name, place: statement.place, draft, overrides });
+      sections.push({ name: statement.name, kind: 'section', place: statement.place, draft, overrides });
       continue;
     }
     settingCount += 1;

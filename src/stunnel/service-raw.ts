@@ -17,6 +17,8 @@ import { readVersionRange } from './tls-version.ts';
 /** One section, read to its end. */
 export interface Section {
   readonly name: string;
+  /** `inetd`: what a file without sections is. */
+  readonly kind: 'section' | 'inetd';
   readonly place: Place;
   readonly draft: ServiceDraft;
   readonly overrides: readonly Placed<Override>[];
@@ -53,7 +55,8 @@ export function putService(
   builder.set(at, {}, section.place.rootLine);
   put('name', section.name, section.place);
   if (draft.level !== undefined) put('log-level', draft.level.value, draft.level.place);
-  putListen(draft, host, put, report);
+  if (section.kind === 'inetd') put('listen', '-');
+  else putListen(draft, host, put, report);
   if (isSecondary(draft)) putSni(section, all, put, report);
   put('protocol', draft.protocol, draft.mentioned.get('protocol'));
   if (isClientMode(draft)) putClientMode(section, put, report);
@@ -171,11 +174,18 @@ export function putOverride(override: Placed<Override>, at: RawPath, builder: Ra
 
 /** Whether a section has what no service can do without. What is missing has been, or is now, reported. */
 export function isComplete(section: Section, report: Report): boolean {
-  const { draft, name, place } = section;
-  const isReached = isSecondary(draft) || isProgramClient(draft) || overrides(section, ['sni']);
-  const problem = endpointProblem(draft);
+  const { draft, place } = section;
+  const isInetd = section.kind === 'inetd';
+  const subject = isInetd ? 'Inetd mode' : `Service [${section.name}]`;
+  const rule = isInetd ? 'Inetd mode must define one endpoint' : 'Each service must define two endpoints';
+  if (isInetd && draft.accept.length > 0) {
+    report.error(place, "Inetd mode: 'accept' option is only allowed in a [section]");
+    return false;
+  }
+  const isReached = isInetd || isSecondary(draft) || isProgramClient(draft) || overrides(section, ['sni']);
+  const problem = endpointProblem(draft, isInetd);
   if (problem !== undefined) {
-    report.error(place, `Service [${name}]: Each service must define two endpoints: ${problem}`);
+    report.error(place, `${subject}: ${rule}: ${problem}`);
     return false;
   }
   const missing = [
@@ -188,15 +198,12 @@ export function isComplete(section: Section, report: Report): boolean {
   const untold = missing.filter((option) => !isTold(option));
   const endpoints = untold.filter((option) => option !== 'cert');
   if (endpoints.length > 0) {
-    report.error(
-      place,
-      `Service [${name}]: Each service must define two endpoints: there is no ${endpoints.join(' and no ')}`,
-    );
+    report.error(place, `${subject}: ${rule}: there is no ${endpoints.join(' and no ')}`);
   }
   if (untold.includes('cert')) {
     report.error(
       place,
-      `Service [${name}]: TLS server needs a certificate: name a PEM file with cert (icapgw gen-cert makes one)`,
+      `${subject}: TLS server needs a certificate: name a PEM file with cert (icapgw gen-cert makes one)`,
     );
   }
   return missing.length === 0;

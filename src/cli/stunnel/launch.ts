@@ -52,7 +52,8 @@ export async function launchStunnel(args: readonly string[], io: CliIo): Promise
     await fail(await refusalLines(loaded.problems, loaded, wish));
     return;
   }
-  if (loaded.foreground === 'no' && !parent.isDetached) {
+  const { hasStandardClient } = await import('../../config/standard-client.ts');
+  if (loaded.foreground === 'no' && !parent.isDetached && !hasStandardClient(loaded.config)) {
     const isStream = wish.kind === 'descriptor';
     const isRunning = await startInBackground({
       args: isStream ? ['-fd', '0'] : source.args,

@@ -6,6 +6,9 @@ export function checkPrograms(service: ServiceConfig, place: Place): void {
   if (service.listen.some(isProgram)) checkClient(service, place);
   else if (place.at('exec-restart').given) place.at('exec-restart').warn('has no effect without a program in listen');
   if (service.backends.some(({ address }) => isProgram(address))) checkBackend(service, place);
+  if (service.listen.length > 1 && service.listen.some(({ kind }) => kind === 'stdio')) {
+    place.at('listen').error('"-" stands alone: standard input and output are one connection');
+  }
   const redirect = service.tls?.clientAuth.redirect ?? [];
   if (redirect.some(({ address }) => isProgram(address))) {
     place

@@ -38,6 +38,16 @@ export function checkListeners(settings: Settings, root: Place): void {
     listeners.push({ owner: 'the threat feed', address: { kind: 'tcp', host, port }, ipv6Only: false, place });
   }
   checkConflicts(listeners);
+  checkStandardClients(settings, root);
+}
+
+/** The process is over when the connection is, whoever else is served. */
+function checkStandardClients({ services }: Settings, root: Place): void {
+  if (services.length < 2) return;
+  for (const [{ listen }, place] of root.at('services').pair(services)) {
+    if (!listen.some(({ kind }) => kind === 'stdio')) continue;
+    place.at('listen').error('"-" is for a configuration with one service: the process ends with that connection');
+  }
 }
 
 function listenersOf({ name, listen, sockets }: ServiceConfig, place: Place): Listener[] {
@@ -85,7 +95,7 @@ const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
 function claims({ address, ipv6Only }: Listener): readonly string[] {
   if (address.kind === 'unix') return [`unix:${address.path}`];
   // It is started for each service of its own.
-  if (address.kind === 'exec') return [];
+  if (address.kind === 'exec' || address.kind === 'stdio') return [];
   const { host, port } = address;
   if (port === 0) return [];
   const takesBoth = (host === '' || host === '::') && !ipv6Only;

@@ -68,6 +68,25 @@ test.each(['exec:', 'exec:thing', 'exec: -x', 'exec:/usr/bin/thing\tx'])('%j is 
   );
 });
 
+test('standard input and output are the only listener of the only service', () => {
+  expect(read({ listen: '-' }).config?.services[0]?.listen).toEqual([{ kind: 'stdio' }]);
+  expect(read({ listen: ['-', '127.0.0.1:1344'] }).problems).toContainEqual(
+    expect.stringContaining('"-" stands alone: standard input and output are one connection'),
+  );
+  const service = { protocol: 'tunnel', tls: 'off', backends: [{ address: '10.0.0.5:1344' }] };
+  const services = [
+    { name: 'a', listen: '-', ...service },
+    { name: 'b', listen: '127.0.0.1:1344', ...service },
+  ];
+  expect(readConfig(JSON.stringify({ services })).problems).toContainEqual(
+    expect.stringContaining('"-" is for a configuration with one service'),
+  );
+});
+
+test('standard input and output are no backend', () => {
+  expect(read({ backends: [{ address: '-' }] }).problems).toContainEqual(expect.stringContaining('must be an address'));
+});
+
 test('the admin endpoint is no program', () => {
   const { problems } = readConfig(JSON.stringify({ admin: { listen: 'exec:/usr/bin/thing' } }));
   expect(problems).toContainEqual(expect.stringContaining('exec: is a program; here an address is host:port'));
