@@ -144,6 +144,17 @@ export class BackendHandshake {
     this.#parts.sessions?.forget(this.#parts.place);
   }
 
+  /**
+   * The backend broke off. Whether that may have been over the session that was offered, in which case none is offered for
+   * some time: c-icap issues sessions, and fails when they come back, where it asks for certificates.
+   */
+  refuseSession(): boolean {
+    const { known, sessions, place } = this.#parts;
+    if (known === undefined) return false;
+    sessions?.refuse(place, Date.now());
+    return true;
+  }
+
   /** Whom the certificate names that was shown, now or when the session began. */
   get subject(): string | undefined {
     const { certificate } = this.#evidence();

@@ -149,21 +149,38 @@ class Attempt {
   };
 
   readonly #onClose = (): void => {
+    if (this.#startedAgain()) return;
     const detail = 'the backend closed the connection during the TLS handshake';
     this.#refuse({ reason: 'closed', detail, subject: undefined });
   };
 
   readonly #onError = (cause: Error): void => {
     if (this.#handshake === undefined) this.#fail('ICAPGW_UPSTREAM_CONNECT', cause.message, { cause });
-    else this.#refuse({ ...problemOfError(cause), subject: undefined }, cause);
+    else if (!this.#startedAgain()) this.#refuse({ ...problemOfError(cause), subject: undefined }, cause);
   };
 
-  #succeed(socket: Socket, raw: Socket): void {
-    this.#finish();
+  /** Once more without the session, where the backend broke off over one. A program cannot be asked twice. */
+  #startedAgain(): boolean {
+    const socket = this.#socket;
+    if (this.#isOver || this.#program !== undefined || socket === undefined) return false;
+    if (this.#handshake?.refuseSession() !== true) return false;
+    this.#handshake = undefined;
+    this.#detach(socket);
+    this.#hangUp();
+    this.start();
+    return true;
+  }
+
+  #detach(socket: Socket): void {
     socket.off('error', this.#onError);
     socket.off('connect', this.#onConnect);
     socket.off('secureConnect', this.#onSecure);
     socket.off('close', this.#onClose);
+  }
+
+  #succeed(socket: Socket, raw: Socket): void {
+    this.#finish();
+    this.#detach(socket);
     this.#handlers.onConnect(socket, raw, this.#program);
   }
 

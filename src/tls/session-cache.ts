@@ -19,7 +19,7 @@ export interface SessionStore {
 }
 
 /** More places than a backend has addresses. */
-const MAX_SESSIONS = 64;
+const MAX_PLACES = 64;
 
 /**
  * The last session with each place, for as long as they last. That of a resumed connection inherits the start of the
@@ -28,6 +28,8 @@ const MAX_SESSIONS = 64;
 export class SessionCache {
   readonly #lifetimeMs: number;
   readonly #store: SessionStore;
+  /** Places that broke off when they were offered a session of their own, and until when. */
+  readonly #refusedUntilMs: Map<string, number> = new Map();
 
   constructor(lifetimeMs: number, store: SessionStore = new LocalSessions()) {
     this.#lifetimeMs = lifetimeMs;
@@ -35,6 +37,7 @@ export class SessionCache {
   }
 
   find(place: string, nowMs: number): RememberedSession | undefined {
+    if (nowMs < (this.#refusedUntilMs.get(place) ?? 0)) return undefined;
     const known = this.#store.get(place);
     if (known === undefined) return undefined;
     // A clock that was set back must not make a session last longer.
@@ -50,6 +53,15 @@ export class SessionCache {
   forget(place: string): void {
     this.#store.delete(place);
   }
+
+  /** The place broke off over a session: none is found for it as long as one would last. */
+  refuse(place: string, nowMs: number): void {
+    this.forget(place);
+    this.#refusedUntilMs.delete(place);
+    this.#refusedUntilMs.set(place, nowMs + this.#lifetimeMs);
+    const [oldest] = this.#refusedUntilMs.keys();
+    if (this.#refusedUntilMs.size > MAX_PLACES && oldest !== undefined) this.#refusedUntilMs.delete(oldest);
+  }
 }
 
 /** Sessions of one thread. */
@@ -64,7 +76,7 @@ class LocalSessions implements SessionStore {
     this.#sessions.delete(place);
     this.#sessions.set(place, session);
     const [oldest] = this.#sessions.keys();
-    if (this.#sessions.size > MAX_SESSIONS && oldest !== undefined) this.#sessions.delete(oldest);
+    if (this.#sessions.size > MAX_PLACES && oldest !== undefined) this.#sessions.delete(oldest);
   }
 
   delete(place: string): void {

@@ -42,3 +42,14 @@ test('of many places those of long ago are forgotten', () => {
   expect(cache.find('1', 1)).toBeDefined();
   expect(cache.find('64', 1)).toBeDefined();
 });
+
+test('a place that broke off over one is offered none for as long as one would last', () => {
+  const cache = new SessionCache(1000);
+  cache.remember('a', sessionFrom(5000));
+  cache.refuse('a', 5000);
+  cache.remember('a', sessionFrom(5500));
+  cache.remember('b', sessionFrom(5500));
+  expect(cache.find('a', 5999)).toBeUndefined();
+  expect(cache.find('b', 5999)).toBeDefined();
+  expect(cache.find('a', 6000)).toBeDefined();
+});
