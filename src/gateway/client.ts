@@ -7,7 +7,7 @@ import type { HandshakeFacts } from '../observe/log-event.ts';
 import { sha256Hex } from '../tls/certificate.ts';
 import { nameFromLines } from '../tls/distinguished-name.ts';
 import { type HandshakeProblem, problemOfError } from '../tls/handshake-failure.ts';
-import { type PskProof, pskProofOf } from '../tls/psk.ts';
+import { judgeKey, type PskProof, pskProofOf } from '../tls/psk.ts';
 import { beginHandshake, finishHandshake } from '../tls/server-handshake.ts';
 import { isTrustWithdrawn } from '../tls/withdrawal.ts';
 import type { Admission } from './admission.ts';
@@ -210,7 +210,8 @@ export class Client {
       this.#refuse(misled, 'judged');
       return;
     }
-    const problem = isSettled ? undefined : tls.auth.judge(evidence, Date.now());
+    const unkeyed = judgeKey(tls.psk, this.#proof);
+    const problem = unkeyed ?? (isSettled ? undefined : tls.auth.judge(evidence, Date.now()));
     if (problem !== undefined) {
       this.#turnAway(problem, { version, cipher: socket.getCipher().name, resumed });
       return;

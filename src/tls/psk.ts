@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import type { HandshakeProblem } from './handshake-failure.ts';
 import type { PskFile } from './psk-file.ts';
 
 /** The pre-shared keys that a service takes. */
@@ -60,7 +61,19 @@ export function pskProofOf(socket: TLSSocket, keys: PskKeys | undefined): PskPro
   if (keys === undefined) return undefined;
   const identity = offered.get(socket);
   if (identity !== undefined && hasUsedKey(socket)) return new PskProof(identity, keys);
-  return keys.isSole && socket.isSessionReused() ? new PskProof(undefined, keys) : undefined;
+  return keys.isSole && hasResumedKeyed(socket) ? new PskProof(undefined, keys) : undefined;
+}
+
+/** Why a client may not pass, whatever else is asked of it: with a cipher without authentication nothing is proved. */
+export function judgeKey(keys: PskKeys | undefined, proof: PskProof | undefined): HandshakeProblem | undefined {
+  if (keys?.isSole !== true || proof !== undefined) return undefined;
+  return { reason: 'not-allowed', detail: 'the client did not use a pre-shared key' };
+}
+
+/** A session of TLS 1.2 has the cipher that it began with; TLS 1.3 has none without a certificate or a key. */
+function hasResumedKeyed(socket: TLSSocket): boolean {
+  if (!socket.isSessionReused()) return false;
+  return socket.getProtocol() === 'TLSv1.3' || isPskCipher(socket.getCipher().name);
 }
 
 /**

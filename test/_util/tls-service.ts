@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { ClientAuthConfig, ServiceTlsConfig } from '../../src/config/tls-config.ts';
 import { ClientAuth } from '../../src/tls/client-auth.ts';
 import { type HandshakeProblem, problemOfError } from '../../src/tls/handshake-failure.ts';
-import { PskKeys, pskProofOf } from '../../src/tls/psk.ts';
+import { judgeKey, PskKeys, pskProofOf } from '../../src/tls/psk.ts';
 import { createServerContext } from '../../src/tls/server-context.ts';
 import { beginHandshake, finishHandshake } from '../../src/tls/server-handshake.ts';
 import { loadServiceMaterial } from '../../src/tls/service-material.ts';
@@ -19,6 +19,8 @@ export interface TlsServiceOptions {
   readonly secret?: TicketSecret;
   /** The clock that clients are judged by. */
   readonly nowMs?: () => number;
+  /** Whether it accepts everybody with whom it could shake hands, so that they get what no session would give them. */
+  readonly isGullible?: boolean;
 }
 
 /** What became of one connection. */
@@ -90,7 +92,7 @@ export function serviceTlsConfig({ tls, clientAuth }: Pick<TlsServiceOptions, 't
 }
 
 export async function startTlsService(options: TlsServiceOptions): Promise<TlsService> {
-  const { name = 'service', secret = SHARED_SECRET, nowMs = Date.now } = options;
+  const { name = 'service', secret = SHARED_SECRET, nowMs = Date.now, isGullible = false } = options;
   const tls = serviceTlsConfig(options);
   const material = loadServiceMaterial(tls);
   const context = createServerContext({ tls, material, tickets: deriveTicketKeys(secret, name, material.policyHash) });
@@ -110,8 +112,10 @@ export async function startTlsService(options: TlsServiceOptions): Promise<TlsSe
     socket.on('error', () => socket.destroy());
     socket.resume();
     const certificate = socket.getPeerX509Certificate();
-    const identity = pskProofOf(socket, psk)?.identity;
-    const problem = identity === undefined ? auth.judge({ verifyCode, certificate }, nowMs()) : undefined;
+    const proof = pskProofOf(socket, psk);
+    const identity = proof?.identity;
+    const judged = identity === undefined ? auth.judge({ verifyCode, certificate }, nowMs()) : undefined;
+    const problem = isGullible ? undefined : (judgeKey(psk, proof) ?? judged);
     const resumed = identity === undefined && socket.isSessionReused();
     const kind = problem === undefined ? 'accepted' : 'refused';
     tell({ kind, problem, resumed, version: socket.getProtocol(), certificate, identity });

@@ -132,6 +132,31 @@ describe('an identity is not believed for its own sake', () => {
   });
 });
 
+describe('a cipher without authentication takes the place of no key', () => {
+  const ANONYMOUS = { ciphers: 'AECDH-AES128-SHA:@SECLEVEL=0' };
+  const problem = { reason: 'not-allowed', detail: 'the client did not use a pre-shared key' };
+
+  test.each<[string, TlsServiceOptions['clientAuth']]>([
+    ['asks for no certificate', { mode: 'none' }],
+    ['takes clients without one', { ...ASKING, mode: 'optional' }],
+  ])('where the service %s', async (_, clientAuth) => {
+    await using service = await startTlsService(keyed({ ...SOLE, ...ANONYMOUS }, clientAuth));
+    expect((await visit({ port: service.port, version: 'TLSv1.2', more: ANONYMOUS })).text).toBe('');
+    expect(await service.outcome()).toMatchObject({ kind: 'refused', problem });
+  });
+
+  test('nor does a session that began with one', async () => {
+    const options = keyed({ ...SOLE, ...ANONYMOUS });
+    await using gullible = await startTlsService({ ...options, isGullible: true });
+    await using service = await startTlsService(options);
+    const stranger = { version: 'TLSv1.2', more: ANONYMOUS } as const;
+    const { session } = await visit({ ...stranger, port: gullible.port });
+    const { text } = await visit({ ...stranger, port: service.port, session: session as Buffer });
+    expect(text).toBe('');
+    expect(await service.outcome()).toMatchObject({ kind: 'refused', resumed: true, problem });
+  });
+});
+
 describe('a proof is withdrawn', () => {
   const keys = (...lines: readonly string[]): PskKeys => new PskKeys(loadPskFile(pskFile(...lines)), true);
   const before = keys(`alice:${ALICE}`, `bob:${BOB}`);
