@@ -23,6 +23,8 @@ export interface KillingRig extends AsyncDisposable {
   start(more?: object, linger?: string): Promise<SpawnedGateway>;
   /** What has been committed to the disk. */
   readonly kept: readonly KeptEntry[];
+  /** Lets time pass for all gateways, but not for what they wait for: the next life of one begins later. */
+  pass(ms: number): void;
   /** Waits until such an entry has been committed. */
   committed(fits: (entry: KeptEntry) => boolean): Promise<void>;
   /** Sends the finding, and resolves when the SMC is asked for that, which has the fault. */
@@ -74,6 +76,7 @@ export async function startKillingRig({
       }
       return gateway;
     },
+    pass: clock.pass,
     async committed(fits) {
       await vi.waitFor(() => expect(readFeedState(folder.path).some(fits)).toBe(true), WAIT);
     },

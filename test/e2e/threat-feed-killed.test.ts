@@ -5,6 +5,7 @@ import type { SpawnedGateway } from '../_util/e2e-gateway.ts';
 import type { SmcOperationName } from '../_util/fake-smc.ts';
 import { canHoldThreads, type HeldThread, holdThread, type ThreadName } from '../_util/held-thread.ts';
 import {
+  DURATION_MS,
   isFirstTurnedAway,
   type KillingRig,
   LONG_LINGER,
@@ -195,6 +196,43 @@ async function survive(step: Step): Promise<void> {
 
 describe('a gateway that is killed when', () => {
   test.each(STEPS)('$name', survive);
+
+  test('engines are told again', async () => {
+    await using rig = await startKillingRig();
+    {
+      await using gateway = await rig.start();
+      await gateway.waitForEvent('ready');
+      expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
+      await rig.expectRelayed(gateway, 1, []);
+      // Reported once more, at a third of its time.
+      rig.pass(DURATION_MS / 3);
+      expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
+      gateway.signal('SIGKILL');
+      await gateway.exited;
+    }
+    const [first] = rig.kept;
+    // What engines hold lasts for less than a half of a duration.
+    rig.pass(DURATION_MS / 4);
+    {
+      const asked = Promise.withResolvers<void>();
+      rig.smc.fault = ({ operation, engine }) => {
+        if (operation !== 'add' || engine !== 'NGFW 3') return undefined;
+        asked.resolve();
+        return { act: 'hang' };
+      };
+      await using gateway = await rig.start();
+      await asked.promise;
+      gateway.signal('SIGKILL');
+      await gateway.exited;
+    }
+    rig.smc.fault = () => undefined;
+    await using gateway = await rig.start();
+    expect(await isFirstTurnedAway(gateway)).toBe(true);
+    await rig.committed(({ engines, untilMs }) => engines.every(({ heldUntilMs }) => heldUntilMs >= untilMs));
+    await rig.expectRelayed(gateway, 2, TOLD_ENGINES);
+    expect(rig.kept[0]?.untilMs).toBe(first?.untilMs);
+    await rig.expectOver(gateway);
+  });
 
   describe.runIf(canHoldThreads)('a thread of it has not come further:', () => {
     test.each(HELD_STEPS)('$name', survive);
