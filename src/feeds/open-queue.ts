@@ -7,6 +7,7 @@ import { startFeedDisk } from './queue/feed-disk.ts';
 import { loadBroker } from './rabbitmq/broker.ts';
 import { loadGatewayId } from './rabbitmq/gateway-id.ts';
 import { RabbitQueue } from './rabbitmq/rabbit-queue.ts';
+import { Withdrawals } from './rabbitmq/withdrawals.ts';
 
 export interface OpenQueueOptions {
   readonly feeds: FeedsConfig;
@@ -46,9 +47,10 @@ export async function openQueue(options: OpenQueueOptions): Promise<(rules: Queu
   if (broker === undefined) return embedded;
   try {
     const id = loadGatewayId(folder);
+    const withdrawals = Withdrawals.open(folder, clock.nowMs());
     return (rules) =>
       new RabbitQueue({
-        ...{ local: embedded(rules), ...broker, name, id, clock, random },
+        ...{ local: embedded(rules), withdrawals, ...broker, name, id, clock, random },
         isRelay: relay && feeds.smc !== undefined,
         leadMs: rules.leadMs,
         isBlockable: rules.isBlockable,

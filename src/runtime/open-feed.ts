@@ -4,6 +4,7 @@ import { Feed } from '../feeds/feed.ts';
 import { feedFolder } from '../feeds/feed-folder.ts';
 import { loadFeedMaterial } from '../feeds/feed-material.ts';
 import { GATEWAY_ID_FILE } from '../feeds/rabbitmq/gateway-id.ts';
+import { WITHDRAWALS_FILE } from '../feeds/rabbitmq/withdrawals.ts';
 import { FeedCounts } from '../observe/feed-counts.ts';
 import type { Logger } from '../observe/logger.ts';
 import { giveFiles } from './privileges.ts';
@@ -23,6 +24,6 @@ export async function openFeed(config: Config, log: Logger, backends: () => read
     random: Math.random,
     counts: new FeedCounts(feeds.guardDuty === undefined ? [] : ['guardduty']),
   });
-  await giveFiles(config, folder, ['feeds.db', 'feeds.db-wal', 'feeds.db-shm', GATEWAY_ID_FILE]);
+  await giveFiles(config, folder, ['feeds.db', 'feeds.db-wal', 'feeds.db-shm', GATEWAY_ID_FILE, WITHDRAWALS_FILE]);
   return feed;
 }

@@ -6,6 +6,7 @@ import { EmbeddedQueue } from '../../src/feeds/queue/embedded-queue.ts';
 import { startFeedDisk } from '../../src/feeds/queue/feed-disk.ts';
 import { parseBrokerUrl } from '../../src/feeds/rabbitmq/broker-url.ts';
 import { RabbitQueue } from '../../src/feeds/rabbitmq/rabbit-queue.ts';
+import { Withdrawals } from '../../src/feeds/rabbitmq/withdrawals.ts';
 import { createConfigFolder } from './config-folder.ts';
 
 export interface RabbitGatewayOptions {
@@ -47,6 +48,7 @@ export async function startRabbitGateway(
         maxEntries: () => options.maxEntries ?? 100_000,
         onTrouble: () => {},
       }),
+      withdrawals: Withdrawals.open(folder.path, clock.nowMs()),
       address: parseBrokerUrl(options.url),
       trust: loadPeerTrust(options.ca),
       name,

@@ -156,6 +156,26 @@ describe.runIf(hasRabbit)('gateways that share a RabbitMQ', () => {
     await offers(a.queue, ['198.51.100.0']);
   });
 
+  test('are not brought back over a restart what was unblocked while its relay waited at the broker', async () => {
+    await using a = await start();
+    const untilMs = Date.now() + 60_000;
+    await a.queue.put([sighting('198.51.100.0', { untilMs })]);
+    await offers(a.queue, ['198.51.100.0']);
+    await a.queue.conclude([{ address: '198.51.100.0', retryAtMs: Date.now() + 5000 }]);
+    await a.queue.remove('198.51.100.0');
+    // What has had its time is another's.
+    await a.queue.put([sighting('198.51.100.1', { untilMs: Date.now() + 1 })]);
+    await vi.waitFor(async () => {
+      await a.queue.expire(Date.now());
+      expect(a.queue.find('198.51.100.1')).toBeUndefined();
+    }, WAIT);
+    const again = await a.reopen();
+    await vi.waitFor(async () => expect(await unfinished(server, a.name)).toEqual([]), WAIT);
+    expect([...again.entries()]).toEqual([]);
+    await again.put([sighting('198.51.100.0')]);
+    await offers(again, ['198.51.100.0']);
+  });
+
   test('block nothing of another that is not to be blocked here', async () => {
     await using a = await start({ isBlockable: (address) => address !== '198.51.100.7' });
     await using b = await start({ name: a.name, isRelay: false });

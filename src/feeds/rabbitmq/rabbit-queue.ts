@@ -21,10 +21,13 @@ import type { BrokerAddress } from './broker-url.ts';
 import { GatewayInbox } from './gateway-inbox.ts';
 import { RelayDesk } from './relay-desk.ts';
 import { assertTopology, type Topology, topologyOf } from './topology.ts';
+import type { Withdrawals } from './withdrawals.ts';
 
 export interface RabbitQueueOptions {
   /** Keeps what this gateway blocks through restarts and times without a broker. Owned. */
   readonly local: FeedQueue;
+  /** Owned. */
+  readonly withdrawals: Withdrawals;
   readonly address: BrokerAddress;
   readonly trust: PeerTrust;
   /** Prefix of exchanges and queues. */
@@ -69,7 +72,7 @@ export class RabbitQueue implements FeedQueue {
   #toldTrouble: string | undefined;
 
   constructor(options: RabbitQueueOptions) {
-    const { local, clock, isBlockable, address, trust, random } = options;
+    const { local, withdrawals, clock, isBlockable, address, trust, random } = options;
     this.#options = options;
     this.#topology = topologyOf(options.name, options.id);
     this.#link = new BrokerLink({
@@ -78,7 +81,8 @@ export class RabbitQueue implements FeedQueue {
       onDown: (detail) => this.#onDown(detail),
     });
     this.#desk = new RelayDesk({
-      ...{ link: this.#link, topology: this.#topology, local, clock, leadMs: options.leadMs, isBlockable },
+      ...{ link: this.#link, topology: this.#topology, local, withdrawals, clock },
+      ...{ leadMs: options.leadMs, isBlockable },
       onWork: (entries) => this.#listeners.tell({ kind: 'relayed', entries }),
     });
     this.#inbox = new GatewayInbox({
@@ -86,7 +90,10 @@ export class RabbitQueue implements FeedQueue {
       onNews: (addresses) => {
         this.#desk.look(addresses).catch(crash);
       },
-      onWithdrawn: (addresses, sentMs) => this.#desk.withdrawn(addresses, sentMs),
+      onWithdrawn: (addresses, sentMs) => {
+        const untilMs = (address: string): number => local.find(address)?.untilMs ?? sentMs;
+        this.#desk.withdrawn(addresses.map((address) => ({ address, sentMs, untilMs: untilMs(address) })));
+      },
     });
     local.onChange((change) => {
       if (change.kind === 'expired') this.#desk.expired(change.entries.map((entry) => entry.address));
@@ -135,7 +142,7 @@ export class RabbitQueue implements FeedQueue {
     const { local, clock } = this.#options;
     const entry = local.find(address);
     if (entry === undefined || !(await local.remove(address))) return false;
-    this.#desk.withdrawn([address], clock.nowMs());
+    this.#desk.withdrawn([{ address, sentMs: clock.nowMs(), untilMs: entry.untilMs }]);
     await this.#announce({ kind: 'withdrawn', addresses: [address] }, entry.untilMs);
     return true;
   }
@@ -165,6 +172,7 @@ export class RabbitQueue implements FeedQueue {
     this.#inbox.clear();
     this.#desk.close();
     await this.#link[Symbol.asyncDispose]();
+    this.#options.withdrawals[Symbol.dispose]();
     await this.#options.local[Symbol.asyncDispose]();
   }
 

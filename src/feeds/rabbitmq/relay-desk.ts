@@ -9,11 +9,14 @@ import type { BrokerConnection, BrokerLink } from './broker-link.ts';
 import { decodeEnvelope, encodeEnvelope } from './broker-message.ts';
 import { type Claim, dueAtMs, RelayClaims } from './relay-claims.ts';
 import { delayFor, type Topology } from './topology.ts';
+import type { Withdrawal, Withdrawals } from './withdrawals.ts';
 
 export interface RelayDeskOptions {
   readonly link: BrokerLink;
   readonly topology: Topology;
   readonly local: FeedQueue;
+  /** Not owned. */
+  readonly withdrawals: Withdrawals;
   readonly clock: FeedClock;
   /** How long before an engine lets go of an address it is to get it again. Asked each time. */
   readonly leadMs: () => number;
@@ -21,11 +24,6 @@ export interface RelayDeskOptions {
   readonly isBlockable: (address: string) => boolean;
   /** There is something to look at. */
   readonly onWork: (entries: readonly FeedEntry[]) => void;
-}
-
-interface Withdrawal {
-  readonly sentMs: number;
-  readonly untilMs: number;
 }
 
 /** So many addresses are given to a relay at a time. */
@@ -43,7 +41,6 @@ export class RelayDesk {
   readonly #claims: RelayClaims<ConsumeMessage> = new RelayClaims();
   /** Addresses that wait at the broker, and until when. */
   readonly #parked: Map<string, number> = new Map();
-  readonly #withdrawn: Map<string, Withdrawal> = new Map();
   #connection: BrokerConnection | undefined;
   #consumerTag = '';
   #progressMs = 0;
@@ -92,11 +89,10 @@ export class RelayDesk {
   }
 
   /** Their relay has ended, whatever was still to be done. */
-  withdrawn(addresses: readonly string[], sentMs: number): void {
-    for (const address of addresses) {
-      const untilMs = this.#options.local.find(address)?.untilMs ?? sentMs;
-      this.#withdrawn.set(address, { sentMs, untilMs });
-      this.#finish(address);
+  withdrawn(withdrawals: readonly Withdrawal[]): void {
+    for (const withdrawal of withdrawals) {
+      this.#options.withdrawals.add(withdrawal);
+      this.#finish(withdrawal.address);
     }
   }
 
@@ -104,7 +100,7 @@ export class RelayDesk {
   expired(addresses: readonly string[]): void {
     for (const address of addresses) this.#finish(address);
     const nowMs = this.#options.clock.nowMs();
-    for (const [address, { untilMs }] of this.#withdrawn) if (untilMs <= nowMs) this.#withdrawn.delete(address);
+    this.#options.withdrawals.expire(nowMs);
     for (const [address, untilMs] of this.#parked) if (untilMs <= nowMs) this.#parked.delete(address);
   }
 
@@ -144,7 +140,7 @@ export class RelayDesk {
   }
 
   async #take(delivery: ConsumeMessage): Promise<void> {
-    const { local, clock, isBlockable, onWork } = this.#options;
+    const { local, withdrawals, clock, isBlockable, onWork } = this.#options;
     const envelope = decodeEnvelope(delivery.content);
     const nowMs = clock.nowMs();
     if (envelope?.message.kind !== 'sighting') {
@@ -154,7 +150,7 @@ export class RelayDesk {
     const { sighting, notBeforeMs } = envelope.message;
     const { address, untilMs } = sighting;
     if (notBeforeMs !== undefined) this.#parked.delete(address);
-    if (untilMs <= nowMs || !isBlockable(address) || this.#isWithdrawn(address, envelope.sentMs)) {
+    if (untilMs <= nowMs || !isBlockable(address) || withdrawals.covers(address, envelope.sentMs)) {
       this.#connection?.ack(delivery);
       return;
     }
@@ -174,7 +170,7 @@ export class RelayDesk {
       this.#adoptLater(address);
       return;
     }
-    if (this.#withdrawn.delete(address) && !entry.isPending) await local.conclude([{ address, retryAtMs: nowMs }]);
+    if (withdrawals.drop(address) && !entry.isPending) await local.conclude([{ address, retryAtMs: nowMs }]);
     await this.look([address]);
     if (this.#claims.find(address) !== undefined) onWork([entry]);
   }
@@ -196,11 +192,6 @@ export class RelayDesk {
       if (!(error instanceof FeedUnavailableError)) throw error;
       this.#adoptLater(address);
     }
-  }
-
-  #isWithdrawn(address: string, sentMs: number): boolean {
-    const withdrawal = this.#withdrawn.get(address);
-    return withdrawal !== undefined && sentMs <= withdrawal.sentMs;
   }
 
   /** Whether the broker brings it back in time anyway. */
