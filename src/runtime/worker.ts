@@ -168,10 +168,11 @@ class WorkerRuntime {
 
   /** Returns the addresses really bound. What a service of ours accepts at already goes over to it later. */
   async #listenAt(service: Service, addresses: readonly Address[], reusePort: boolean): Promise<readonly Address[]> {
+    // A port has one listener, and goes over; several services may each start the same program.
+    const isKept = (address: Address): boolean =>
+      (address.kind === 'exec' ? [service] : this.#services).some((each) => each.isListening(address));
     const attempts = await Promise.allSettled(
-      addresses.map((address) =>
-        this.#services.some((each) => each.isListening(address)) ? address : service.listen(address, reusePort),
-      ),
+      addresses.map((address) => (isKept(address) ? address : service.listen(address, reusePort))),
     );
     // All have ended by now, so that none opens after what was opened is closed again.
     return attempts.map((attempt) => {

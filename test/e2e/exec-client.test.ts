@@ -133,6 +133,24 @@ test('a program that finds no backend sees the end, and a reload leaves alone wh
   expect(gateway.events.filter(({ event }) => event === 'program-started')).toHaveLength(1);
 });
 
+test('several services may start the same program, each for itself, also one that comes later', async () => {
+  const program = programOf('echo here; cat > "$0.log"');
+  await using one = await startBackend({ tls: false });
+  await using two = await startBackend({ tls: false, ends: false });
+  const again = { 'exec-restart': '10ms' };
+  const first = serviceOf(program, one.port, again);
+  await using gateway = await startGateway({ services: [first] });
+  await expect.poll(() => one.visits.length).toBeGreaterThan(1);
+  const config = JSON.parse(readFileSync(gateway.file, 'utf8')) as { services: object[] };
+  config.services.push({ ...serviceOf(program, two.port), name: 'other' });
+  writeFileSync(gateway.file, JSON.stringify(config));
+  gateway.signal('SIGHUP');
+  await gateway.waitForEvent('reloaded');
+  await expect.poll(() => two.visits).toEqual(['here\n']);
+  const before = one.visits.length;
+  await expect.poll(() => one.visits.length).toBeGreaterThan(before + 1);
+});
+
 test('a service that is left out starts its program no more, and one that comes does', async () => {
   const [first, second] = [programOf('echo first; cat > "$0.log"'), programOf('echo second; cat > "$0.log"')];
   await using backend = await startBackend({ tls: false, ends: false });
