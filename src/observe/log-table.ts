@@ -158,7 +158,9 @@ const EVENTS: EventTable = {
   'accept-failed': {
     level: 'error',
     text: ({ address, detail }) =>
-      `a connection at ${address} could not be accepted: ${detail} (raise the limit of open files)`,
+      address.startsWith('exec:')
+        ? `${address} could not be started: ${detail}`
+        : `a connection at ${address} could not be accepted: ${detail} (raise the limit of open files)`,
     told: ['address', 'detail'],
   },
   'certificate-expiring': {

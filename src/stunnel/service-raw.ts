@@ -193,8 +193,10 @@ export function isComplete(section: Section, report: Report): boolean {
     targetsOf(draft).length === 0 && !overrides(section, ['backends']) ? 'connect' : undefined,
     isWithoutCert(section) ? 'cert' : undefined,
   ].filter((option) => option !== undefined);
-  const isTold = (option: string): boolean =>
-    draft.mentioned.has(option) || (option === 'connect' && draft.mentioned.has('exec'));
+  // With connect, the program would have stood in the place of accept.
+  const standsFor = draft.connect.length > 0 ? 'accept' : 'connect';
+  const isProgramTold = draft.exec === undefined && draft.mentioned.has('exec');
+  const isTold = (option: string): boolean => draft.mentioned.has(option) || (isProgramTold && option === standsFor);
   const untold = missing.filter((option) => !isTold(option));
   const endpoints = untold.filter((option) => option !== 'cert');
   if (endpoints.length > 0) {

@@ -23,6 +23,23 @@ describe('the text format', () => {
     ]);
   });
 
+  test.each([
+    [
+      '127.0.0.1:11344',
+      'accept EMFILE',
+      'a connection at 127.0.0.1:11344 could not be accepted: accept EMFILE (raise the limit of open files)',
+    ],
+    [
+      'exec:/usr/bin/sender',
+      'spawn /usr/bin/sender ENOENT',
+      'exec:/usr/bin/sender could not be started: spawn /usr/bin/sender ENOENT',
+    ],
+  ])('says what failed at %s, and what to do where that is known', (address, detail, sentence) => {
+    expect(formatted(sampleRecord('accept-failed', { address, detail }), TEXT)).toEqual([
+      `2026-11-20T23:29:14.123Z error   ${sentence} service=mcas`,
+    ]);
+  });
+
   test('quotes values that hold blanks', () => {
     expect(formatted(sampleRecord('handshake-failed'), TEXT)).toEqual([
       '2026-11-20T23:29:14.123Z warning TLS handshake with 192.0.2.1:40820 failed: its certificate has expired ' +
