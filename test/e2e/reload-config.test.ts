@@ -228,7 +228,7 @@ test('what only a restart can change is named', async () => {
   const services = [plain('one', backend.port)];
   await using gateway = await startGateway({ workers: 1, services });
   const { isTaken, events } = await reloadWith(gateway, {
-    ...{ workers: 2, log: { level: 'info', overwrite: true }, admin: { listen: '127.0.0.1:9344' }, services },
+    ...{ workers: 2, log: { level: 'info', format: 'text' }, admin: { listen: '127.0.0.1:9344' }, services },
   });
   expect(isTaken, JSON.stringify(events)).toBe(true);
   expect(named(events, 'restart-needed').map(({ keys }) => keys)).toEqual([['workers', 'log', 'admin']]);
