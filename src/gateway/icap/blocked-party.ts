@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { Section } from '../../icap/encapsulated.ts';
-import { fieldValue } from '../../icap/field.ts';
+import { listItems } from '../../icap/field.ts';
 import { httpField, httpRequestLine } from '../../icap/http-head.ts';
 import { addressBytes, addressText, canonicalIpv6 } from '../../net/proxy-protocol/ip-address.ts';
 import type { RequestBlockLevel } from '../../observe/labels.ts';
@@ -16,6 +16,8 @@ export interface BlockedParty {
 
 const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex');
 const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
+/** Of these schemes, `URL` takes any number of slashes, and backslashes for them. */
+const SPECIAL = /^(?:https?|ftp|wss?):/i;
 
 /**
  * Finds an address in a request that is blocked: of the user in X-Client-IP, or of the server in X-Server-IP, in the
@@ -23,12 +25,11 @@ const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
  */
 export function findBlockedParty({ head, sections }: ClientRequest, blockade: Blockade): BlockedParty | undefined {
   if (blockade.looksFor('client-ip')) {
-    const found = firstBlocked((fieldValue(head.fields, 'x-client-ip') ?? '').split(','), blockade);
+    const found = firstBlocked(listItems(head.fields, 'x-client-ip'), blockade);
     if (found !== undefined) return { level: 'client-ip', ...found };
   }
   if (!blockade.looksFor('target')) return undefined;
-  const server = (fieldValue(head.fields, 'x-server-ip') ?? '').split(',');
-  const found = firstBlocked([...server, ...hostsOf(sections)], blockade);
+  const found = firstBlocked([...listItems(head.fields, 'x-server-ip'), ...hostsOf(sections)], blockade);
   return found && { level: 'target', ...found };
 }
 
@@ -49,8 +50,16 @@ function hostsOf(sections: readonly Section[]): readonly string[] {
   const block = sections.find(({ part }) => part === 'req-hdr')?.bytes;
   if (block === undefined) return [];
   const { method, target = '' } = httpRequestLine(block) ?? {};
-  const authority = method === 'CONNECT' ? target : (ABSOLUTE.exec(target)?.[1] ?? '');
+  const authority = method === 'CONNECT' ? target : authorityOf(target);
   return [authority, httpField(block, 'host') ?? ''].filter((host) => host !== '');
+}
+
+/** Of a URI: without the user, and also where the schemes of the web are written with fewer slashes, or with other ones. */
+function authorityOf(target: string): string {
+  const [, written] = ABSOLUTE.exec(target) ?? [];
+  if (written === undefined || written.includes('\\'))
+    return SPECIAL.test(target) ? (URL.parse(target)?.host ?? '') : '';
+  return written.slice(written.lastIndexOf('@') + 1);
 }
 
 /** The address that a host is, in its one spelling: also `3325256704`, `0x7f.1` and `[2001:db8::1]:443`; undefined for a name. */

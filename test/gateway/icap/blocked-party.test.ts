@@ -41,6 +41,23 @@ describe('a request is blocked', () => {
     ['that goes to hexadecimal', [], 'GET https://0xc6.0x33.0x64.0:8443/ HTTP/1.1', 'target'],
     ['that goes to an IPv6 address', [], 'POST http://[2001:db8::1]:8080/ HTTP/1.1', 'target'],
     ['that goes there with a user name', [], 'GET ftp://me:secret@198.51.100.0/ HTTP/1.1', 'target'],
+    ['that goes there with a user name and a port', [], 'GET http://me:secret@198.51.100.0:80/ HTTP/1.1', 'target'],
+    ['that goes there with an at sign in the password', [], 'GET http://me:a@b:c@198.51.100.0:80/ HTTP/1.1', 'target'],
+    ['that goes to IPv6 with a user name', [], 'GET http://me:secret@[2001:db8::1]:80/ HTTP/1.1', 'target'],
+    ['that goes there with fewer slashes', [], 'GET http:/198.51.100.0/ HTTP/1.1', 'target'],
+    ['that goes there with other slashes', [], 'GET http:\\\\198.51.100.0\\x HTTP/1.1', 'target'],
+    [
+      'whose second field names the user',
+      ['X-Client-IP: 10.0.0.1', 'X-Client-IP: 198.51.100.0'],
+      'GET / HTTP/1.1',
+      'client-ip',
+    ],
+    [
+      'whose second field names the server',
+      ['X-Server-IP: 10.0.0.1', 'X-Server-IP: 198.51.100.0'],
+      'GET / HTTP/1.1',
+      'target',
+    ],
     ['that asks for a tunnel', [], 'CONNECT 198.51.100.0:443 HTTP/1.1', 'target'],
     ['that asks for a tunnel over IPv6', [], 'CONNECT [2001:db8::1]:443 HTTP/1.1', 'target'],
   ])('%s', (_, fields, line, level) => {
