@@ -90,7 +90,15 @@ export function loadMaterial(config: Config, lineOf: (path: RawPath) => number):
 function backendLoading(path: RawPath, tls: BackendTlsConfig, told: Set<string>): Loading<BackendMaterial> {
   return {
     path,
-    files: { ...tls, 'key-passphrase-file': tls.keyPassphraseFile, 'psk-file': tls.pskFile },
+    files: {
+      cert: tls.cert,
+      key: tls.key,
+      'key-passphrase-file': tls.keyPassphraseFile,
+      'psk-file': tls.pskFile,
+      ca: tls.ca,
+      crl: tls.crl,
+      'pin-sha256': tls.pinSha256,
+    },
     load: () => loadBackendMaterial(tls),
     warningsOf(material) {
       const warnings = backendMaterialWarnings(material).filter((warning) => !told.has(warning));
