@@ -35,6 +35,7 @@ export type RejectReason = (typeof REJECT_REASONS)[number];
 /** Why a TLS handshake with a client failed. Different causes never share a value. */
 export const HANDSHAKE_FAILURES = [
   'no-certificate',
+  'no-key',
   'unknown-ca',
   'self-signed',
   'expired',

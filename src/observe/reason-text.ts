@@ -13,6 +13,7 @@ export const REJECTION_TEXTS: Readonly<Record<RejectReason, string>> = {
 /** What each reason of a failed handshake means, as the end of a sentence. */
 export const HANDSHAKE_FAILURE_TEXTS: Readonly<Record<HandshakeFailure, string>> = {
   'no-certificate': 'it sent no certificate',
+  'no-key': 'it did not prove a pre-shared key',
   'unknown-ca': 'its certificate was not issued by a trusted CA',
   'self-signed': 'its certificate is self-signed and not pinned',
   expired: 'its certificate has expired',

@@ -17,7 +17,7 @@ export interface BackendEvidence {
 }
 
 const NO_KEY: HandshakeProblem = {
-  reason: 'not-allowed',
+  reason: 'no-key',
   detail: 'the backend did not use the pre-shared key',
 };
 

@@ -1,6 +1,7 @@
 /** Why a handshake failed: a closed set, also the metric label. Different causes never share a value. */
 export type HandshakeFailureReason =
   | 'no-certificate'
+  | 'no-key'
   | 'unknown-ca'
   | 'self-signed'
   | 'expired'
@@ -29,6 +30,9 @@ export interface HandshakeProblem {
 
 const ERRORS: Readonly<Record<string, HandshakeFailureReason>> = {
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'no-certificate',
+  // A wrong key with TLS 1.3, and a name that has none with TLS 1.2.
+  ERR_SSL_BINDER_DOES_NOT_VERIFY: 'no-key',
+  ERR_SSL_PSK_IDENTITY_NOT_FOUND: 'no-key',
   ERR_SSL_HTTP_REQUEST: 'plain-text',
   ERR_SSL_HTTPS_PROXY_REQUEST: 'plain-text',
   ERR_SSL_WRONG_VERSION_NUMBER: 'plain-text',

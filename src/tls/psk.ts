@@ -67,7 +67,7 @@ export function pskProofOf(socket: TLSSocket, keys: PskKeys | undefined): PskPro
 /** Why a client may not pass, whatever else is asked of it: with a cipher without authentication nothing is proved. */
 export function judgeKey(keys: PskKeys | undefined, proof: PskProof | undefined): HandshakeProblem | undefined {
   if (keys?.isSole !== true || proof !== undefined) return undefined;
-  return { reason: 'not-allowed', detail: 'the client did not use a pre-shared key' };
+  return { reason: 'no-key', detail: 'the client did not use a pre-shared key' };
 }
 
 /** A session of TLS 1.2 has the cipher that it began with; TLS 1.3 has none without a certificate or a key. */

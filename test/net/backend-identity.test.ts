@@ -299,8 +299,8 @@ describe('with a pre-shared key', () => {
 
   test.each(VERSIONS)('a backend with a certificate in its place is refused (%s)', async (version) => {
     await using backend = await startTlsBackend(lab.server, { maxVersion: version });
-    expect(await verdictOf(backend.port, keyed)).toBe('not-allowed');
-    expect(await verdictOf(backend.port, unverified)).toBe('not-allowed');
+    expect(await verdictOf(backend.port, keyed)).toBe('no-key');
+    expect(await verdictOf(backend.port, unverified)).toBe('no-key');
   });
 
   test.each(VERSIONS)('unless a CA is named that vouches for it (%s)', async (version) => {

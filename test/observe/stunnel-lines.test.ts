@@ -88,6 +88,18 @@ describe('stunnel lines', () => {
     ]);
   });
 
+  test('tell who did not prove a key in words of its own, and of no certificate', () => {
+    const problem = {
+      reason: 'no-key',
+      detail: 'the client did not use a pre-shared key',
+      subject: undefined,
+    } as const;
+    expect(linesOf('handshake-failed', problem)).toEqual([
+      'LOG3[7]: SSL_accept: the client did not use a pre-shared key',
+      NOTHING_SENT,
+    ]);
+  });
+
   test.each([
     ['unknown-ca', 'CERT: Pre-verification error: unable to get local issuer certificate'],
     ['self-signed', 'CERT: Pre-verification error: self-signed certificate'],

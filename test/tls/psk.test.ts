@@ -105,6 +105,15 @@ describe.each(VERSIONS)('a client with a pre-shared key and %s', (version) => {
   });
 });
 
+test.each([
+  ['a wrong key', 'TLSv1.3', 'bob'],
+  ['a name that is not known', 'TLSv1.2', 'carol'],
+] as const)('%s is told as what it is with %s', async (_, version, identity) => {
+  await using service = await startTlsService(keyed(SOLE));
+  await visit({ port: service.port, version, more: offer(identity, ALICE) });
+  expect(await service.outcome()).toMatchObject({ kind: 'failed', problem: { reason: 'no-key' } });
+});
+
 describe('an identity is not believed for its own sake', () => {
   test.each([
     ['the right key, not used', ALICE],
@@ -134,7 +143,7 @@ describe('an identity is not believed for its own sake', () => {
 
 describe('a cipher without authentication takes the place of no key', () => {
   const ANONYMOUS = { ciphers: 'AECDH-AES128-SHA:@SECLEVEL=0' };
-  const problem = { reason: 'not-allowed', detail: 'the client did not use a pre-shared key' };
+  const problem = { reason: 'no-key', detail: 'the client did not use a pre-shared key' };
 
   test.each<[string, TlsServiceOptions['clientAuth']]>([
     ['asks for no certificate', { mode: 'none' }],
