@@ -35,7 +35,7 @@ export interface ModResult {
   readonly reply: Reply;
   /** The preview was enough for the answer. */
   readonly endedInPreview: boolean;
-  /** Whether the body that came back differs; undefined where none came back or not all of it was sent. */
+  /** Whether the body differs, or is missing from what came back; undefined where nothing did, or nobody knows. */
   readonly bodyChanged: boolean | undefined;
 }
 
@@ -155,13 +155,17 @@ class Exchange {
   }
 
   #result(sent: readonly Section[], reply: Reply, isFirst: boolean): ModResult {
-    const hasBody = reply.head.encapsulated.body !== 'null-body';
-    return {
-      sent,
-      reply,
-      endedInPreview: isFirst,
-      bodyChanged: this.#isWhole && hasBody ? reply.bodySha256 !== this.#hash.digest('hex') : undefined,
-    };
+    return { sent, reply, endedInPreview: isFirst, bodyChanged: this.#isChangedIn(reply) };
+  }
+
+  #isChangedIn({ head, sections, bodyBytes, bodySha256 }: Reply): boolean | undefined {
+    const { sizeBytes } = this.#request.document;
+    if (head.encapsulated.body === 'null-body') {
+      const isLost = sizeBytes > 0 && sections.some(({ bytes }) => bytes.length > 0);
+      return isLost ? true : undefined;
+    }
+    if (bodyBytes !== sizeBytes) return true;
+    return this.#isWhole ? bodySha256 !== this.#hash.digest('hex') : undefined;
   }
 }
 

@@ -18,6 +18,8 @@ export function harmlessFinding(method: ModMethod, result: ModResult, sizeBytes:
     return failed(`the body came back changed: ${sizeBytes} bytes sent, ${result.reply.bodyBytes} received`, status);
   }
   if (status === 204) return yes('204, left alone', status);
+  // c-icap's Allow204As200okZeroEncaps; squid takes it for an error.
+  if (isHollow(result.reply)) return failed(`${status} with nothing in it: few clients take that for a 204`, status);
   return yes(verdict === 'modified' ? `${status}, back with other headers` : `${status}, back unchanged`, status);
 }
 
@@ -57,6 +59,10 @@ export function eicarFinding(method: ModMethod, result: ModResult): Finding {
 export function istagFinding({ head }: Reply, istag: string | undefined): Finding {
   if (istag === undefined) return failed('missing: caches would keep old verdicts', head.status);
   return QUOTED_ISTAG.test(istag) ? yes(istag, head.status) : no(`${istag}, without its quotes`, head.status);
+}
+
+function isHollow({ head, sections }: Reply): boolean {
+  return head.encapsulated.body === 'null-body' && sections.every(({ bytes }) => bytes.length === 0);
 }
 
 export function yes(detail: string, icapStatus: number | undefined): Finding {

@@ -17,6 +17,8 @@ import {
   startSilentServer,
   startTricklingServer,
 } from '../_util/icap-ill-servers.ts';
+import { startScriptBackend } from '../_util/icap-script-backend.ts';
+import { answer } from '../_util/icap-script-message.ts';
 import { startTlsIcapServer } from '../_util/icap-tls-server.ts';
 
 const TLS: ProbeTls = { trusted: [], keyPair: undefined, serverName: undefined, verify: true };
@@ -342,6 +344,15 @@ describe('servers that behave badly', () => {
     const changed = `ICAP/1.0 200 OK\r\nEncapsulated: req-hdr=0, req-body=${http.length}\r\n\r\n${http}3\r\nxyz\r\n0\r\n\r\n`;
     await using server = await startScriptedServer([OPTIONS_OK, changed]);
     expect((await run(server.port, { document: textDocument('a', 'abc') })).verdict).toBe('modified');
+  });
+
+  test('a body that does not come back with its head is told', async () => {
+    await using server = await startScriptBackend(async (exchange) => {
+      await exchange.body();
+      exchange.send(answer(200, [], { 'req-hdr': exchange.section('req-hdr') ?? '' }));
+    });
+    expect(await run(server.port)).toMatchObject({ verdict: 'modified', icapStatus: 200 });
+    expect((await run(server.port, { document: textDocument('a', '') })).verdict).toBe('allowed');
   });
 
   test('a service at the given path that takes only the other method is asked that', async () => {

@@ -141,6 +141,31 @@ describe('the table', () => {
     expect(summaryLines(report)).toEqual(['BROKEN   nothing there judges a document']);
   });
 
+  test.each([
+    [
+      'the head alone',
+      'RESPMOD clean failed: the body came back changed: 47 bytes sent, 0 received',
+      { 'res-hdr': HTTP_OK },
+    ],
+    ['nothing', 'RESPMOD clean failed: 200 with nothing in it: few clients take that for a 204', {}],
+    ['nothing', 'RESPMOD large-no-204 failed: 200 with nothing in it: few clients take that for a 204', {}],
+    [
+      'what was previewed alone',
+      'RESPMOD preview-half failed: the body came back changed: 57 bytes sent, 5 received',
+      { 'res-hdr': HTTP_OK, body: 'first' },
+    ],
+  ])('of a server that sends back %s says what is lost', async (_, row, content) => {
+    await using server = await startScriptBackend(async (exchange) => {
+      if ((exchange.head.preview ?? 0) > 0) await exchange.arrived();
+      else await exchange.body();
+      exchange.send(answer(200, [], content));
+    });
+    server.optionsScript = saying('Methods: RESPMOD', 'Preview: 10');
+    const report = await surveyOf(server.port, { methods: ['RESPMOD'] });
+    expect(rowsOf(report)).toContain(row);
+    expect(report.works).toBe(false);
+  });
+
   test('without an ISTag, methods or OPTIONS at all is still made', async () => {
     await using server = await startScriptBackend(unmodified);
     server.optionsScript = (exchange) => exchange.send('ICAP/1.0 200 OK\r\nEncapsulated: null-body=0\r\n\r\n');
