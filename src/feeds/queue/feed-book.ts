@@ -176,7 +176,7 @@ export class BookDraft {
     const merged = new Map(sightings.map((sighting) => [sighting.address, sighting]));
     const known = [...merged.values()].filter(({ address }) => this.#isBlocked(address, nowMs)).length;
     const added = [...merged.keys()].filter((address) => this.#find(address) === undefined).length;
-    if (this.#base.size + this.#added + added > maxEntries) throw new BookFullError();
+    if (added > 0 && this.#base.size + this.#added + added > maxEntries) throw new BookFullError();
     for (const sighting of merged.values()) this.#see(sighting, nowMs);
     return { blocked: merged.size - known, extended: known };
   }

@@ -114,6 +114,18 @@ describe('a full queue', () => {
     expect(queue.status().trouble).toBeUndefined();
   });
 
+  test('takes what it knows also where the limit was lowered below what it holds', async () => {
+    let maxEntries = 3;
+    const clock = createFeedClock();
+    const queue = new EmbeddedQueue({ disk: fakeDisk(), clock, maxEntries: () => maxEntries, onTrouble: () => {} });
+    const put = (...addresses: readonly string[]): Promise<unknown> =>
+      queue.put(addresses.map((address) => sighting(address, clock.nowMs() + MINUTE)));
+    await put('192.0.2.1', '192.0.2.2', '192.0.2.3');
+    maxEntries = 2;
+    expect(await put('192.0.2.1')).toEqual({ blocked: 0, extended: 1 });
+    await expect(put('192.0.2.4')).rejects.toMatchObject({ code: 'ICAPGW_FEED_UNAVAILABLE' });
+  });
+
   test('counts those that come at the same time', async () => {
     const { put } = rig(fakeDisk(), 2);
     const results = await Promise.allSettled(['192.0.2.1', '192.0.2.2', '192.0.2.3'].map((address) => put(address)));
