@@ -5,7 +5,6 @@ import { SmcError, type SmcRemedy } from './smc-error.ts';
 
 /** Beyond it nobody would notice that an SMC can be reached again. */
 const LONGEST_RETRY_AFTER_MS = 60 * 60 * 1000;
-const HIDDEN = '***';
 /** RFC 9110 10.2.3; what the SMC's client waits for too. */
 const BUSY: ReadonlySet<number> = new Set([408, 409, 429]);
 
@@ -17,8 +16,7 @@ export function refusalOf(
   secrets: readonly string[],
 ): SmcError {
   const { status, headers, body } = reply;
-  let message = smcMessage(body);
-  for (const secret of secrets) message = secret === '' ? message : message?.replaceAll(secret, HIDDEN);
+  const message = smcMessage(body, secrets);
   return new SmcError({
     detail: `${operation}: it answered ${status}${message === undefined ? '' : ` (${message})`}`,
     remedy: remedyOf(operation, status),

@@ -57,12 +57,17 @@ export function blockListPathOf(body: string): string | undefined {
   return linkOf(objectsOf(body, 'link'), BLOCK_RELS);
 }
 
-/** What an SMC says of a request it did not take, for a log: one line of bounded length. */
-export function smcMessage(body: string): string | undefined {
+const HIDDEN = '***';
+
+/** What an SMC says of a request it did not take, for a log: one line of bounded length, without any of `secrets`. */
+export function smcMessage(body: string, secrets: readonly string[] = []): string | undefined {
   const { message, details } = fieldsOf(parsed(body));
   const parts = [message, ...(Array.isArray(details) ? details : [details])];
   const text = parts.filter((part) => typeof part === 'string' && part.trim() !== '').join(' ');
-  const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
+  // Before the line is cut: a part of a secret would not be recognized.
+  const known = secrets.filter((secret) => secret !== '');
+  const hidden = known.reduce((shown, secret) => shown.replaceAll(secret, HIDDEN), text);
+  const line = hidden.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
   return line === '' ? undefined : line.slice(0, MAX_MESSAGE_LENGTH);
 }
 
