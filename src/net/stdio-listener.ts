@@ -13,6 +13,11 @@ interface StandardStreams {
   readonly finished: Promise<unknown>;
 }
 
+interface PreparedStreams {
+  readonly open: () => StandardStreams;
+  readonly discard: () => void;
+}
+
 export interface StdioListenerOptions extends ListenerOwner {
   /** Told before the connection comes, with what has to be waited for at its end. */
   readonly onStart: (finished: Promise<unknown>) => void;
@@ -22,7 +27,7 @@ export interface StdioListenerOptions extends ListenerOwner {
 export async function openStdioListener(
   options: StdioListenerOptions,
 ): Promise<Listener<Extract<Address, { kind: 'stdio' }>>> {
-  const { socket, finished } = await openStandardStreams();
+  const streams = await prepareStandardStreams();
   let owner: ListenerOwner = options;
   let isWaiting = true;
   return {
@@ -33,34 +38,53 @@ export async function openStdioListener(
     wake() {
       if (!isWaiting) return;
       isWaiting = false;
+      const { socket, finished } = streams.open();
       options.onStart(finished);
       owner.onConnection(socket);
     },
     async [Symbol.asyncDispose]() {
-      if (isWaiting) socket.destroy();
+      if (isWaiting) streams.discard();
+      isWaiting = false;
     },
   };
 }
 
-async function openStandardStreams(): Promise<StandardStreams> {
+/**
+ * Nothing is read before they are opened: bytes, an end or an error that come before the connection has its owner would
+ * be told to nobody.
+ */
+async function prepareStandardStreams(): Promise<PreparedStreams> {
   const [input, output] = [fstatSync(0), fstatSync(1)];
   // As inetd gives it.
   if (input.isSocket() && output.isSocket() && input.ino === output.ino) {
-    const socket = new Socket({ fd: 0, allowHalfOpen: true });
-    socket.on('error', ignore).pause();
-    return { socket, finished: once(socket, 'close') };
+    const open = (): StandardStreams => {
+      const socket = new Socket({ fd: 0, allowHalfOpen: true });
+      socket.on('error', ignore).pause();
+      return { socket, finished: once(socket, 'close') };
+    };
+    return { open, discard: () => {} };
   }
   const { ours, theirs } = await createSocketPair({});
+  ours.pause();
+  return {
+    open: () => ({ socket: ours, finished: connectStreams(theirs, input, output) }),
+    discard() {
+      ours.destroy();
+      theirs.destroy();
+    },
+  };
+}
+
+/** Resolves when all has left the process. */
+function connectStreams(theirs: Socket, input: Stats, output: Stats): Promise<unknown> {
   const [source, sink] = [openInput(input), openOutput(output)];
   source.on('error', () => theirs.end()).pipe(theirs);
   theirs.pipe(sink);
   theirs.on('close', () => source.destroy());
   sink.on('error', () => theirs.destroy());
-  const finished = new Promise((resolve) => {
+  return new Promise((resolve) => {
     sink.once('close', resolve);
   });
-  ours.pause();
-  return { socket: ours, finished };
 }
 
 function isStream(stats: Stats): boolean {

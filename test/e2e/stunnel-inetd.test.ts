@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -28,14 +28,18 @@ function fileOf(...lines: readonly string[]): string {
 /** As inetd does it: each connection becomes the standard input and output of a program of its own. */
 async function startInetd(program: string, file: string) {
   const started: ChildProcess[] = [];
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     started.push(spawn(program, [file], { stdio: [socket, socket, 'ignore'] }));
     socket.destroy();
+    begin();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
+    port,
+    begun,
     started,
     async connect(): Promise<TLSSocket> {
       const socket = connectTls({ port, rejectUnauthorized: false });
@@ -73,6 +77,24 @@ describe.each([STUNNEL, LAUNCHER])('a file without sections, %s', (program) => {
       /Connection closed: 14 byte\(s\) sent to TLS, 14 byte\(s\) sent to socket\n/,
     );
     expect(existsSync(pid)).toBe(false);
+  });
+
+  test.each([
+    ['says nothing and leaves', '', /Connection (?:closed|reset)/],
+    ['does not speak TLS', 'GET / HTTP/1.0\r\n\r\n', /SSL_accept: /],
+  ])('ends with a client that %s, and says so', async (_, bytes, line) => {
+    const log = join(folder, `${files}-early.log`);
+    const file = fileOf(`cert = ${lab.server.combined}`, `output = ${log}`, 'connect = 127.0.0.1:9');
+    await using inetd = await startInetd(program, file);
+    const client = connect({ host: '127.0.0.1', port: inetd.port });
+    client.on('error', () => client.destroy());
+    client.end(bytes);
+    await inetd.begun;
+    const [child] = inetd.started as [ChildProcess];
+    if (child.exitCode === null) await once(child, 'exit');
+    expect(child.exitCode).toBe(0);
+    expect(readFileSync(log, 'utf8')).toMatch(line);
+    expect(readFileSync(log, 'utf8')).toMatch(/LOG5.* Service \[stunnel\] accepted connection from 127\.0\.0\.1:\d+\n/);
   });
 
   test('gives the connection to a program', async () => {
