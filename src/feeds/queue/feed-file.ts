@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fchmodSync, fstatSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { messageOf, RuntimeError } from '../../errors.ts';
@@ -42,8 +42,7 @@ export function openFeedFile(folder: string, nowMs: number): OpenedFeedFile {
   const path = join(folder, NAME);
   try {
     mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-    // SQLite gives the files beside it the permissions of this one.
-    closeSync(openSync(path, 'a', FILE_MODE));
+    create(path);
   } catch (cause) {
     const detail = `${path}: ${messageOf(cause)}; let the user that icapgw runs as write to the folder, or set feeds.state-dir`;
     throw new RuntimeError('ICAPGW_FEED_STATE', { detail, cause });
@@ -54,12 +53,24 @@ export function openFeedFile(folder: string, nowMs: number): OpenedFeedFile {
     const detail = damageOf(error);
     if (detail === undefined) throw refusal(path, error);
     const movedTo = setAside(path, nowMs);
-    closeSync(openSync(path, 'a', FILE_MODE));
+    create(path);
     try {
       return { ...openAt(path, nowMs), damaged: { movedTo, detail } };
     } catch (again) {
       throw refusal(path, again);
     }
+  }
+}
+
+/** Makes the file, or takes from others what they may do with it. SQLite gives the files beside it the same permissions. */
+function create(path: string): void {
+  const file = openSync(path, 'a', FILE_MODE);
+  try {
+    const { mode, uid } = fstatSync(file);
+    // Only its owner may change them.
+    if ((mode & 0o077) !== 0 && uid === process.geteuid?.()) fchmodSync(file, FILE_MODE);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, RuntimeError } from '../../errors.ts';
 
@@ -36,7 +36,9 @@ function read(path: string): string | undefined {
 
 /** Whole or not at all. */
 function write(path: string, id: string): void {
-  const file = openSync(`${path}.new`, 'w', 0o600);
+  // A link that somebody put there is replaced, not followed.
+  rmSync(`${path}.new`, { force: true });
+  const file = openSync(`${path}.new`, 'wx', 0o600);
   try {
     writeSync(file, `${id}\n`);
     fsyncSync(file);

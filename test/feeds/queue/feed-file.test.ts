@@ -1,4 +1,13 @@
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
@@ -35,6 +44,16 @@ test('what was written is there again, in the order in which it came', () => {
   ];
   write(folder, entries.toReversed());
   expect(reopen(folder)).toEqual({ entries, damaged: undefined });
+});
+
+test('a file that others could read, as one from a backup, is for its owner alone again, with what lies beside it', () => {
+  using folder = createConfigFolder({});
+  write(folder, [entry('192.0.2.1')]);
+  chmodSync(join(folder.path, 'feeds.db'), 0o644);
+  using _file = openFeedFile(folder.path, NOW).file;
+  for (const name of readdirSync(folder.path)) {
+    expect([name, statSync(join(folder.path, name)).mode & 0o777]).toEqual([name, 0o600]);
+  }
 });
 
 test('what has had its time is not', () => {
