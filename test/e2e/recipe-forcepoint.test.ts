@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { addProbeCommand } from '../../src/cli/probe.ts';
 import { certificates } from '../_util/certificates.ts';
 import { runCli } from '../_util/cli-recorder.ts';
@@ -6,7 +6,7 @@ import type { RunningGateway } from '../_util/e2e-gateway.ts';
 import { type ScriptBackend, startScriptBackend, unmodified } from '../_util/icap-script-backend.ts';
 import { connectTlsScriptClient } from '../_util/icap-script-client.ts';
 import { answer, blocked, reqmod, respmod } from '../_util/icap-script-message.ts';
-import { startExample } from '../_util/recipe.ts';
+import { type Replacements, startExample } from '../_util/recipe.ts';
 
 const lab = certificates();
 const SECRET = 'confidential';
@@ -24,13 +24,7 @@ describe('the example for Forcepoint DLP', () => {
 
   beforeAll(async () => {
     servers = [await startScriptBackend(enforce), await startScriptBackend(enforce)];
-    gateway = await startExample('forcepoint/icapgw.yaml', {
-      '0.0.0.0:11344': '127.0.0.1:0',
-      '/etc/icapgw/stunnel-key.pem': lab.server.combined,
-      '/etc/icapgw/MCASCAfile.pem': lab.client.cert,
-      '10.0.0.5:1344': servers[0].address,
-      '10.0.0.6:1344': servers[1].address,
-    });
+    gateway = await start(...servers);
   });
   afterAll(async () => {
     await gateway?.[Symbol.asyncDispose]();
@@ -39,6 +33,17 @@ describe('the example for Forcepoint DLP', () => {
   beforeEach(() => {
     for (const server of servers) server.script = enforce;
   });
+
+  function start(first: ScriptBackend, second: ScriptBackend, limits: Replacements = {}): Promise<RunningGateway> {
+    return startExample('forcepoint/icapgw.yaml', {
+      '0.0.0.0:11344': '127.0.0.1:0',
+      '/etc/icapgw/stunnel-key.pem': lab.server.combined,
+      '/etc/icapgw/MCASCAfile.pem': lab.client.cert,
+      '10.0.0.5:1344': first.address,
+      '10.0.0.6:1344': second.address,
+      ...limits,
+    });
+  }
 
   const connect = () => connectTlsScriptClient(gateway.port('forcepoint'), lab.client);
 
@@ -82,11 +87,44 @@ describe('the example for Forcepoint DLP', () => {
   });
 
   test('asks the other server where one fails', async () => {
-    servers[0].script = async (exchange) => {
+    const [failing, working] = servers;
+    const answered = working.exchanges.length;
+    let failures = 0;
+    failing.script = async (exchange) => {
+      failures += 1;
       await exchange.body();
       exchange.send(answer(500));
     };
-    for (let turn = 0; turn < 3; turn += 1) expect((await probe('--text', SECRET)).exitCode).toBe(3);
+    // A block page of the gateway's own would not let the harmless ones pass.
+    for (let turn = 0; turn < 3; turn += 1) {
+      expect((await probe()).exitCode).toBe(0);
+      expect((await probe('--text', SECRET)).exitCode).toBe(3);
+    }
+    expect(failures).toBeGreaterThan(0);
+    expect(working.exchanges.length - answered).toBe(6);
+  });
+
+  test('lets requests above the limit of the servers wait', async () => {
+    const { promise: judged, resolve } = Promise.withResolvers<void>();
+    const waitFor: ScriptBackend['script'] = async (exchange) => {
+      await exchange.body();
+      await judged;
+      exchange.send(answer(204));
+    };
+    await using busy = await startScriptBackend(waitFor);
+    await using other = await startScriptBackend(waitFor);
+    await using limited = await start(busy, other, { 'max-connections: 50': 'max-connections: 1' });
+    const asked = Array.from({ length: 4 }, async () => {
+      await using client = await connectTlsScriptClient(limited.port('forcepoint'), lab.client);
+      return (await client.ask(reqmod({ lines: ['Allow: 204'], body: 'harmless' }))).status;
+    });
+    await vi.waitFor(
+      async () => expect(await limited.metric('icapgw_icap_queue_depth', { service: 'forcepoint' })).toBe(2),
+      { timeout: 20_000 },
+    );
+    resolve();
+    expect(await Promise.all(asked)).toEqual([204, 204, 204, 204]);
+    expect([busy.peak, other.peak]).toEqual([1, 1]);
   });
 
   test('lets nothing pass while nobody can judge', async () => {
