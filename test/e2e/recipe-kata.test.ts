@@ -188,6 +188,24 @@ describe.skipIf(!hasSquid)('squid with the lines of the guide, before a sandbox'
     expect(judged).toHaveLength(1);
   });
 
+  test('sends a file to nobody else when the sandbox that has it breaks off', async () => {
+    await using gateway = await startGateway([kata.port, other.port], {});
+    await using squid = await startRecipeSquid(gateway, 'kata');
+    let asked = 0;
+    const dying: ScriptBackend['script'] = async (exchange) => {
+      if (exchange.head.method === 'REQMOD') return unmodified(exchange);
+      asked += 1;
+      await exchange.body();
+      exchange.end();
+    };
+    kata.script = dying;
+    other.script = dying;
+    // when-down: bypass
+    expect(await squid.fetch(`${origin.url}/text`, undefined, ALICE)).toMatchObject({ status: 200 });
+    expect(asked).toBe(1);
+    expect(await gateway.metric('icapgw_icap_bypassed_total', { service: 'kata', rule: 'when-down' })).toBe(1);
+  });
+
   test('gets an error in the end where none comes, and the file goes to nobody else', async () => {
     await using gateway = await startGateway([kata.port, other.port], { timeouts: { response: '2s' } });
     await using squid = await startRecipeSquid(gateway, 'kata');
