@@ -18,6 +18,7 @@ const lab = certificates();
 const hasHaproxy = process.env['CI'] !== undefined || existsSync('/usr/sbin/haproxy');
 const MONITORS = ['icap', 'http', 'head'] as const;
 const STATUS_COLUMN = 17;
+const CHECK_COLUMN = 36;
 const PIN = '/etc/icapgw/ddan-1.pem, trust: pin';
 /** How a video in MP4 begins. */
 const MP4 = `\0\0\0\x18ftypisom\0\0\x02\0isomiso2${'\0'.repeat(64)}`;
@@ -90,6 +91,12 @@ async function startGateway(
   );
 }
 
+/** What the last check of a server found. Before the first one haproxy has it UP too. */
+function stateOf(row: readonly string[]): string {
+  const [state = ''] = (row[STATUS_COLUMN] ?? '').split(' ');
+  return state === 'UP' && !row[CHECK_COLUMN]?.includes('L7OK') ? 'unchecked' : state;
+}
+
 /** haproxy with the example's monitors, and the states that they find. */
 async function startHaproxy(gateway: RunningGateway) {
   const folder = mkdtempSync(join(tmpdir(), 'icapgw-haproxy-'));
@@ -122,7 +129,7 @@ async function startHaproxy(gateway: RunningGateway) {
       const table = await converse({ path: socket }, 'show stat\n', '\n\n');
       const rows = table.split('\n').map((line) => line.split(','));
       const own = rows.filter(([, server]) => server === 'gateway-1');
-      return Object.fromEntries(own.map((row) => [row[0] ?? '', (row[STATUS_COLUMN] ?? '').split(' ')[0] ?? '']));
+      return Object.fromEntries(own.map((row) => [row[0] ?? '', stateOf(row)]));
     },
     async [Symbol.asyncDispose]() {
       await running.kill();
