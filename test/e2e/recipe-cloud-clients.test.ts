@@ -68,6 +68,7 @@ describe.skipIf(!hasClamAv)('cloud clients in front of two c-icap that scan', ()
     await using first = await startMcas();
     await using second = await startMcas();
     for (const gateway of [first, second]) expect((await probe(gateway.port('mcas'), 'mcas')).exitCode).toBe(3);
+    expect((await probe(second.port('mcas'), 'mcas', ['--eicar'], lab.secondClient)).exitCode).toBe(1);
     const port = first.port('mcas');
     await first[Symbol.asyncDispose]();
     expect((await probe(port, 'mcas')).exitCode).toBe(1);
