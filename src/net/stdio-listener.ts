@@ -83,7 +83,7 @@ function connectStreams(theirs: Socket, input: Stats, output: Stats): Promise<un
   theirs.on('close', () => source.destroy());
   sink.on('error', () => theirs.destroy());
   return new Promise((resolve) => {
-    sink.once('close', resolve);
+    sink.once('finish', resolve).once('close', resolve);
   });
 }
 
@@ -91,12 +91,17 @@ function isStream(stats: Stats): boolean {
   return stats.isFIFO() || stats.isSocket();
 }
 
+// A file stays open: it is the process's, and Node.js warns of a worker that closes what it did not open.
 function openInput(stats: Stats): Readable {
-  return isStream(stats) ? new Socket({ fd: 0, readable: true, writable: false }) : createReadStream('', { fd: 0 });
+  return isStream(stats)
+    ? new Socket({ fd: 0, readable: true, writable: false })
+    : createReadStream('', { fd: 0, autoClose: false });
 }
 
 function openOutput(stats: Stats): Writable {
-  return isStream(stats) ? new Socket({ fd: 1, readable: false, writable: true }) : createWriteStream('', { fd: 1 });
+  return isStream(stats)
+    ? new Socket({ fd: 1, readable: false, writable: true })
+    : createWriteStream('', { fd: 1, autoClose: false });
 }
 
 /** Whoever has the connection learns from its end. */

@@ -67,6 +67,7 @@ export class EventPort {
   #lostSpans = 0;
   #unanswered = 0;
   #scheduled = false;
+  readonly #waiting: (() => void)[] = [];
 
   constructor({ port, enabled, access, squid, traceSample }: EventPortOptions) {
     this.#port = port;
@@ -125,6 +126,15 @@ export class EventPort {
     this.#port.postMessage({ log, access, spans, lost, lostSpans } satisfies EventBatch);
   }
 
+  /** Sends what is pending, and resolves when the main thread has dealt with all that was ever sent. */
+  async delivered(): Promise<void> {
+    this.flush();
+    if (this.#unanswered === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
   get #pending(): number {
     return this.#log.length + this.#access.length;
   }
@@ -151,6 +161,8 @@ export class EventPort {
   #answered(): void {
     this.#unanswered -= 1;
     this.flush();
+    if (this.#unanswered > 0) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }
 

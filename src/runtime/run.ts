@@ -1,4 +1,4 @@
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { hasStandardClient } from '../config/standard-client.ts';
@@ -113,11 +113,7 @@ export async function run(options: RunOptions): Promise<void> {
   options.onReady?.(running);
   if (isReloadDue) reload();
   const signal = await Promise.race([stop.promise, ...(hasStandardClient(config) ? [running.served()] : [])]);
-  if (signal === undefined) {
-    // What the worker told the log before its last word is on its way.
-    await nextTurn();
-    return;
-  }
+  if (signal === undefined) return;
   log.log('terminated', { signal });
   // As it is in force now: it may have been loaded anew.
   const { drainDelayMs, drainTimeoutMs } = running.current.config;

@@ -104,7 +104,8 @@ class WorkerRuntime {
         return;
       case 'drain':
         await Promise.all(this.#all.map((service) => service.drain()));
-        this.#parts.events.flush();
+        // On a channel of its own, and the log may be closed after the last word here.
+        await this.#parts.events.delivered();
         this.#tell({ type: 'drained' });
         return;
       case 'cut':

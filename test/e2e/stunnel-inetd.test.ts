@@ -97,6 +97,17 @@ describe.each([STUNNEL, LAUNCHER])('a file without sections, %s', (program) => {
     expect(readFileSync(log, 'utf8')).toMatch(/LOG5.* Service \[stunnel\] accepted connection from 127\.0\.0\.1:\d+\n/);
   });
 
+  test('writes all of its log to standard error before it ends, and nothing else', async () => {
+    const file = fileOf('foreground = yes', 'debug = 5', `cert = ${lab.server.combined}`, 'connect = 127.0.0.1:9');
+    const child = spawn(program, [file], { stdio: ['pipe', 'ignore', 'pipe'] });
+    child.stdin.on('error', () => {}); // it may have left before it has read this
+    child.stdin.end('GET / HTTP/1.0\r\n\r\n');
+    const log = await text(child.stderr);
+    expect(log).toMatch(/LOG5.* Service \[stunnel\] accepted connection from /);
+    expect(log).toMatch(/LOG3.* SSL_accept: .*\n/);
+    expect(log).not.toMatch(/warning/i);
+  });
+
   test('gives the connection to a program', async () => {
     const file = fileOf(`cert = ${lab.server.combined}`, 'exec = /bin/cat', 'execArgs = cat');
     await using inetd = await startInetd(program, file);

@@ -60,6 +60,18 @@ describe("a worker's way to the logs", () => {
     });
   });
 
+  test('is through when the main thread has dealt with all that was sent', async () => {
+    using channel = createChannel();
+    await channel.port.delivered();
+    channel.port.log('drained', { cut: 1 });
+    const through = vi.fn();
+    const delivered = channel.port.delivered().then(through);
+    expect(await channel.next()).toMatchObject({ log: [{ fields: { cut: 1 } }] });
+    expect(through).not.toHaveBeenCalled();
+    channel.main.postMessage('done');
+    await delivered;
+  });
+
   test('takes nothing that would not be written', async () => {
     using channel = createChannel({ access: false });
     expect(channel.port.isEnabled('worker-started')).toBe(false);
