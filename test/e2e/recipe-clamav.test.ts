@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { addProbeCommand } from '../../src/cli/probe.ts';
+import { EICAR } from '../../src/demo/eicar.ts';
 import { certificates } from '../_util/certificates.ts';
 import { runCli } from '../_util/cli-recorder.ts';
 import type { RunningGateway } from '../_util/e2e-gateway.ts';
@@ -64,6 +65,17 @@ describe.skipIf(!hasClamAv)("Debian's c-icap with the lines of the recipe", () =
     expect(blocked.exitCode).toBe(3);
     expect(blocked.stdout).toMatch(/^BLOCKED {4}Own\.Test\.Eicar\.UNOFFICIAL/m);
     expect((await probe()).exitCode).toBe(0);
+  });
+
+  test('lets nothing of a large document out before all of it is judged', async () => {
+    // Above what Debian's own configuration holds back, with the virus at the end.
+    const file = join(folder, 'large.txt');
+    writeFileSync(file, `${'harmless '.repeat(500_000)}${EICAR}`);
+    const { exitCode, stdout } = await probe('--file', file);
+    expect({ exitCode, stdout }).toEqual({
+      exitCode: 3,
+      stdout: expect.stringMatching(/^BLOCKED {4}Own\.Test\.Eicar/m),
+    });
   });
 
   test('does everything that clients ask for, with and without the gateway', async () => {
