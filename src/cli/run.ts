@@ -24,6 +24,8 @@ export function addRunCommand(program: Command, io: CliIo): void {
     .option('--watch', 'load the configuration again when it, or a file it includes, changes on the disk')
     .addHelpText('after', EXAMPLES)
     .action(async ({ config: file, watch: isWatched }: { readonly config: string; readonly watch?: true }) => {
+      const { prepareThread } = await import('../runtime/worker-thread.ts');
+      prepareThread();
       const { loadConfig } = await import('../config/load.ts');
       const watch = isWatched === undefined ? undefined : await watchConfig(file, io.cwd);
       await runConfig({ loaded: loadConfig(file, io.cwd, { streams: true }), name: file, watch }, io);

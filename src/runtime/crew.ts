@@ -1,7 +1,8 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import type { Address } from '../config/config.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 import type { FromWorker, GenerationSnapshot, ToWorker, WorkerSnapshot } from './snapshot.ts';
+import { takeThread } from './worker-thread.ts';
 
 export interface CrewOptions {
   readonly size: number;
@@ -17,8 +18,6 @@ export interface CrewOptions {
   readonly onReplaced: (workerIndex: number) => void;
 }
 
-/** From TypeScript while developing, from JavaScript once built. */
-const ENTRY: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 /** One that has not taken another configuration by then hangs. Less than what `ctl reload` waits for. */
 const RELOAD_PATIENCE_MS = 20_000;
 /** How long threads may take to end. A system call that hangs can hold one for ever. */
@@ -187,11 +186,8 @@ export class Crew implements AsyncDisposable {
   #spawn(index: number): Worker {
     const { snapshot, onEventPort, onFailures, onLearn } = this.#options;
     const { port1: ours, port2: theirs } = new MessageChannel();
-    const worker = new Worker(ENTRY, {
-      workerData: snapshot(index, theirs),
-      transferList: [theirs],
-      name: `icapgw worker ${index}`,
-    });
+    const worker = takeThread(index);
+    worker.postMessage(snapshot(index, theirs), [theirs]);
     onEventPort(ours);
     let detail = 'it ended without a word';
     worker.on('error', (error) => {

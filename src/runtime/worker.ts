@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import type { Address } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
 import type { ServiceContext } from '../gateway/context.ts';
@@ -282,9 +282,11 @@ function configure(services: readonly Service[], contexts: readonly ServiceConte
 const port = parentPort;
 if (port === null) throw new TypeError('this file is the entry of a worker thread');
 assertRuntimeSupport();
-const runtime = new WorkerRuntime(workerData as WorkerSnapshot, (message) => port.postMessage(message));
-port.on('message', (message: ToWorker) => {
-  runtime.handle(message).catch(crash);
+let runtime: WorkerRuntime | undefined;
+port.on('message', (message: WorkerSnapshot | ToWorker) => {
+  if (runtime !== undefined) runtime.handle(message as ToWorker).catch(crash);
+  // The first one says what this worker is.
+  else runtime = new WorkerRuntime(message as WorkerSnapshot, (answer) => port.postMessage(answer));
 });
 
 /** A mistake in this program: the thread ends, and the main thread replaces it and says so. */

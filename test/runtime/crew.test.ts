@@ -29,7 +29,8 @@ vi.mock('node:worker_threads', async (importOriginal) => {
       threads.started.push(this);
     }
 
-    postMessage(message: ToWorker): void {
+    postMessage(message: ToWorker | WorkerSnapshot): void {
+      if (!('type' in message)) return;
       this.received.push(message);
       if (message.type !== 'listen') return;
       const { refusal } = threads;

@@ -63,6 +63,8 @@ export async function launchStunnel(args: readonly string[], io: CliIo): Promise
     io.exit(isRunning ? 0 : 1);
     return;
   }
+  const { prepareThread } = await import('../../runtime/worker-thread.ts');
+  prepareThread();
   const { loadMaterial } = await import('../../runtime/material.ts');
   const material = loadMaterial(loaded.config, loaded.lineOf);
   const problems = mergeProblems(loaded.problems, material.problems);
