@@ -24,7 +24,8 @@ export async function runConfig({ loaded, name, watch, load }: RunConfigOptions,
     const color = hasColor(io.stderr, io.env);
     const lines = all.map((problem) => formatProblem(problem, color));
     io.stderr.write(`${[...lines, `${name}: ${summarizeProblems(all)}`].join('\n')}\n`);
-    io.exit(2);
+    // A service manager starts again what ended with 1, and is told by 2 that this would not help.
+    io.exit(loaded.isAway === true ? 1 : 2);
     return;
   }
   const { run } = await import('../runtime/run.ts');

@@ -19,6 +19,8 @@ export interface LoadedConfig extends ConfigResult {
   readonly texts: ReadonlyMap<string, string>;
   /** What a stunnel.conf says about the foreground, or leaves at stunnel's default; undefined for YAML. */
   readonly foreground: Foreground | undefined;
+  /** It could not be had at all, which another try may mend: nothing is known to be wrong with it. */
+  readonly isAway?: boolean;
 }
 
 export interface FileAccess {

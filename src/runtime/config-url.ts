@@ -37,7 +37,8 @@ export async function loadConfigUrl(url: string, options: ConfigUrlOptions): Pro
   const fetched = await fetchText(url);
   if ('trouble' in fetched) {
     const trouble = `cannot be fetched: ${fetched.trouble}`;
-    return serveCopy(copy, shown, trouble, options) ?? failed(problem(shown, 'error', trouble, 'ICAPGW_CONFIG_READ'));
+    const away = { ...failed(problem(shown, 'error', trouble, 'ICAPGW_CONFIG_READ')), isAway: true };
+    return serveCopy(copy, shown, trouble, options) ?? away;
   }
   let taken: LoadedConfig;
   try {

@@ -368,11 +368,11 @@ describe('a configuration by URL', () => {
     server.close();
   });
 
-  test('that cannot be fetched and has no copy is an error of the configuration', async () => {
+  test('that cannot be fetched and has no copy is worth another start', async () => {
     using folder = createConfigFolder({});
     const { port, server } = await serve(() => undefined);
     await using connector = spawnConnector({ folder: folder.path, args: ['-c', `http://127.0.0.1:${port}/c`] });
-    expect(await connector.exited).toBe(2);
+    expect(await connector.exited).toBe(1);
     expect(connector.lines.join('\n')).toContain('cannot be fetched: the server answered 404');
     server.close();
   });
