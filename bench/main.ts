@@ -31,7 +31,7 @@ function rotated<T>(items: readonly T[], by: number): T[] {
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-async function collectSamples({ peers, workloads, rounds, warmUp }: BenchArguments, folder: string): Promise<Sample[]> {
+async function collectSamples({ peers, workloads, rounds }: BenchArguments, folder: string): Promise<Sample[]> {
   const certificates = await writeCertificates(folder);
   using backend = await startBackend();
   const samples: Sample[] = [];
@@ -40,9 +40,7 @@ async function collectSamples({ peers, workloads, rounds, warmUp }: BenchArgumen
       for (const peer of rotated(peers, round)) {
         process.stderr.write(`round ${round + 1}/${rounds}  ${workload.title}  ${peer.name}\n`);
         try {
-          samples.push(
-            await measure({ peer, workload, round, folder, backendPort: backend.port, certificates, warmUp }),
-          );
+          samples.push(await measure({ peer, workload, round, folder, backendPort: backend.port, certificates }));
         } catch (error) {
           // One peer that cannot do one thing is a gap in the table, not the end of the others' measurements.
           process.stderr.write(`  failed: ${error instanceof Error ? error.message : String(error)}\n`);

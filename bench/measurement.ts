@@ -36,8 +36,6 @@ export interface MeasureOptions {
   readonly folder: string;
   readonly backendPort: number;
   readonly certificates: BenchCertificates;
-  /** Times the measured work that each peer does before it counts. */
-  readonly warmUp: number;
 }
 
 const LOAD_PROCESSES = 2;
@@ -61,7 +59,7 @@ export async function measure(options: MeasureOptions): Promise<Sample> {
         certFile: certificates.clientCert,
         keyFile: certificates.clientKey,
         workload: share,
-        warmUpCount: Math.max(share.concurrency, Math.ceil(share.unitCount * options.warmUp)),
+        warmUpCount: Math.max(share.concurrency, Math.ceil(share.unitCount * share.warmUp)),
       }),
     ),
   );

@@ -11,7 +11,14 @@ export interface Workload {
   readonly unitCount: number;
   /** Units under way at a time, over all load generators. */
   readonly concurrency: number;
+  /** Times the measured work that each peer does before it counts. */
+  readonly warmUp: number;
 }
+
+/** Enough for caches, tickets and pools. */
+const WARM = 0.5;
+/** Until a compiler that optimises while it runs has nothing left to do; where a unit is small, its work would be most of it. */
+const STEADY = 4;
 
 /** Counts are chosen so that a peer works for one to three seconds of CPU time: its clock ticks every 10 ms. */
 export const WORKLOADS: readonly Workload[] = [
@@ -22,6 +29,7 @@ export const WORKLOADS: readonly Workload[] = [
     bodyBytes: 0,
     unitCount: 2_000,
     concurrency: 16,
+    warmUp: WARM,
   },
   {
     name: 'resumed',
@@ -30,6 +38,7 @@ export const WORKLOADS: readonly Workload[] = [
     bodyBytes: 0,
     unitCount: 4_000,
     concurrency: 16,
+    warmUp: WARM,
   },
   {
     name: 'once',
@@ -38,6 +47,7 @@ export const WORKLOADS: readonly Workload[] = [
     bodyBytes: 1_024,
     unitCount: 2_000,
     concurrency: 16,
+    warmUp: WARM,
   },
   {
     name: 'once-resumed',
@@ -46,8 +56,17 @@ export const WORKLOADS: readonly Workload[] = [
     bodyBytes: 1_024,
     unitCount: 4_000,
     concurrency: 16,
+    warmUp: WARM,
   },
-  { name: '1k', title: '1 KB transaction', connection: 'kept', bodyBytes: 1_024, unitCount: 60_000, concurrency: 32 },
+  {
+    name: '1k',
+    title: '1 KB transaction',
+    connection: 'kept',
+    bodyBytes: 1_024,
+    unitCount: 60_000,
+    concurrency: 32,
+    warmUp: STEADY,
+  },
   {
     name: 'calm',
     title: '1 KB transaction, 2 users',
@@ -55,6 +74,7 @@ export const WORKLOADS: readonly Workload[] = [
     bodyBytes: 1_024,
     unitCount: 20_000,
     concurrency: 2,
+    warmUp: WARM,
   },
   {
     name: '100k',
@@ -63,6 +83,7 @@ export const WORKLOADS: readonly Workload[] = [
     bodyBytes: 100 * 1_024,
     unitCount: 12_000,
     concurrency: 16,
+    warmUp: WARM,
   },
   {
     name: '8m',
@@ -71,8 +92,17 @@ export const WORKLOADS: readonly Workload[] = [
     bodyBytes: 8 * 1_024 * 1_024,
     unitCount: 240,
     concurrency: 4,
+    warmUp: WARM,
   },
-  { name: 'idle', title: 'idle connections', connection: 'idle', bodyBytes: 0, unitCount: 2_000, concurrency: 16 },
+  {
+    name: 'idle',
+    title: 'idle connections',
+    connection: 'idle',
+    bodyBytes: 0,
+    unitCount: 2_000,
+    concurrency: 16,
+    warmUp: WARM,
+  },
 ];
 
 /** The same workload with less of it; what is measured then is rougher. */
