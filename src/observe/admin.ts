@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AdminConfig, SocketAddress } from '../config/config.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 import { type ApiRoute, findApiRoute, type Query } from './admin-api.ts';
@@ -7,6 +7,7 @@ import { AdminGuard } from './admin-guard.ts';
 import { AdminPlaces } from './admin-places.ts';
 import { type Reply, refusal, send, TEXT } from './admin-reply.ts';
 import { bindAdmin } from './admin-socket.ts';
+import { answerConnect } from './connect-request.ts';
 import type { Logger } from './logger.ts';
 import type { AdminSources } from './status.ts';
 import { replyPage, STATUS_SCRIPT_REPLY, STATUS_STYLE_REPLY } from './status-reply.ts';
@@ -54,6 +55,17 @@ const IDLE_TIMEOUT_MS = 30_000;
 export async function startAdmin(options: AdminOptions): Promise<AdminServer | undefined> {
   const { listen, explicit, log } = options;
   const guard = new AdminGuard(options);
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    answer(request, options, guard, places)
+      .catch((error: unknown) => {
+        log.log('admin-request-failed', { path: pathOf(request), detail: messageOf(error) });
+        return refusal(500, 'the answer could not be made; the log says why');
+      })
+      .then(
+        (reply) => send(response, reply),
+        () => response.destroy(),
+      );
+  };
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -61,18 +73,9 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer | u
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: HEADERS_TIMEOUT_MS,
     },
-    (request, response) => {
-      answer(request, options, guard, places)
-        .catch((error: unknown) => {
-          log.log('admin-request-failed', { path: pathOf(request), detail: messageOf(error) });
-          return refusal(500, 'the answer could not be made; the log says why');
-        })
-        .then(
-          (reply) => send(response, reply),
-          () => response.destroy(),
-        );
-    },
+    serve,
   );
+  answerConnect(server, serve);
   const places = new AdminPlaces(server, MAX_CONNECTIONS);
   server.setTimeout(IDLE_TIMEOUT_MS);
   try {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { link, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test, vi } from 'vitest';
 import { type AdminOptions, type AdminServer, startAdmin } from '../../src/observe/admin.ts';
 import { ask, createSources, SNAPSHOT } from '../_util/observe-http.ts';
@@ -95,6 +96,13 @@ describe('the admin endpoint', () => {
     expect([reply.status, reply.body.includes('broken')]).toEqual([500, false]);
     expect(await ask(admin.address, '/livez')).toMatchObject({ status: 200 });
     expect((await admin.file.events()).at(-1)).toMatchObject({ event: 'admin-request-failed', detail: 'broken' });
+  });
+
+  test('answers CONNECT too', async () => {
+    await using admin = await start();
+    const socket = connect({ host: '127.0.0.1', port: Number(/\d+$/.exec(admin.address)?.[0]) });
+    socket.write(`CONNECT x:443 HTTP/1.1\r\nHost: ${admin.address}\r\n\r\n`);
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 404 /);
   });
 
   test('refuses a head that is too large', async () => {

@@ -6,6 +6,7 @@ import { formatAddress } from '../../config/address.ts';
 import type { FeedTlsConfig } from '../../config/feed-config.ts';
 import { messageOf, RuntimeError } from '../../errors.ts';
 import { AdminPlaces } from '../../observe/admin-places.ts';
+import { answerConnect } from '../../observe/connect-request.ts';
 import type { FeedTally } from '../../observe/feed-tally.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { SourceList } from '../../policy/source-list.ts';
@@ -237,6 +238,7 @@ function createHttpServer(
       ? createServer(options, serve)
       : createTlsServer({ ...options, ...tlsOptions(tls), handshakeTimeout: timeouts.headMs }, serve);
   server.on('checkContinue', serve);
+  answerConnect(server, serve);
   return server;
 }
 
@@ -254,7 +256,9 @@ function tooMany(retryAfterSeconds: number): Answer {
 
 function refuseTarget({ url = '', method = '' }: IncomingMessage): Answer | undefined {
   const path = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '');
-  if (!PATHS.has(path === '' ? '/' : path)) return { code: 404, text: 'there is nothing here; post to /api/\n' };
+  // A CONNECT names an authority, and no path at all.
+  if (method !== 'CONNECT' && !PATHS.has(path === '' ? '/' : path))
+    return { code: 404, text: 'there is nothing here; post to /api/\n' };
   if (METHODS.split(', ').includes(method)) return undefined;
   return { code: 405, text: `only ${METHODS}\n`, headers: { Allow: METHODS } };
 }

@@ -55,6 +55,17 @@ describe('what is answered', () => {
     });
   });
 
+  test.each(['x:443', '/api/'])('CONNECT %s is not taken, and its connection ends', async (target) => {
+    await using feed = await startFeedListener();
+    const socket = feed.socket();
+    const said = textOf(socket);
+    socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: x:443\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n`);
+    expect(await said).toMatch(
+      /^HTTP\/1\.1 405 Method Not Allowed\r\n(?:.+\r\n)*Allow: GET, HEAD, POST\r\n(?:.+\r\n)*\r\nonly GET, HEAD, POST\n$/,
+    );
+    expect([...feed.counts]).toEqual([['request 405', 1]]);
+  });
+
   test('what is archived or harmless counts as ignored', async () => {
     await using feed = await startFeedListener({ minSeverity: 4 });
     const action = { networkConnectionAction: { remoteIpDetails: { ipAddressV4: '192.0.2.1' } } };
