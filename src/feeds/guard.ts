@@ -1,3 +1,4 @@
+import { wrappedIpv4 } from '../net/wrapped-ipv4.ts';
 import { SourceList } from '../policy/source-list.ts';
 
 /** Why an address is never blocked. */
@@ -16,7 +17,15 @@ const RESERVED: readonly string[] = [
   'ff00::/8',
 ];
 
-const PRIVATE: readonly string[] = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'];
+const PRIVATE: readonly string[] = [
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '100.64.0.0/10',
+  'fc00::/7',
+  // RFC 8215: NAT64 within a site.
+  '64:ff9b:1::/48',
+];
 
 export interface GuardOptions {
   /** CIDRs in `reserved` and `private` that may be blocked all the same. */
@@ -41,13 +50,19 @@ export class Guard {
     this.#blockable = listed(blockable);
   }
 
-  /** Undefined: the address, which is in canonical form, may be blocked. */
+  /** Undefined: the address, which is in canonical form, may be blocked. An IPv6 one is what it leads to as well. */
   reasonAgainst(address: string): GuardReason | undefined {
-    if (this.#own().has(address)) return 'own';
-    if (has(this.#allowed, address)) return 'allowed';
+    const meant = [address, ...wrappedIpv4(address)];
+    const own = this.#own();
+    if (meant.some((each) => own.has(each))) return 'own';
+    if (meant.some((each) => has(this.#allowed, each))) return 'allowed';
     if (has(this.#blockable, address)) return undefined;
-    if (has(Guard.#reserved, address)) return 'reserved';
-    return has(Guard.#private, address) ? 'private' : undefined;
+    for (const each of meant) {
+      if (has(this.#blockable, each)) continue;
+      if (has(Guard.#reserved, each)) return 'reserved';
+      if (has(Guard.#private, each)) return 'private';
+    }
+    return undefined;
   }
 }
 

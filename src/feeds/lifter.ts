@@ -1,3 +1,4 @@
+import { wrappedIpv4 } from '../net/wrapped-ipv4.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { FeedQueue } from './contract/feed-queue.ts';
 import { FeedUnavailableError } from './contract/feed-unavailable.ts';
@@ -34,8 +35,12 @@ export class Lifter {
   async liftOwn(own: ReadonlySet<string>): Promise<void> {
     if (own === this.#ownSeen) return;
     this.#ownSeen = own;
-    const blocked = [...own].filter((address) => this.#options.queue.find(address) !== undefined);
-    await Promise.all(blocked.map((address) => this.#lift(address, 'own')));
+    const { queue } = this.#options;
+    const blocked = [...own].filter((address) => queue.find(address) !== undefined);
+    for (const { address } of queue.entries()) {
+      if (wrappedIpv4(address).some((each) => own.has(each))) blocked.push(address);
+    }
+    await Promise.all([...new Set(blocked)].map((address) => this.#lift(address, 'own')));
   }
 
   async #lift(address: string, reason: 'own' | 'allowed'): Promise<void> {

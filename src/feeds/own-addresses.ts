@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { networkInterfaces } from 'node:os';
+import { wrappedIpv4 } from '../net/wrapped-ipv4.ts';
 import { canonicalAddress } from './canonical-address.ts';
 import type { FeedClock } from './contract/feed-clock.ts';
 
@@ -45,13 +46,14 @@ export class OwnAddresses implements Disposable {
     await this.#refresh();
   }
 
-  /** All of them, in canonical form. */
+  /** All of them, in canonical form; where one leads to an IPv4 address, as behind NAT64, with that. */
   current(): ReadonlySet<string> {
     const nowMs = this.#options.clock.nowMs();
     if (nowMs - this.#setAtMs >= RENEW_MS || nowMs < this.#setAtMs) {
       const local = this.#isWildcard ? this.#options.interfaces() : [];
       const resolved = [...this.#resolved.values()].flat();
-      this.#set = new Set([...this.#literals, ...resolved, ...canonical([...local, ...this.#options.others()])]);
+      const all = [...this.#literals, ...resolved, ...canonical([...local, ...this.#options.others()])];
+      this.#set = new Set([...all, ...all.flatMap(wrappedIpv4)]);
       this.#setAtMs = nowMs;
     }
     return this.#set;

@@ -75,11 +75,11 @@ test('a block is lifted when its address comes to be one of a backend', async ()
   using folder = createConfigFolder({});
   const backends: string[] = [];
   await using rig = await startFeed(folder, NATIVE, undefined, backends);
-  await rig.post('198.51.100.0', '198.51.100.1');
+  await rig.post('198.51.100.0', '198.51.100.1', '64:ff9b::198.51.100.0', '64:ff9b::198.51.100.1');
   backends.push('198.51.100.1');
   await vi.waitFor(() => {
     rig.clock.advance(1000);
-    expect(held(rig)).toEqual(['198.51.100.0']);
+    expect(held(rig)).toEqual(['198.51.100.0', '64:ff9b::c633:6400']);
   });
   expect(rig.events).toContainEqual(['feed-address-lifted', { address: '198.51.100.1', reason: 'own' }]);
 });

@@ -21,6 +21,12 @@ test('literals are taken in their one spelling', () => {
   expect([...addresses.current()].sort()).toEqual(['192.0.2.1', '192.0.2.2', '2001:db8::1', 'fe80::1']);
 });
 
+test('what is reached through NAT64 is the IPv4 address too', async () => {
+  using addresses = own({ hosts: ['dlp.example'], resolve: async () => ['64:ff9b::c000:207'] }).own;
+  await addresses.start();
+  expect([...addresses.current()]).toEqual(['64:ff9b::c000:207', '192.0.2.7']);
+});
+
 test.each(['', '0.0.0.0', '::'])('a listener on "%s" has the address of every interface', (host) => {
   using addresses = own({ hosts: [host] }).own;
   expect([...addresses.current()]).toEqual(expect.arrayContaining(['192.0.2.50', 'fe80::2']));

@@ -14,6 +14,17 @@ describe('the guard over what operators block', () => {
     },
   );
 
+  test('an IPv6 address that leads to what may not be blocked may not be either', () => {
+    expect(guard.objection('64:ff9b::a00:5')).toMatch(/^10\.0\.0\.5 is the gateway's own/);
+    expect(guard.objection('2002:cb00:7109::1')).toContain('block-list.allow');
+    expect(guard.objection('64:ff9b::a00:6')).toBeUndefined();
+    expect(['64:ff9b::a00:5', '64:ff9b::cb00:7109', '64:ff9b::/96'].map((each) => guard.reasonAgainst(each))).toEqual([
+      'own',
+      'allowed',
+      undefined,
+    ]);
+  });
+
   test.each(['203.0.113.9', '203.0.113.0/25', '203.0.0.0/16', '192.0.2.7', '192.0.2.0/24', '2001:db8:1:2::3'])(
     '%s is, or holds, what is allowed',
     (network) => {

@@ -3,6 +3,7 @@ import type { Section } from '../../icap/encapsulated.ts';
 import { listItems } from '../../icap/field.ts';
 import { httpField, httpRequestLine } from '../../icap/http-head.ts';
 import { addressBytes, addressText, canonicalIpv6 } from '../../net/proxy-protocol/ip-address.ts';
+import { wrappedIpv4 } from '../../net/wrapped-ipv4.ts';
 import type { RequestBlockLevel } from '../../observe/labels.ts';
 import type { Blockade } from '../../policy/blockade.ts';
 import type { ClientRequest } from './client-request.ts';
@@ -38,9 +39,12 @@ function firstBlocked(
   blockade: Blockade,
 ): { readonly address: string; readonly threat: string } | undefined {
   for (const host of hosts) {
-    const address = literalAddress(host.trim());
-    const threat = address === undefined ? undefined : blockade.threatOf(address);
-    if (address !== undefined && threat !== undefined) return { address, threat };
+    const written = literalAddress(host.trim());
+    if (written === undefined) continue;
+    for (const address of [written, ...wrappedIpv4(written)]) {
+      const threat = blockade.threatOf(address);
+      if (threat !== undefined) return { address, threat };
+    }
   }
   return undefined;
 }
