@@ -25,6 +25,7 @@ describe('reading', () => {
 
   test.each([
     ['an unassigned family', 'PROXY TCP5 192.0.2.1 192.0.2.2 1 2'],
+    ['an unassigned family with addresses of a known one', 'PROXY TCP5 2001:db8::1 ::1 1 2'],
     ['datagrams', 'PROXY UDP4 192.0.2.1 192.0.2.2 1 2'],
     ['a family in small letters', 'PROXY tcp4 192.0.2.1 192.0.2.2 1 2'],
     ['a glued word', 'PROXY UNKNOWNX'],
@@ -76,6 +77,8 @@ describe('writing', () => {
     ['192.0.2.1', '192.0.2.2', 'PROXY TCP4 192.0.2.1 192.0.2.2 50001 11344\r\n'],
     ['2001:db8::1', '::1', 'PROXY TCP6 2001:db8::1 ::1 50001 11344\r\n'],
     ['::ffff:192.0.2.1', '::ffff:192.0.2.2', 'PROXY TCP4 192.0.2.1 192.0.2.2 50001 11344\r\n'],
+    ['::ffff:192.0.2.10', '::ffff:192.0.2.254', 'PROXY TCP4 192.0.2.10 192.0.2.254 50001 11344\r\n'],
+    ['1::ffff:192.0.2.1', '::1', 'PROXY TCP6 1::ffff:192.0.2.1 ::1 50001 11344\r\n'],
     ['fe80::1%eth0', 'fe80::2%eth0', 'PROXY TCP6 fe80::1 fe80::2 50001 11344\r\n'],
     ['192.0.2.1', '2001:db8::1', 'PROXY UNKNOWN\r\n'],
   ])('%s to %s', (source, destination, line) => {

@@ -45,7 +45,9 @@ describe('addresses', () => {
     ['IPv6', 0x21, 35],
     ['unix', 0x31, 215],
   ])('a block too short for %s is refused', (_, family, length) => {
-    expect(() => parse({ family, payload: Buffer.alloc(length) })).toThrow('cannot hold the addresses');
+    expect(() => parse({ family, payload: Buffer.alloc(length) })).toThrow(
+      `: ${length} bytes cannot hold the addresses`,
+    );
   });
 });
 
@@ -77,6 +79,11 @@ describe('TLVs', () => {
       tlv(0x20, 'x'),
     );
     expect(parse({ payload })).toMatchObject({ authority: 'dlp.example', uniqueId: Buffer.from('id-7') });
+  });
+
+  test('an empty one may be the last', () => {
+    const payload = withTlvs(tlv(0x05, 'id-7'), tlv(0x04, ''));
+    expect(parse({ payload })?.uniqueId).toEqual(Buffer.from('id-7'));
   });
 
   test('a unix socket may carry them too', () => {

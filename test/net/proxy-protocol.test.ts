@@ -29,6 +29,17 @@ describe('any chunking', () => {
     }
   });
 
+  test.each([
+    { version: 'v1', bytes: Buffer.from('PROXY UNKNOWN\r\n') },
+    { version: 'v2', bytes: v2({ payload: IPV4_BLOCK }) },
+  ] as const)('$version may be followed by more than the longest header has', ({ version, bytes }) => {
+    const rest = Buffer.alloc(8192, 'x');
+    for (let cut = 0; cut <= bytes.length; cut += 1) {
+      const chunks = [bytes.subarray(0, cut), Buffer.concat([bytes.subarray(cut), rest])];
+      expect(feed(version, chunks)?.rest.equals(rest)).toBe(true);
+    }
+  });
+
   test('the rest is a view on the chunk it came in, not a copy', () => {
     const chunk = Buffer.concat([v2({ payload: IPV4_BLOCK }), HELLO]);
     const result = new ProxyHeaderParser({ version: 'v2', peer: 'p' }).push(chunk);
@@ -57,6 +68,19 @@ describe('the configured version is exact', () => {
       peer: '203.0.113.9:50000',
       message: expect.stringContaining('accepts PROXY protocol v1 and the peer sends v2'),
     });
+  });
+
+  test('v1 says so however the bytes are cut', () => {
+    for (const chunks of everyChunking(v2({ payload: IPV4_BLOCK }))) {
+      expect(() => feed('v1', chunks)).toThrow('accepts PROXY protocol v1 and the peer sends v2');
+    }
+  });
+
+  test('the other version is named as soon as its opening is whole, and not before', () => {
+    expect(() => feed('v1', [SIGNATURE])).toThrow('the peer sends v2');
+    expect(() => feed('v2', [Buffer.from('PROXY ')])).toThrow('the peer sends v1');
+    expect(feed('v1', [SIGNATURE.subarray(0, -1)])).toBeUndefined();
+    expect(feed('v2', [Buffer.from('PROXY')])).toBeUndefined();
   });
 
   test('v2 says that the peer sends v1, however the bytes are cut', () => {
