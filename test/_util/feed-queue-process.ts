@@ -8,22 +8,24 @@ const clock = SYSTEM_CLOCK;
 const disk = await startFeedDisk({ folder, nowMs: clock.nowMs() });
 const queue = new EmbeddedQueue({ disk, clock, maxEntries: () => 1_000_000, onTrouble: () => {} });
 const untilMs = clock.nowMs() + 3_600_000;
-const say = (word: string, address: string): void => {
-  process.stdout.write(`${word} ${address}\n`);
-};
+/** Resolves when the reader is sure to get it: at most one step is ahead of what was said. */
+const say = (word: string, address: string): Promise<void> =>
+  new Promise((resolve) => {
+    process.stdout.write(`${word} ${address}\n`, () => resolve());
+  });
 
 async function walk(start: number): Promise<void> {
   for (let number = start; ; number += 7) {
     const address = `203.${(number >> 16) & 0xff}.${(number >> 8) & 0xff}.${number & 0xff}`;
     await queue.put([{ address, source: 'guardduty', type: 'T', untilMs, findings: 1 }]);
-    say('put', address);
+    await say('put', address);
     await queue.settle([{ address, engine: 'NGFW 1', outcome: 'added', heldUntilMs: untilMs }]);
-    say('settled', address);
+    await say('settled', address);
     await queue.conclude([{ address, retryAtMs: undefined }]);
-    say('concluded', address);
+    await say('concluded', address);
     if (number % 3 !== 0) continue;
     await queue.remove(address);
-    say('removed', address);
+    await say('removed', address);
   }
 }
 
