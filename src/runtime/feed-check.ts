@@ -1,8 +1,10 @@
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { FeedQueueConfig, FeedsConfig, SecretConfig } from '../config/feed-config.ts';
 import type { RawPath } from '../config/raw.ts';
 import { ConfigError, messageOf, type Problem, RuntimeError, TlsMaterialError } from '../errors.ts';
+import { feedFolder } from '../feeds/feed-folder.ts';
 import { loadPeerTrust } from '../feeds/peer-trust.ts';
 import { parseBrokerUrl } from '../feeds/rabbitmq/broker-url.ts';
 import { readSecret } from '../feeds/secret.ts';
@@ -17,10 +19,12 @@ interface Named {
 }
 
 const OTHERS_READ = 0o004;
+const OTHERS_WRITE = 0o002;
+const NOT_OWNER = 0o077;
 
 /**
  * Looks at the files that the feed of a configuration needs: secrets, certificate and key, the CA of the SMC. Warns where
- * everybody can read a configuration that holds a secret itself.
+ * everybody can read a configuration that holds a secret itself, and where others come to the folder of the state.
  */
 export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): Problem[] {
   const { feeds, file } = config;
@@ -67,7 +71,27 @@ export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): P
     const place = line(written.path, written.flat);
     problems.push({ severity: 'warning', file, line: place, message, code: 'ICAPGW_CONFIG_UNSAFE' });
   }
+  const open = openFolderOf(config);
+  if (open !== undefined) {
+    const place = line(['feeds', 'state-dir'], 'state_dir');
+    problems.push({ severity: 'warning', file, line: place, message: open, code: 'ICAPGW_CONFIG_UNSAFE' });
+  }
   return problems;
+}
+
+/** A folder that is there already keeps its mode: who other than its owner comes to the state in it, as a sentence. */
+function openFolderOf(config: Config): string | undefined {
+  const folder = feedFolder(config, process.env);
+  const stats = statsOf(folder);
+  if (process.platform === 'win32' || stats === undefined) return undefined;
+  const mode = (stats.mode & 0o7777).toString(8).padStart(4, '0');
+  const what = `${folder} keeps the state of the feed and has the mode ${mode}`;
+  // The folder of the configuration is there for others to look into: what is in it has a mode of its own.
+  if (folder === dirname(config.file)) {
+    if ((stats.mode & OTHERS_WRITE) === 0) return undefined;
+    return `${what}, so that every account can put another one in its place: chmod o-w ${folder}, or set feeds.state-dir`;
+  }
+  return (stats.mode & NOT_OWNER) === 0 ? undefined : `${what}, which lets others in: chmod 700 ${folder}`;
 }
 
 /** A file that cannot be read was told of already. */
@@ -103,11 +127,15 @@ function troubleOf(load: () => unknown): string | undefined {
 }
 
 function isReadByAll(file: string): boolean {
+  const stats = statsOf(file);
+  return process.platform !== 'win32' && stats?.isFile() === true && (stats.mode & OTHERS_READ) !== 0;
+}
+
+/** Undefined: it is not there, as standard input, or what was removed since it was read, or may not be looked at. */
+function statsOf(path: string): Stats | undefined {
   try {
-    const stats = statSync(file);
-    return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS_READ) !== 0;
+    return statSync(path);
   } catch {
-    // Standard input, or gone since it was read.
-    return false;
+    return undefined;
   }
 }

@@ -1,6 +1,6 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { verifyFeed } from '../../src/runtime/feed-check.ts';
 import { createConfigFolder } from '../_util/config-folder.ts';
@@ -55,6 +55,60 @@ test('a secret in a file that every account can read is warned about', () => {
     '7 warning: the API key of the SMC stands in this file, which every account can read: chmod 640, or put it in a file of its own ICAPGW_CONFIG_UNSAFE',
   ]);
   expect(check({ 'config.yaml': FLAT, token: 't', key: 'k' }, 0o644)).toEqual([]);
+});
+
+describe('a folder of the state that is there already', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  function checkFolder(text: string, mode: number, from: 'configuration' | 'environment' = 'configuration'): string[] {
+    using folder = createConfigFolder({ 'config.yaml': text, token: 't', key: 'k' });
+    const state = join(folder.path, 'state');
+    mkdirSync(state);
+    chmodSync(state, mode);
+    if (from === 'environment') vi.stubEnv('STATE_DIRECTORY', `${state}:/nowhere`);
+    const { config, lineOf } = loadConfig('config.yaml', folder.path, { role: 'connector' });
+    if (config === undefined) throw new Error('the configuration is wrong');
+    return verifyFeed(config, lineOf).map(
+      ({ line, severity, message, code }) => `${line} ${severity}: ${message.replaceAll(folder.path, '')} ${code}`,
+    );
+  }
+
+  const OPEN = (line: number, mode: string): string =>
+    `${line} warning: /state keeps the state of the feed and has the mode ${mode}, which lets others in: chmod 700 /state ICAPGW_CONFIG_UNSAFE`;
+  const native = 'feeds:\n  state-dir: state\n  smc: { endpoint: https://smc, api-key-file: key }\n';
+
+  test.each([
+    [0o755, '0755'],
+    [0o710, '0710'],
+    [0o1777, '1777'],
+  ])('is warned about where others come to it: %o', (mode, shown) => {
+    expect(checkFolder(native, mode)).toEqual([OPEN(2, shown)]);
+    expect(checkFolder(`${FLAT}state_dir: state\n`, mode)).toEqual([OPEN(4, shown)]);
+    expect(checkFolder(FLAT, mode, 'environment')).toEqual([expect.stringContaining('chmod 700 /state')]);
+  });
+
+  test.each([0o700, 0o500])('is right where nobody else does: %o', (mode) => {
+    expect(checkFolder(native, mode)).toEqual([]);
+    expect(checkFolder(FLAT, mode, 'environment')).toEqual([]);
+  });
+
+  test('is the one of the configuration where no other is named, which others may read and not write', () => {
+    using folder = createConfigFolder({ 'config.yaml': FLAT, token: 't', key: 'k' });
+    const { config, lineOf } = loadConfig('config.yaml', folder.path, { role: 'connector' });
+    if (config === undefined) throw new Error('the configuration is wrong');
+    chmodSync(folder.path, 0o775);
+    expect(verifyFeed(config, lineOf)).toEqual([]);
+    chmodSync(folder.path, 0o777);
+    expect(verifyFeed(config, lineOf)).toMatchObject([
+      { severity: 'warning', message: expect.stringContaining(`chmod o-w ${folder.path}, or set feeds.state-dir`) },
+    ]);
+  });
+
+  test('need not be there', () => {
+    expect(check({ 'config.yaml': `${FLAT}state_dir: nowhere\n`, token: 't', key: 'k' })).toEqual([]);
+  });
 });
 
 test('certificates that cannot be used are said', () => {
