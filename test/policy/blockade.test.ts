@@ -32,6 +32,7 @@ test('an address in a request has what it is blocked for', () => {
 test('nothing is looked for in requests where nobody is blocked', () => {
   const list = new Blockade(NOBODY_BLOCKED, ['peer', 'client-ip', 'target']);
   expect(list.looksFor('client-ip')).toBe(false);
+  expect(new Blockade({ ...NOBODY_BLOCKED, networks: ['192.0.2.7'] }, ['target']).looksFor('target')).toBe(true);
   list.setNetworks(['2001:db8::/32']);
   expect(list.looksFor('client-ip')).toBe(true);
   list.setNetworks([]);

@@ -22,15 +22,29 @@ test('without a rule there are none', () => {
   expect(createBypassRules(NOTHING)).toBeUndefined();
 });
 
+test.each([
+  { contentTypes: ['image/*'] },
+  { contentTypes: ['image/png'] },
+  { extensions: ['mp4'] },
+  { fileTypes: ['pdf'] },
+  { urlOnlyRespmod: true },
+])('one is enough: %j', (given) => {
+  expect(createBypassRules({ ...NOTHING, ...given })).toBeDefined();
+});
+
 describe('a content type', () => {
   const rules = rulesOf({ contentTypes: ['Video/MP4', 'image/*'] });
 
-  test.each(['video/mp4', 'VIDEO/mp4', 'video/mp4; codecs="avc1"', 'image/png', 'image/svg+xml;charset=utf-8'])(
-    '%s is bypassed',
-    (type) => {
-      expect(rules.byHead('REQMOD', [request(`Content-Type: ${type}`)], 'req-body')).toBe('content-type');
-    },
-  );
+  test.each([
+    'video/mp4',
+    'VIDEO/mp4',
+    'video/mp4; codecs="avc1"',
+    'video/mp4 ;codecs=avc1',
+    'image/png',
+    'image/svg+xml;charset=utf-8',
+  ])('%s is bypassed', (type) => {
+    expect(rules.byHead('REQMOD', [request(`Content-Type: ${type}`)], 'req-body')).toBe('content-type');
+  });
 
   test.each(['video/mp4x', 'video/*', 'imagex/png', 'application/x; image/png', 'text/html', ''])(
     '%j is not',

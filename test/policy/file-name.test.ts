@@ -40,6 +40,7 @@ describe('the names a Content-Disposition offers', () => {
     ['attachment', []],
     ['attachment; filename=a.mp4', ['a.mp4']],
     ['attachment; FileName = "a b.mp4" ; size=5', ['a b.mp4']],
+    ['attachment; filename=a.mp4 ; size=5', ['a.mp4']],
     ['attachment; filename="a\\".mp4"', ['a\\".mp4']],
     ["attachment; filename=a.mp4; filename*=UTF-8''a.exe", ['a.mp4', "UTF-8''a.exe"]],
     ['form-data; name="x; filename=a.mp4"; filename=b.exe', ['a.mp4"', 'b.exe']],

@@ -34,9 +34,21 @@ describe('a name is found by', () => {
   });
 });
 
+test('a name alone is found, and by its first entry where it comes twice', () => {
+  const table = new NameTable([
+    { patterns: ['other.example', 'dlp.example'], value: 'first' },
+    { patterns: ['dlp.example'], value: 'second' },
+  ]);
+  expect([table.find('dlp.example'), table.find('other.example'), table.find('example')]).toEqual([
+    ...['first', 'first', undefined],
+  ]);
+});
+
 test('a table without patterns is empty', () => {
   expect(new NameTable([]).isEmpty).toBe(true);
-  expect(TABLE.isEmpty).toBe(false);
+  for (const pattern of ['dlp.example', '*.example']) {
+    expect(new NameTable([{ patterns: [pattern], value: 1 }]).isEmpty).toBe(false);
+  }
 });
 
 test('only letters of ASCII have cases: the Kelvin sign is no k', () => {
