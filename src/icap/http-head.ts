@@ -11,15 +11,35 @@ export function httpField(block: Buffer, name: string): string | undefined {
   const wanted = name.toLowerCase();
   for (let lf = text.indexOf('\n'); lf !== -1; lf = text.indexOf('\n', lf + 1)) {
     const colon = lf + 1 + wanted.length;
-    if (text[colon] !== ':' || text.slice(lf + 1, colon).toLowerCase() !== wanted) continue;
-    let end = text.indexOf('\n', colon);
-    while (end !== -1 && FOLDED.test(text.charAt(end + 1))) end = text.indexOf('\n', end + 1);
-    return text
-      .slice(colon + 1, end === -1 ? text.length : end)
-      .replaceAll(FOLD, ' ')
-      .trim();
+    if (text[colon] === ':' && text.slice(lf + 1, colon).toLowerCase() === wanted) return valueAfter(text, colon);
   }
   return undefined;
+}
+
+/**
+ * The values of all fields of this name, for those who must not miss one: also with blanks before the colon, which RFC 9112
+ * 5.1 forbids and some take.
+ */
+export function httpFields(block: Buffer, name: string): readonly string[] {
+  const text = block.toString('latin1');
+  const wanted = name.toLowerCase();
+  const values: string[] = [];
+  for (let lf = text.indexOf('\n'); lf !== -1; lf = text.indexOf('\n', lf + 1)) {
+    let colon = lf + 1 + wanted.length;
+    if (text.slice(lf + 1, colon).toLowerCase() !== wanted) continue;
+    while (text[colon] === ' ' || text[colon] === '\t') colon += 1;
+    if (text[colon] === ':') values.push(valueAfter(text, colon));
+  }
+  return values;
+}
+
+function valueAfter(text: string, colon: number): string {
+  let end = text.indexOf('\n', colon);
+  while (end !== -1 && FOLDED.test(text.charAt(end + 1))) end = text.indexOf('\n', end + 1);
+  return text
+    .slice(colon + 1, end === -1 ? text.length : end)
+    .replaceAll(FOLD, ' ')
+    .trim();
 }
 
 /** Method and target of an HTTP request, as they were written. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { httpField, httpRequestLine, httpStatus } from '../../src/icap/http-head.ts';
+import { httpField, httpFields, httpRequestLine, httpStatus } from '../../src/icap/http-head.ts';
 
 const block = (text: string) => Buffer.from(text, 'latin1');
 
@@ -25,6 +25,14 @@ describe('a field of an HTTP block', () => {
     expect(httpField(block('GET / HTTP/1.1\r\nHost: www'), 'host')).toBe('www');
     expect(httpField(block(''), 'host')).toBeUndefined();
   });
+});
+
+test('all fields of a name are found, also with blanks before the colon', () => {
+  const head = block(
+    'GET / HTTP/1.1\r\nHost: www\r\nX-Host: no\r\nhost :two\r\nHost2: no\r\nHOST\t: a\r\n b\r\nHost no: no\r\n\r\n',
+  );
+  expect(httpFields(head, 'Host')).toEqual(['www', 'two', 'a b']);
+  expect(httpFields(head, 'cookie')).toEqual([]);
 });
 
 test.each([

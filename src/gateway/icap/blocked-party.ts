@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { Section } from '../../icap/encapsulated.ts';
 import { listItems } from '../../icap/field.ts';
-import { httpField, httpRequestLine } from '../../icap/http-head.ts';
+import { httpFields } from '../../icap/http-head.ts';
 import { addressBytes, addressText, canonicalIpv6 } from '../../net/proxy-protocol/ip-address.ts';
 import { wrappedIpv4 } from '../../net/wrapped-ipv4.ts';
 import type { RequestBlockLevel } from '../../observe/labels.ts';
@@ -17,6 +17,8 @@ export interface BlockedParty {
 
 const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex');
 const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
+const BLANK = /[ \t\r]/;
+const VERSION = /^HTTP\/\d(?:\.\d)?$/;
 /** Of these schemes, `URL` takes any number of slashes, and backslashes for them. */
 const SPECIAL = /^(?:https?|ftp|wss?):/i;
 
@@ -49,13 +51,23 @@ function firstBlocked(
   return undefined;
 }
 
-/** Where an encapsulated request goes, as hosts with or without a port. */
+/** Where an encapsulated request goes, as hosts with or without a port: all that it names, as servers differ in which one counts. */
 function hostsOf(sections: readonly Section[]): readonly string[] {
   const block = sections.find(({ part }) => part === 'req-hdr')?.bytes;
   if (block === undefined) return [];
-  const { method, target = '' } = httpRequestLine(block) ?? {};
-  const authority = method === 'CONNECT' ? target : authorityOf(target);
-  return [authority, httpField(block, 'host') ?? ''].filter((host) => host !== '');
+  const { method, target } = requestLine(block);
+  const authority = authorityOf(target) || (method.toUpperCase() === 'CONNECT' ? target : '');
+  const fields = httpFields(block, 'host').flatMap((value) => value.split(','));
+  return [authority, ...fields].filter((host) => host !== '');
+}
+
+/** Read more loosely than RFC 9112 wants it, as some servers do: after empty lines, with blanks around the target and in it, which go. */
+function requestLine(block: Buffer): { readonly method: string; readonly target: string } {
+  const text = block.toString('latin1').trimStart();
+  const lf = text.indexOf('\n');
+  const [method = '', ...words] = text.slice(0, lf === -1 ? text.length : lf).split(BLANK);
+  const last = words.findLastIndex((word) => word !== '');
+  return { method, target: words.slice(0, VERSION.test(words[last] ?? '') ? last : last + 1).join('') };
 }
 
 /** Of a URI: without the user, and also where the schemes of the web are written with fewer slashes, or with other ones. */

@@ -72,6 +72,25 @@ describe('a request is blocked', () => {
     const request = requestWith([], ['GET /path HTTP/1.1', 'Host: 198.51.100.0:8080']);
     expect(findBlockedParty(request, ALL)).toEqual({ level: 'target', address: '198.51.100.0', threat: THREAT });
   });
+
+  test.each([
+    ['its second Host', 'GET / HTTP/1.1', ['Host: example.com', 'Host: 198.51.100.0']],
+    ['its first Host of two', 'GET / HTTP/1.1', ['Host: 198.51.100.0', 'Host: example.com']],
+    ['a Host beside the name of its URI', 'GET http://example.com/ HTTP/1.1', ['Host: 198.51.100.0']],
+    ['its URI beside the name of a Host', 'GET http://198.51.100.0/ HTTP/1.1', ['Host: example.com']],
+    ['a Host beside the name of its tunnel', 'CONNECT example.com:443 HTTP/1.1', ['Host: 198.51.100.0:443']],
+    ['a Host of several', 'GET / HTTP/1.1', ['Host: example.com, 198.51.100.0']],
+    ['a Host with a blank before the colon', 'GET / HTTP/1.1', ['Host : 198.51.100.0']],
+    ['a Host on the next line', 'GET / HTTP/1.1', ['Host:', ' 198.51.100.0']],
+    ['a URI with a blank in it', 'GET http://198.51.100.0/a b HTTP/1.1', []],
+    ['a URI after two blanks', 'GET  http://198.51.100.0/  HTTP/1.1', []],
+    ['a URI after an empty line', '\r\nGET http://198.51.100.0/ HTTP/1.1', []],
+    ['a URI with a tab in it', 'GET ht\ttp://198.51.\t100.0/ HTTP/1.1', []],
+    ['the URI of a tunnel', 'CONNECT http://198.51.100.0:443 HTTP/1.1', []],
+    ['a tunnel in lower case', 'connect 198.51.100.0:443 HTTP/1.1', []],
+  ])('by %s', (_, line, fields) => {
+    expect(findBlockedParty(requestWith([], [line, ...fields]), ALL)).toMatchObject({ address: '198.51.100.0' });
+  });
 });
 
 describe('a request passes', () => {
@@ -81,6 +100,7 @@ describe('a request passes', () => {
       ['X-Client-IP: 198.51.100.1', 'X-Server-IP: 203.0.113.9'],
       'GET http://198.51.100.1/ HTTP/1.1',
     ],
+    ['with the address as its path', [], 'GET /198.51.100.0/ HTTP/1.1'],
     ['with the address in its path only', [], 'GET http://example.com/198.51.100.0 HTTP/1.1'],
     ['to a name that begins like it', [], 'GET http://198.51.100.0.example.com/ HTTP/1.1'],
     ['with nonsense for addresses', ['X-Client-IP: unknown', 'X-Server-IP: ?'], 'GARBAGE'],
