@@ -109,8 +109,8 @@ function addBlockActions(ctl: Command, io: CliIo): void {
       const body = { address, ...(flags.for !== undefined && { seconds: flags.for }) };
       await act(command, io, { method: 'POST', path: '/api/v1/block', body }, (answer) => {
         const { address: blocked, until, warning } = answer as BlockedAddress & { readonly warning?: string };
-        const kept = warning === undefined ? '' : `, but not over a restart: ${printable(warning)}`;
-        return `${blocked} is blocked ${until === null ? 'until it is unblocked' : `until ${until}`}${kept}`;
+        const but = warning === undefined ? '' : `, but ${printable(warning)}`;
+        return `${blocked} is blocked ${until === null ? 'until it is unblocked' : `until ${until}`}${but}`;
       });
     });
   ctl

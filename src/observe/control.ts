@@ -25,7 +25,7 @@ export type BlockResult =
   | Exclude<ControlResult, { readonly ok: true }>
   | ({
       readonly ok: true;
-      /** It holds, but not over a restart: why. Undefined: it is kept. */
+      /** What it falls short of, as the rest of a sentence: nobody comes here, or it ends with a restart. Undefined: nothing. */
       readonly warning?: string | undefined;
     } & BlockedAddress);
 

@@ -28,6 +28,8 @@ export interface BlocksOptions {
 /** How soon it is noticed that an address has come to be the gateway's own. */
 const OWN_CHECK_MS = 1000;
 const NOBODY: ReadonlySet<string> = new Set();
+const TURNS_NOBODY_AWAY =
+  'it turns nobody away here: this process serves no clients, and what operators block is not relayed; block it at a gateway, or in the SMC';
 
 /** Everybody whom this gateway turns away, by its operators' word or a feed's, and what operators do about it. */
 export class Blocks implements AsyncDisposable {
@@ -38,6 +40,8 @@ export class Blocks implements AsyncDisposable {
   readonly #list: BlockListWatch;
   readonly #ownTimer: NodeJS.Timeout;
   #guard: BlockGuard;
+  /** Whether anybody comes here who can be turned away: not to a connector. */
+  #hasServices = false;
   /** Whom nobody but a feed's own rules may block, as the workers know it. */
   #exempt: readonly string[];
 
@@ -105,8 +109,12 @@ export class Blocks implements AsyncDisposable {
   async block(text: string, ttlMs: number | undefined): Promise<BlockResult> {
     const result = this.#keeper.block(text, ttlMs);
     if (!result.ok) return result;
-    const warning = await this.#file.save();
-    return warning === undefined ? result : { ...result, warning };
+    const loss = await this.#file.save();
+    const warnings = [
+      ...(this.#hasServices ? [] : [TURNS_NOBODY_AWAY]),
+      ...(loss === undefined ? [] : [`it does not outlive a restart: ${loss}`]),
+    ];
+    return warnings.length === 0 ? result : { ...result, warning: warnings.join('; ') };
   }
 
   async unblock(text: string): Promise<ControlResult> {
@@ -126,6 +134,7 @@ export class Blocks implements AsyncDisposable {
   /** Goes by another configuration: lifts what operators had blocked and is never blocked from here on. Feeds do so themselves. */
   follow(config: Config): void {
     this.#guard = this.#guardOf(config);
+    this.#hasServices = config.services.length > 0;
     this.#list.follow(config.blockList.file);
     this.#reconsider();
   }

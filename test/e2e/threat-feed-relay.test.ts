@@ -107,7 +107,12 @@ test('one that an operator blocks is kept and shown, and never relayed; a connec
   {
     await using connector = await startConnector({ folder: place.path });
     expect((await connector.post(JSON.parse(GUIDE_EVENT)))[0]).toBe(200);
-    expect(await ctl(connector, 'block', '203.0.113.9', '--for', '1h')).toMatchObject({ code: 0 });
+    expect(await ctl(connector, 'block', '203.0.113.9', '--for', '1h')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(
+        /^203\.0\.113\.9 is blocked until .*, but it turns nobody away here: .*block it at a gateway/,
+      ),
+    });
     expect(await ctl(connector, 'block', hostname)).toMatchObject({ code: 1 });
     await expectBlocked(connector, {
       entries: [

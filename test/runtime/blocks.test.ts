@@ -36,6 +36,7 @@ async function createRig(change: Partial<FeedQueue> = {}): Promise<Rig> {
       file: join(folder.path, 'gateway.yaml'),
       feeds: { stateDir: folder.path },
       blockList: { allow, file },
+      services: [{}],
     }) as unknown as Config;
   const rig: Rig = {
     ...{ queue, told, configWith },
@@ -82,6 +83,18 @@ describe('what is blocked', () => {
         ['file', 0],
       ]),
     );
+  });
+
+  test('by an operator where no clients come turns nobody away, which is said', async () => {
+    await using rig = await createRig();
+    await using blocks = rig.open();
+    expect(await blocks.block('192.0.2.1', undefined)).not.toHaveProperty('warning');
+    blocks.follow({ ...rig.configWith([]), services: [] });
+    const warning = expect.stringMatching(/^it turns nobody away here: .*block it at a gateway, or in the SMC$/);
+    expect(await blocks.block('192.0.2.2', undefined)).toEqual({
+      ...{ ok: true, address: '192.0.2.2', until: null },
+      warning,
+    });
   });
 
   test('by a feed is lifted by an operator, here and in the queue, at once', async () => {
