@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { parse, type ScalarTag } from 'yaml';
+import { readReport } from '../../src/feeds/guardduty/finding.ts';
 
 const AWS = join(import.meta.dirname, '../../deploy/aws');
 const EVENTS = join(AWS, 'events');
@@ -84,6 +85,10 @@ function eventOf(name: string): { readonly detail: Readonly<Record<string, unkno
   return JSON.parse(readFileSync(join(EVENTS, `${name}.json`), 'utf8')) as never;
 }
 
+function capitalised(_: string, first: string, rest: string): string {
+  return `"${first.toUpperCase()}${rest}":`;
+}
+
 /** The addresses in what was posted, wherever they stand. */
 function addressesIn({ body }: Posted): string[] {
   return [...new Set(body.match(/\b(?:\d{1,3}\.){3}\d{1,3}\b|\b2001:db8:[0-9a-f:]*/g))];
@@ -156,6 +161,26 @@ describe('a finding', () => {
     expect(detail.type).toBe(eventOf(name).detail['type']);
     expect(request.headers).not.toHaveProperty('authorization');
     expect(request.headers).not.toHaveProperty('x-icapgw-signature');
+  });
+
+  test.each([
+    ['guide-test', ['198.51.100.0']],
+    ['port-probe', ['198.51.100.3', '198.51.100.4']],
+    ['kubernetes-api-call', ['198.51.100.5', '198.51.100.6']],
+    ['rds-login-attempt', ['2001:db8::6']],
+  ])('%s as the SDK writes it leaves AWS with the same, and nothing else either', async (name, addresses) => {
+    await using connector = await startConnector();
+    const asSdk = JSON.parse(JSON.stringify(eventOf(name)).replaceAll(/"([a-z])(\w*)":/gi, capitalised)) as {
+      readonly Detail: { readonly Service: { readonly Action: { readonly KubernetesApiCallAction?: object } } };
+    };
+    const { KubernetesApiCallAction: call } = asSdk.Detail.Service.Action;
+    if (call !== undefined) Object.assign(call, { SourceIPs: undefined, SourceIps: ['198.51.100.5', '198.51.100.6'] });
+    await handler(asSdk.Detail);
+    const [request] = connector.posted;
+    if (request === undefined) throw new TypeError('nothing was posted');
+    expect(addressesIn(request)).toEqual(addresses);
+    expect(request.body).not.toMatch(/resource|localIpDetails|accountId|i-99999999/i);
+    expect(readReport(JSON.parse(request.body), 0).found.map(({ address }) => address)).toEqual(addresses);
   });
 
   test('of each sample is tried here', () => {
