@@ -1,6 +1,6 @@
 import type { IcapConfig, ModMethod } from '../config/icap-config.ts';
 import type { BodyPart, Section } from '../icap/encapsulated.ts';
-import { httpField, httpRequestLine } from '../icap/http-head.ts';
+import { httpFields, httpRequestLine } from '../icap/http-head.ts';
 import { extensionOf, offeredNames, pathOf } from './file-name.ts';
 
 /** Which of the rules lets a transaction pass without asking a backend. */
@@ -73,8 +73,9 @@ function blockOf(sections: readonly Section[], part: Section['part']): Buffer | 
 
 function hasContentType(types: NameSet, method: ModMethod, sections: readonly Section[]): boolean {
   const block = blockOf(sections, method === 'REQMOD' ? 'req-hdr' : 'res-hdr');
-  const value = block === undefined ? undefined : httpField(block, 'content-type');
-  return value !== undefined && types.hasMime(value);
+  const values = block === undefined ? [] : httpFields(block, 'content-type');
+  // Clients differ in which of two counts.
+  return values.length > 0 && values.every((value) => types.hasMime(value));
 }
 
 function hasExtension(extensions: NameSet, method: ModMethod, sections: readonly Section[]): boolean {
@@ -91,8 +92,8 @@ function hasExtension(extensions: NameSet, method: ModMethod, sections: readonly
 // A download is saved under the names its server offers, whatever the URL looks like.
 function namesOf(method: ModMethod, sections: readonly Section[]): readonly string[] {
   const response = method === 'RESPMOD' ? blockOf(sections, 'res-hdr') : undefined;
-  const disposition = response === undefined ? undefined : httpField(response, 'content-disposition');
-  const offered = disposition === undefined ? [] : offeredNames(disposition);
+  const dispositions = response === undefined ? [] : httpFields(response, 'content-disposition');
+  const offered = dispositions.flatMap((value) => offeredNames(value));
   if (offered.length > 0) return offered;
   const request = blockOf(sections, 'req-hdr');
   const path = request === undefined ? undefined : pathOf(httpRequestLine(request)?.target ?? '');

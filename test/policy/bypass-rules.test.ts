@@ -61,6 +61,13 @@ describe('a content type', () => {
     expect(rules.byHead('RESPMOD', [request(image)], 'res-body')).toBeUndefined();
   });
 
+  test('is every one that is named: of two, either may count', () => {
+    const [image, html] = ['Content-Type: image/png', 'content-type : text/html'];
+    expect(rules.byHead('REQMOD', [request(image, html)], 'req-body')).toBeUndefined();
+    expect(rules.byHead('REQMOD', [request(html, image)], 'req-body')).toBeUndefined();
+    expect(rules.byHead('REQMOD', [request(image, 'Content-Type: video/mp4')], 'req-body')).toBe('content-type');
+  });
+
   test('that nobody names is not bypassed', () => {
     expect(rules.byHead('REQMOD', [request()], 'req-body')).toBeUndefined();
     expect(rules.byHead('REQMOD', [], 'req-body')).toBeUndefined();
@@ -99,6 +106,8 @@ describe('an extension', () => {
     const value = (second: string) => `Content-Disposition: attachment; filename=a.mp4; filename*=UTF-8''${second}`;
     expect(ofDownload(value('a.mkv'))).toBe('extension');
     expect(ofDownload(value('a.exe'))).toBeUndefined();
+    const fields = ['a.mp4', 'a.exe'].map((name) => `Content-Disposition: attachment; filename=${name}`);
+    expect(ofDownload(...fields)).toBeUndefined();
   });
 
   test('of an upload is not what the upload says of itself', () => {
