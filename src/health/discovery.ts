@@ -25,11 +25,13 @@ export interface Discovery extends Disposable {
   /** Resolves when the name was asked for once, with or without success. */
   readonly settled: Promise<void>;
   readonly memory: NameMemory;
+  /** Whether somebody fails whom the name leads to: who was there may have moved. Asks soon, and goes on as after a failure. */
+  setDoubt(isDoubtful: boolean): void;
 }
 
 /**
  * Follows what a name leads to until disposed: asks again when the TTL is over (1 s to 5 min, 30 s where there is
- * none), and after 5 s at the latest while not all of it can be resolved.
+ * none), and after 5 s at the latest while not all of it can be resolved or what was found is in doubt.
  */
 export function startDiscovery(options: DiscoveryOptions): Discovery {
   const { sought, resolver, memory, onEndpoints, onFailure, onRecovery } = options;
@@ -37,6 +39,7 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   let isFailing = false;
+  let isInDoubt = false;
   let ttlMs: () => Promise<number | undefined>;
   let known: readonly Endpoint[] = [];
 
@@ -66,10 +69,12 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
     if (isStopped) return;
     const pauseMs = (await ttlMs()) ?? DEFAULT_MS;
     if (isStopped) return;
-    timer = setTimeout(askAgain, Math.min(Math.max(pauseMs, SHORTEST_MS), isFailing ? RETRY_MS : LONGEST_MS));
+    const longestMs = isFailing || isInDoubt ? RETRY_MS : LONGEST_MS;
+    timer = setTimeout(askAgain, Math.min(Math.max(pauseMs, SHORTEST_MS), longestMs));
   }
 
   function askAgain(): void {
+    timer = undefined;
     ask().then(schedule).catch(crash);
   }
 
@@ -81,9 +86,18 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
     get memory() {
       return lookup.memory;
     },
+    setDoubt(isDoubtful) {
+      const isNew = isDoubtful && !isInDoubt;
+      isInDoubt = isDoubtful;
+      // Without a timer an answer is on its way.
+      if (!isNew || timer === undefined) return;
+      clearTimeout(timer);
+      timer = setTimeout(askAgain, SHORTEST_MS);
+    },
     [Symbol.dispose]() {
       isStopped = true;
       clearTimeout(timer);
+      timer = undefined;
     },
   };
 }

@@ -46,6 +46,8 @@ export interface Membership extends Disposable {
   readonly settled: Promise<void>;
   /** What is known of an address that is a name. */
   readonly memoryOf: (address: BackendAddress) => NameMemory | undefined;
+  /** Whether a member of this backend fails: one with a name may have moved, and the name is asked for. */
+  readonly setDoubt: (backend: BackendConfig, isDoubtful: boolean) => void;
 }
 
 /** How many slots the pool of these backends needs: 1 for a literal address, 16 for a name. */
@@ -107,6 +109,9 @@ export function startMembership(options: MembershipOptions): Membership {
     memoryOf(address) {
       const same = [...discoveries].find(([backend]) => formatAddress(backend.address) === formatAddress(address));
       return same?.[1].memory;
+    },
+    setDoubt(backend, isDoubtful) {
+      discoveries.get(backend)?.setDoubt(isDoubtful);
     },
     [Symbol.dispose]() {
       for (const discovery of discoveries.values()) discovery[Symbol.dispose]();

@@ -160,6 +160,7 @@ export class Pool implements Disposable {
       onResolveRecovery: ({ name }) => log.log('resolve-recovered', { service, backend: name }),
     });
     this.#memory = undefined;
+    this.#tellDoubts();
     for (const { path } of this.paths) this.learn(path);
     await this.#membership.settled;
   }
@@ -224,6 +225,14 @@ export class Pool implements Disposable {
     );
     onMembers(members);
     this.#directory?.setMembers(members.map((member) => ({ ...member, ask: this.#talk.createAsk(member) })));
+    this.#tellDoubts();
+  }
+
+  /** Who fails under an address may have got another one, long before the TTL of the name is over. */
+  #tellDoubts(): void {
+    const failing = this.status().filter(({ state }) => state === 'down' || state === 'ejected');
+    const names = new Set(failing.map(({ backend }) => backend));
+    for (const backend of this.#options.config.backends) this.#membership?.setDoubt(backend, names.has(backend.name));
   }
 
   /** Until the backends have been asked anew, what they said under the configuration before holds. */
@@ -257,6 +266,7 @@ export class Pool implements Disposable {
   #stateChanged({ slot, backend, address, from, to, reason }: StateChange): void {
     const { config, log } = this.#options;
     log.log('backend-state', { service: config.name, backend, address, from, to, reason });
+    this.#tellDoubts();
     if (to === 'maint') this.#directory?.hold(slot);
     else if (to === 'up' || from === 'maint') this.#directory?.refresh(slot);
   }

@@ -7,7 +7,7 @@ import { freePorts, type ServerProcess, startServerProcess } from './server-proc
 
 const DNSMASQ = '/usr/sbin/dnsmasq';
 
-/** What a name server says of `example`; everything else is refused. All TTLs are 1 s. */
+/** What a name server says of `example`; everything else is refused. */
 export interface Zone {
   /** Lines of a hosts file: `127.0.0.2 dlp.example`. */
   readonly hosts: readonly string[];
@@ -25,7 +25,8 @@ export interface Dnsmasq extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export async function startDnsmasq(zone: Zone): Promise<Dnsmasq> {
+/** The TTL is that of all its answers. */
+export async function startDnsmasq(zone: Zone, ttlSeconds = 1): Promise<Dnsmasq> {
   const folder = mkdtempSync(join(tmpdir(), 'icapgw-dns-'));
   const [port = 0] = await freePorts(1);
   const address = `127.0.0.1:${port}`;
@@ -41,7 +42,7 @@ export async function startDnsmasq(zone: Zone): Promise<Dnsmasq> {
     writeFileSync(hosts, [...next.hosts, `${marker} marker.example`, ''].join('\n'));
     if (running === undefined || nextSrv !== srv) {
       srv = nextSrv;
-      writeFileSync(configuration, configurationOf(port, folder, hosts) + srv);
+      writeFileSync(configuration, configurationOf(port, folder, hosts, ttlSeconds) + srv);
       await running?.stop();
       running = startServerProcess(DNSMASQ, ['--keep-in-foreground', `--conf-file=${configuration}`]);
     } else {
@@ -65,7 +66,7 @@ export async function startDnsmasq(zone: Zone): Promise<Dnsmasq> {
   };
 }
 
-function configurationOf(port: number, folder: string, hosts: string): string {
+function configurationOf(port: number, folder: string, hosts: string, ttlSeconds: number): string {
   return [
     `port=${port}`,
     'listen-address=127.0.0.1',
@@ -77,7 +78,7 @@ function configurationOf(port: number, folder: string, hosts: string): string {
     'no-hosts',
     `addn-hosts=${hosts}`,
     'local=/example/',
-    'local-ttl=1',
+    `local-ttl=${ttlSeconds}`,
     '',
   ].join('\n');
 }

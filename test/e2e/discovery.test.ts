@@ -76,6 +76,20 @@ describe('the addresses of a name', () => {
     expect(gateway.events.filter(({ event }) => event === 'backend-addresses')).toHaveLength(1);
   });
 
+  test('are asked for anew when nobody answers there, however long they were to be relied on', async () => {
+    const first = await startTunnelBackend(undefined, { host: '127.0.0.2' });
+    const { port } = first;
+    await using second = await startTunnelBackend(undefined, { host: '127.0.0.3', port });
+    await using dns = await startDnsmasq({ hosts: ['127.0.0.2 dlp.example'] }, 600);
+    const config = tunnelConfig([{ address: `dlp.example:${port}` }], {}, { resolver: { servers: [dns.address] } });
+    await using gateway = await startGateway(config);
+    expect(await shares(gateway, 1, [first, second])).toEqual([1, 0]);
+    await first[Symbol.asyncDispose]();
+    await dns.change({ hosts: ['127.0.0.3 dlp.example'] });
+    await gateway.waitForEvent('backend-addresses', leadsTo([`127.0.0.3:${port}`]));
+    await comeTo(gateway, [second], [1]);
+  });
+
   test('that are not known at the start are used when they are', async () => {
     await using backend = await startTunnelBackend(undefined, { host: '127.0.0.2' });
     await using dns = await startDnsmasq({ hosts: [] });

@@ -64,6 +64,40 @@ describe('following a name', () => {
     expect(resolver.asked).toHaveLength(2);
   });
 
+  test('while somebody there fails it asks at once, and then every 5 s, whatever the TTL', async () => {
+    const resolver = scriptResolver({ 'dlp.example': ['10.0.0.1'] });
+    resolver.ttl = 600_000;
+    const { told, discovery } = follow(resolver);
+    using _discovery = discovery;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(resolver.asked).toHaveLength(1);
+    discovery.setDoubt(true);
+    await vi.advanceTimersByTimeAsync(1_000);
+    discovery.setDoubt(true);
+    expect(resolver.asked).toHaveLength(2);
+    resolver.records.set('dlp.example', ['10.0.0.9']);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(told).toEqual(['10.0.0.1', '10.0.0.9']);
+    discovery.setDoubt(false);
+    await vi.advanceTimersByTimeAsync(5_000);
+    const { length } = resolver.asked;
+    await vi.advanceTimersByTimeAsync(299_000);
+    expect(resolver.asked).toHaveLength(length);
+  });
+
+  test('a doubt asks nothing twice, and nothing after the end', async () => {
+    const resolver = scriptResolver({ 'dlp.example': ['10.0.0.1'] });
+    const { discovery } = follow(resolver);
+    discovery.setDoubt(true);
+    await discovery.settled;
+    expect(resolver.asked).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    discovery[Symbol.dispose]();
+    discovery.setDoubt(false);
+    discovery.setDoubt(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test('a failure is told once and takes no address away; the recovery is told too', async () => {
     const resolver = scriptResolver({ 'dlp.example': ['10.0.0.1'] });
     const { told, discovery } = follow(resolver);

@@ -5,7 +5,7 @@ import type { PathOptions } from '../../src/health/path-options.ts';
 import { openLogger } from '../../src/observe/logger.ts';
 import { Pool } from '../../src/runtime/pool.ts';
 import { readConfig } from '../_util/config-text.ts';
-import { scriptResolver } from '../_util/health-resolver.ts';
+import { type ScriptedResolver, scriptResolver } from '../_util/health-resolver.ts';
 import { createFolder } from '../_util/observe-log.ts';
 
 interface Wishes {
@@ -13,10 +13,11 @@ interface Wishes {
   readonly protocol: 'icap' | 'tunnel';
   readonly service?: Readonly<Record<string, unknown>>;
   readonly backend?: Readonly<Record<string, unknown>>;
+  readonly resolver?: ScriptedResolver;
 }
 
 /** The pool of a service with one backend, started. What it tells the workers is kept. */
-async function startPool({ port, protocol, service, backend }: Wishes) {
+async function startPool({ port, protocol, service, backend, resolver = scriptResolver({}) }: Wishes) {
   const folder = await createFolder();
   const backends = [{ name: 'dlp', address: `127.0.0.1:${port}`, ...backend }];
   const text = { name: 'dlp', listen: '127.0.0.1:0', protocol, tls: 'off', backends, ...service };
@@ -34,7 +35,7 @@ async function startPool({ port, protocol, service, backend }: Wishes) {
   const checks: string[] = [];
   const pool = new Pool({
     earlier: undefined,
-    ...{ config: first, backendMaterial: [undefined], workers: 1, resolver: scriptResolver({}), log },
+    ...{ config: first, backendMaterial: [undefined], workers: 1, resolver, log },
     onMembers: () => {},
     onOptions: (paths) => told.push(paths),
     onCheck: (_backend, result) => checks.push(result),
@@ -75,6 +76,21 @@ test('a client that invents paths is told of once', async () => {
   for (let path = 1; path <= 70; path += 1) started.pool.learn(`/${path}`);
   await vi.waitFor(() => expect(started.logged().match(/\/65/g)).toHaveLength(1));
   expect(started.logged()).not.toContain('/66');
+});
+
+test('a name whose address fails is asked for again, whatever its TTL', async () => {
+  await using server = await startIcapServer({ host: '127.0.0.1', port: 0 });
+  const { port } = server;
+  const resolver = scriptResolver({ scanner: ['127.0.0.2'] });
+  resolver.ttl = 600_000;
+  const address = `scanner:${port}`;
+  await using started = await startPool({ port, protocol: 'icap', backend: { address }, resolver });
+  await vi.waitFor(() => expect(started.pool.stateOf('dlp')).toBe('down'));
+  resolver.records.set('scanner', ['127.0.0.1']);
+  const addresses = () => started.pool.members.map(({ addressText }) => addressText);
+  await vi.waitFor(() => expect(addresses()).toEqual([`127.0.0.1:${port}`]), { timeout: 4_000 });
+  await vi.waitFor(() => expect(started.checks).toContain('success'));
+  expect(started.pool.stateOf('dlp')).toBe('up');
 });
 
 describe('the limit of a backend', () => {
