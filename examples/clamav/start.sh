@@ -1,6 +1,5 @@
 #!/bin/sh
-# What the container runs: signatures, then clamd, then c-icap. What ends is started again in here, not with the container:
-# icapgw shares the network of this container and would be left with one that nobody reaches.
+# What the container runs: signatures, then clamd, then c-icap. What ends is started again in here, without the other two.
 set -eu
 chown clamav:clamav /var/lib/clamav
 # Left behind by a container that was stopped. c-icap takes any process of that number, here itself, for another c-icap.

@@ -113,13 +113,26 @@ describe('the files of the recipe', () => {
   test('are all there that the compose file wants', () => {
     const { services } = parse(readFileSync(join(FOLDER, 'compose.yaml'), 'utf8'), { merge: true });
     expect(existsSync(join(FOLDER, services.icapgw.build.context, services.icapgw.build.dockerfile))).toBe(true);
-    expect(services.icapgw.volumes[0]).toBe('./icapgw.yaml:/etc/icapgw.yaml:ro');
-    // What icapgw.yaml calls 127.0.0.1 is the scanner's.
-    expect(services.icapgw.network_mode).toBe('service:scanner');
+    expect(services.icapgw.volumes[0]).toBe('./icapgw-compose.yaml:/etc/icapgw.yaml:ro');
     const copied = [...readFileSync(join(FOLDER, 'Dockerfile'), 'utf8').matchAll(/^COPY (\S+)/gm)].map(
       ([, file]) => file,
     );
     expect(copied.filter((file) => !existsSync(join(FOLDER, file ?? '')))).toEqual([]);
+  });
+
+  test('publish icapgw alone, on a network where each finds the other by its name', () => {
+    const { services } = parse(readFileSync(join(FOLDER, 'compose.yaml'), 'utf8'), { merge: true });
+    expect(services.icapgw.ports).toEqual(['11344:11344']);
+    expect(services.scanner.ports).toBeUndefined();
+    expect(Object.values<object>(services).filter((service) => 'network_mode' in service)).toEqual([]);
+    const { port, hostname } = new URL(services.probe.command[1].replace('icaps:', 'https:'));
+    expect({ port, known: hostname in services }).toEqual({ port: '11344', known: true });
+    expect(services.certificates.command.join(' ')).toContain(`DNS:${hostname}`);
+  });
+
+  test('have one configuration, with the scanner on this machine or by its name', () => {
+    const forCompose = parse(exampleText('clamav/icapgw-compose.yaml', { 'scanner:1344': '127.0.0.1:1344' }));
+    expect(forCompose).toEqual(parse(exampleText('clamav/icapgw.yaml', {})));
   });
 
   test('make certificates with options that there are', async () => {
