@@ -15,7 +15,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['tls', 'observe'],
   ['config', 'policy'],
   ['icap', 'balance', 'stunnel'],
-  ['errors.ts'],
+  ['errors.ts', 'program-files.ts'],
 ];
 
 /** What a configuration looks like is a language that every layer speaks: anybody may import these types. */

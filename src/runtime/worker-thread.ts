@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads';
+import { entryFile } from '../program-files.ts';
 
-/** From TypeScript while developing, from JavaScript once built. */
-const ENTRY: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 /** There always is a first worker, however many there are. */
 const FIRST = 0;
 
@@ -33,7 +32,7 @@ export function takeThread(index: number): Worker {
 }
 
 function startThread(index: number): Worker {
-  return new Worker(ENTRY, { name: `icapgw worker ${index}` });
+  return new Worker(entryFile('worker'), { name: `icapgw worker ${index}` });
 }
 
 function ignore(): void {}

@@ -9,7 +9,7 @@ import { spawnGateway, startGateway } from '../_util/e2e-gateway.ts';
 import { ask, startTunnelBackend, type TunnelBackend } from '../_util/e2e-tunnel.ts';
 import { createFolder, type TestFolder } from '../_util/observe-log.ts';
 
-const PRIVILEGES = pathToFileURL(join(import.meta.dirname, '../../dist/runtime/privileges.js')).href;
+const PRIVILEGES = pathToFileURL(join(import.meta.dirname, '../../src/runtime/privileges.ts')).href;
 const NOBODY = numberOf('passwd', 'nobody');
 const GROUP = numberOf('group', 'nogroup');
 // To become somebody else takes a superuser to start from, and accounts to become.

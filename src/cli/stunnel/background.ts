@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { entryFile } from '../../program-files.ts';
 
 /** Who starts a program hears from it how that went, once: from then on it is on its own. */
 export interface Parent {
@@ -27,9 +28,7 @@ interface Word {
   readonly text: string;
 }
 
-const MAIN: string = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../main.ts' : '../../main.js', import.meta.url),
-);
+const MAIN: string = fileURLToPath(entryFile('main'));
 const MAX_COMPLAINTS = 64 * 1024;
 const MARK = 'ICAPGW_BACKGROUND';
 

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf, RuntimeError } from '../../errors.ts';
+import { entryFile } from '../../program-files.ts';
 import type { FeedEntry } from '../contract/feed-queue.ts';
 import type { BookChanges } from './feed-book.ts';
 import type { OpenedFeedFile } from './feed-file.ts';
@@ -28,17 +29,12 @@ export interface FeedDisk extends AsyncDisposable {
   write(changes: BookChanges, expireMs: number): Promise<void>;
 }
 
-/** From TypeScript while developing, from JavaScript once built. */
-const ENTRY: URL = new URL(
-  import.meta.url.endsWith('.ts') ? './feed-disk-thread.ts' : './feed-disk-thread.js',
-  import.meta.url,
-);
 /** A system call that hangs can hold a thread for ever. */
 const END_PATIENCE_MS = 3000;
 
 /** Opens the `feeds.db` of a folder in a thread of its own. Throws `ICAPGW_FEED_STATE` where that cannot be. */
 export async function startFeedDisk(start: DiskStart): Promise<FeedDisk> {
-  const worker = new Worker(ENTRY, { workerData: start, name: 'icapgw feed disk' });
+  const worker = new Worker(entryFile('feed-disk-thread'), { workerData: start, name: 'icapgw feed disk' });
   const waiting = new Map<number, PromiseWithResolvers<void>>();
   const opened = Promise.withResolvers<Extract<DiskAnswer, { type: 'opened' }>>();
   const ended = Promise.withResolvers<void>();
