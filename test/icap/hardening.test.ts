@@ -143,6 +143,18 @@ describe('sizes, at the limit and one above', () => {
     expect(outcomeOf(above, SMALL)).toBe(`ICAP_HEAD_TOO_LARGE at ${offset}`);
   });
 
+  test('a line that never ends is refused when it is too long, not when it ends', () => {
+    const endless = `${OPTIONS}\r\nX: ${'a'.repeat(1_000)}`;
+    expect(outcomeOf(endless, SMALL)).toBe('ICAP_HEAD_TOO_LARGE at 300');
+    expect(outcomeOf(reqmod([], HTTP_POST, `1;${'e'.repeat(100)}`), SMALL)).toBe(
+      `ICAP_BAD_CHUNK at ${start(reqmod([], HTTP_POST, 'x'))}`,
+    );
+  });
+
+  test('what else is wrong behind the limit does not count', () => {
+    expect(outcomeOf(`${OPTIONS}\r\nX: ${'a'.repeat(269)}\n\n`, SMALL)).toBe('ICAP_HEAD_TOO_LARGE at 300');
+  });
+
   test('an encapsulated header block', () => {
     const http = (bytes: number) => `GET / HTTP/1.1\r\nX: ${'a'.repeat(bytes - 23)}\r\n\r\n`;
     expect(outcomeOf(reqmod([], http(300), ''), SMALL)).toBe('1 read');
@@ -173,6 +185,15 @@ describe('sizes, at the limit and one above', () => {
   test('the body over preview and rest', () => {
     const bytes = reqmod(['Preview: 8'], HTTP_POST, '6\r\nxxxxxx\r\n0\r\n\r\n5\r\nxxxxx\r\n0\r\n\r\n');
     expect(outcomeOf(bytes, SMALL)).toBe(`ICAP_BODY_TOO_LARGE at ${start(bytes) + 16}`);
+  });
+
+  test('a preview is not allowed more than a body', () => {
+    const preview = (hex: string) => {
+      const data = 'x'.repeat(Number.parseInt(hex, 16));
+      return reqmod(['Preview: 1024'], HTTP_POST, `${hex}\r\n${data}\r\n0; ieof\r\n\r\n`);
+    };
+    expect(outcomeOf(preview('a'), SMALL)).toBe('1 read');
+    expect(outcomeOf(preview('b'), SMALL)).toBe(`ICAP_BODY_TOO_LARGE at ${start(preview('b'))}`);
   });
 
   test('the default limits are those that are documented', () => {
@@ -227,7 +248,11 @@ describe('Encapsulated', () => {
     ['REQMOD', 'req-hdr=0, , null-body=18'],
     ['REQMOD', 'req-hdr=0, null-body='],
     ['REQMOD', 'req-hdr null-body=0'],
+    ['REQMOD', 'null-body='],
+    ['REQMOD', 'null-body'],
     ['REQMOD', '=0, null-body=18'],
+    // The bits of the first part twice are those of the second.
+    ['RESPMOD', 'req-hdr=0, req-hdr=9, null-body=18'],
     ['RESPMOD', 'req-hdr=0, res-hdr=18, null-body=18'],
     ['RESPMOD', 'req-hdr=0, res-hdr=18, null-body=9'],
     ['RESPMOD', 'res-hdr=0, req-hdr=18, null-body=36'],
@@ -254,6 +279,7 @@ describe('Encapsulated', () => {
     { name: 'holds a blank line earlier', http: 'GET / HTTP/1.1\r\n\r\nX: y\r\n\r\n' },
     { name: 'is too short for a blank line', http: 'GET' },
     { name: 'begins with a blank line', http: '\r\nGET / HTTP/1.1\r\n\r\n' },
+    { name: 'begins with a bare line feed', http: '\nGET / HTTP/1.1\r\n\r\n' },
     { name: 'is nothing but blank lines', http: '\r\n\r\n' },
   ])('a header block that $name is refused', ({ http }) => {
     const bytes = message('REQMOD', `req-hdr=0, null-body=${http.length}`, http);
@@ -296,6 +322,7 @@ describe('chunks', () => {
     ['5\nhello\r\n0\r\n\r\n', 0],
     ['5;\r\nhello\r\n0\r\n\r\n', 0],
     ['5;a="\r\nhello\r\n0\r\n\r\n', 0],
+    ['5;a="\0"\r\nhello\r\n0\r\n\r\n', 0],
     ['5;a\0\r\nhello\r\n0\r\n\r\n', 0],
     ['5; ieof\r\nhello\r\n0\r\n\r\n', 0],
     ['5\r\nhello!\r\n0\r\n\r\n', 8],
@@ -394,6 +421,16 @@ describe('backends are read leniently, but not blindly', () => {
       text: 'ICAP/1.0 200 x\r\nEncapsulated: req-body=0\r\n\r\n',
       code: 'ICAPGW_ICAP_BAD_ENCAPSULATED',
     },
+    {
+      name: 'a header block of the request',
+      text: 'ICAP/1.0 200 x\r\nEncapsulated: req-hdr=0, null-body=18\r\n\r\nGET / HTTP/1.1\r\n\r\n',
+      code: 'ICAPGW_ICAP_BAD_ENCAPSULATED',
+    },
+    {
+      name: 'a line without a colon',
+      text: 'ICAP/1.0 204 x\r\nX: a\r\nfile.exe\r\n\r\n',
+      code: 'ICAPGW_ICAP_BAD_HEADER',
+    },
     { name: 'an HTTP answer', text: 'HTTP/1.1 400 Bad Request\r\n\r\n', code: 'ICAPGW_ICAP_BAD_START_LINE' },
     { name: 'another version', text: 'ICAP/2.0 200 OK\r\n\r\n', code: 'ICAPGW_ICAP_BAD_VERSION' },
     { name: 'a status of two digits', text: 'ICAP/1.0 20 OK\r\n\r\n', code: 'ICAPGW_ICAP_BAD_START_LINE' },
@@ -430,6 +467,25 @@ describe('backends are read leniently, but not blindly', () => {
       expect(read('RESPMOD', block(http))).toBe('');
     }
   });
+
+  test('what an answer may hold depends on what was asked', () => {
+    const both = 'req-hdr=0, res-hdr=18, null-body=37';
+    const text = (list: string, rest: string) => `ICAP/1.0 200 x\r\nEncapsulated: ${list}\r\n\r\n${rest}`;
+    const blocks = 'GET / HTTP/1.1\r\n\r\nHTTP/1.1 200 OK\r\n\r\n';
+    for (const method of ['REQMOD', 'RESPMOD', 'OPTIONS']) {
+      expect(read(method, text(both, blocks))).toBe('ICAPGW_ICAP_BAD_ENCAPSULATED');
+    }
+    expect(read('OPTIONS', text('opt-body=0', '2\r\nok\r\n0\r\n\r\n'))).toBe('ok');
+    expect(read('OPTIONS', text('res-body=0', '2\r\nok\r\n0\r\n\r\n'))).toBe('ICAPGW_ICAP_BAD_ENCAPSULATED');
+  });
+
+  test.each(['', '=', '=x', '=-1', '="5"', '=12345678901234567', '=9007199254740992'])(
+    'use-original-body%s is refused',
+    (value) => {
+      const text = `ICAP/1.0 206 x\r\nEncapsulated: res-body=0\r\n\r\n0; use-original-body${value}\r\n\r\n`;
+      expect(read('RESPMOD', text)).toBe('ICAPGW_ICAP_BAD_CHUNK');
+    },
+  );
 
   test('a 200 that holds nothing is read', () => {
     const { messages } = transcribe(

@@ -113,6 +113,15 @@ describe('responses of the published vectors', () => {
     expect(findings?.value).toBe('1\t-\tEicar\t0\t0');
   });
 
+  test('any folded field is one', () => {
+    const bytes = 'ICAP/1.0 204 x\r\nX-A: a\r\n b: c\r\n\td\r\nServer: s\r\n\r\n';
+    const { messages } = readResponses('RESPMOD', [Buffer.from(bytes)]);
+    expect(messages[0]?.head.fields.map(({ name, value }) => `${name}=${value}`)).toEqual([
+      'X-A=a\tb: c\td',
+      'Server=s',
+    ]);
+  });
+
   test('findings in lines without leading blanks stay apart too', () => {
     const bytes = 'ICAP/1.0 500 x\r\nX-Violations-Found: 1\r\nfile.exe\r\nEicar\r\n7\r\n2\r\nServer: s\r\n\r\n';
     const { messages } = readResponses('RESPMOD', [Buffer.from(bytes)]);
@@ -149,6 +158,37 @@ describe('between messages', () => {
   test('a third blank line is refused', () => {
     for (const pieces of everyChunking(Buffer.from('\r\n\r\n\r\nOPTIONS'))) {
       expect(readRequests(pieces).error).toEqual({ code: 'ICAPGW_ICAP_BAD_START_LINE', offset: 5 });
+    }
+  });
+
+  test('a carriage return before a request is the beginning of a blank line, or nothing', () => {
+    for (const pieces of everyChunking(Buffer.from('\rOPTIONS icap://h/ ICAP/1.0\r\n\r\n'))) {
+      expect(readRequests(pieces).error).toEqual({ code: 'ICAPGW_ICAP_BAD_START_LINE', offset: 1 });
+    }
+  });
+
+  test.each(['\r', '\r\n', 'O', 'OPTIONS icap://h/ ICAP/1.0\r\n\r\n'])('%j has begun one', (bytes) => {
+    const reader = createRequestReader(DEFAULT_ICAP_LIMITS);
+    expect(reader.isBetweenMessages).toBe(true);
+    reader.push(Buffer.from(bytes));
+    while (reader.read() !== undefined);
+    expect(reader.isBetweenMessages).toBe(false);
+  });
+
+  test('what was not read yet can be kept while its buffer is used again', () => {
+    const first = vector('01-options-req');
+    const rest = vector('03-reqmod-post-req');
+    const bytes = Buffer.concat([first, rest]);
+    for (let cut = 1; cut < bytes.length; cut += 1) {
+      const reader = createRequestReader(DEFAULT_ICAP_LIMITS);
+      const buffers = [Buffer.from(bytes.subarray(0, cut)), Buffer.from(bytes.subarray(cut))];
+      for (const buffer of buffers) reader.push(buffer);
+      expect(reader.unreadBytes).toBe(bytes.length);
+      expect([reader.read()?.type, reader.read()?.type]).toEqual(['head', 'end']);
+      reader.next();
+      reader.keepUnread();
+      for (const buffer of buffers) buffer.fill(0);
+      expect(transcribe(reader, [Buffer.alloc(0)])).toEqual(readRequests([rest]));
     }
   });
 
@@ -197,6 +237,44 @@ describe('bodies', () => {
   test('an ieof that is only quoted ends nothing early', () => {
     const { messages } = readRequests([reqmod(['Preview: 9'], HTTP_POST, '1\r\nx\r\n0; a="; ieof"\r\n\r\n')]);
     expect(messages[0]?.endings).toEqual(['preview']);
+  });
+
+  test('a trailer follows the body, not its preview', () => {
+    const lines = ['Preview: 5', 'Allow: 204, trailers', 'Trailer: X-A'];
+    const bytes = reqmod(lines, HTTP_POST, '5\r\nhello\r\n0\r\n\r\n2\r\n!!\r\n0\r\n\r\nX-A: 1\r\n\r\n');
+    for (const pieces of everyChunking(bytes)) {
+      const { messages, error } = readRequests(pieces);
+      expect(error).toBeUndefined();
+      expect(messages).toMatchObject([
+        { body: 'hello!!', endings: ['preview', 'complete'], trailers: [{ name: 'X-A', value: '1' }] },
+      ]);
+    }
+  });
+
+  test.each([['Allow: 204, trailers'], ['Trailer: X-A'], ['Allow: 204, trailers', 'X-Trailer: X-A']])(
+    'no trailer follows where only one side of it is announced: %s',
+    (...lines) => {
+      const bytes = Buffer.concat([reqmod(lines, HTTP_POST, ''), vector('01-options-req')]);
+      expect(readRequests([bytes])).toMatchObject({
+        error: undefined,
+        messages: [{}, { head: { method: 'OPTIONS' } }],
+      });
+    },
+  );
+
+  test('the body of an OPTIONS request has no preview', () => {
+    const lines = ['OPTIONS icap://h/ ICAP/1.0', 'Preview: 0', 'Encapsulated: opt-body=0', '', ''];
+    const { messages } = readRequests([Buffer.from(`${lines.join('\r\n')}2\r\nok\r\n0\r\n\r\n`)]);
+    expect(messages).toMatchObject([{ body: 'ok', endings: ['complete'] }]);
+  });
+
+  test('a head is the same in many small packets as in one', () => {
+    const fields = Array.from({ length: 100 }, (_, index) => `X-${index}: ${index * 7919}`);
+    const bytes = reqmod(fields, `GET / HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n`, '');
+    const pieces = Array.from({ length: Math.ceil(bytes.length / 100) }, (_, index) =>
+      bytes.subarray(index * 100, (index + 1) * 100),
+    );
+    expect(readRequests(pieces)).toEqual(readRequests([bytes]));
   });
 
   test('a trailer announced by a client is read after its null-body', () => {

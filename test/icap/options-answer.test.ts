@@ -62,6 +62,8 @@ describe('Methods', () => {
   test.each([
     { of: [['REQMOD']], routed: undefined, methods: 'REQMOD' },
     { of: [['REQMOD'], ['RESPMOD']], routed: undefined, methods: 'REQMOD, RESPMOD' },
+    { of: [['REQMOD'], ['REQMOD', 'RESPMOD'], ['REQMOD']], routed: undefined, methods: 'REQMOD, RESPMOD' },
+    { of: [['REQMOD']], routed: ['REQMOD', 'RESPMOD'], methods: 'REQMOD' },
     { of: [['REQMOD', 'RESPMOD']], routed: ['RESPMOD'], methods: 'RESPMOD' },
     { of: [['OPTIONS', 'REQMOD', 'BREW']], routed: undefined, methods: 'REQMOD' },
     { of: [['RESPMOD']], routed: ['REQMOD'], methods: 'REQMOD' },

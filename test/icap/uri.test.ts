@@ -14,7 +14,10 @@ describe('ICAP URIs', () => {
     ['icap://h/../../etc/passwd', 'icap://h/etc/passwd'],
     ['icap://h/%2e%2E/x', 'icap://h/x'],
     ['icap://h/av/./', 'icap://h/av/'],
+    ['icap://h/av/.', 'icap://h/av/'],
     ['icap://h/av/..', 'icap://h/'],
+    ['icap://h/av/x/..', 'icap://h/av/'],
+    ['icap://h:65535/x', 'icap://h:65535/x'],
     ['icap://h/a%2fb%7e', 'icap://h/a%2Fb~'],
     ['icap://h/x?next=../%2e//', 'icap://h/x?next=../%2e//'],
   ])('%s is %s', (text, canonical) => {
@@ -28,7 +31,8 @@ describe('ICAP URIs', () => {
     'icap:/h/x',
     'icap:///x',
     'http://h/',
-    'icap://h:99999/',
+    'icap://h:65536/',
+    'icap://h:0/',
     'icap://h:1344x/',
     'icap://h/\xe9',
   ])('%j is refused at its place', (text) => {

@@ -61,6 +61,12 @@ describe('what happens to the content decides', () => {
       judged: exchange({ ...RESPMOD, received: page('307 x') }),
       verdict: 'blocked',
     },
+    {
+      name: 'a 300 page for a response',
+      judged: exchange({ ...RESPMOD, received: page('300 x') }),
+      verdict: 'blocked',
+    },
+    { name: '300', judged: exchange({ status: 300, received: [] }), verdict: 'error' },
     { name: '404', judged: exchange({ status: 404, received: [] }), verdict: 'error' },
     { name: '418', judged: exchange({ status: 418, received: [] }), verdict: 'error' },
     { name: '539', judged: exchange({ status: 539, received: [] }), verdict: 'error' },
