@@ -22,10 +22,13 @@ describe('connections', () => {
 
   test.each([
     ['IPv4 as a dual-stack socket reports it', '192.0.2.1', '::ffff:192.0.2.1', true],
+    ['the same with longer numbers', '192.100.200.254', '::ffff:192.100.200.254', true],
     ['addresses of one IPv6 /64', '2001:db8:1:2::1', '2001:db8:1:2:ffff::9', true],
     ['neighbouring IPv6 /64', '2001:db8:1:2::1', '2001:db8:1:3::1', false],
     ['spellings of one network', '2001:db8::1', '2001:0db8:0:0::2', true],
     ['the first and the last network of a short one', '2001::1', '2001:0:0:1::1', false],
+    ['short networks that differ behind the zeros', '2001::1:2:3:4:5', '2001::2:2:3:4:5', false],
+    ['a short address and a long one of its network', '2001::1:2:3:4:5', '2001:0:0:1::9', true],
     ['IPv4 at the end', '64:ff9b::192.0.2.1', '64:ff9b::1', true],
     ['a link-local client on two interfaces', 'fe80::1%eth0', 'fe80::1%eth1', true],
   ])('%s: %s and %s are one source: %s', (_, first, second, same) => {
@@ -113,6 +116,7 @@ describe('a full table', () => {
     const limits = limitsOf(memoryOf(8));
     for (const address of addresses.slice(0, 8)) limits.acquire(address, 1);
     expect([1, 2].map(() => limits.acquire('192.0.2.100', 1))).toEqual([true, true]);
+    expect([1, 2].map(() => limits.takeHandshake('192.0.2.100', 1, 1_000))).toEqual([true, true]);
     limits.release('192.0.2.100');
     limits.release('192.0.2.0');
     expect([1, 2].map(() => limits.acquire('192.0.2.100', 1))).toEqual([true, false]);

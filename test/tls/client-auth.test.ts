@@ -308,6 +308,38 @@ describe('an intermediate CA that is trusted', () => {
   });
 });
 
+describe('a handshake settles the matter', () => {
+  const PASSED = { verifyCode: undefined, resumed: false };
+  const settles = (change: Partial<ClientAuthConfig>, { verifyCode, resumed }: typeof PASSED | typeof FAILED) => {
+    const config = clientAuthConfig({ ca: [lab.ca.cert], ...change });
+    return new ClientAuth(config, loadTrust(config)).isSettled(verifyCode, resumed);
+  };
+  const FAILED = { verifyCode: 'CERT_HAS_EXPIRED', resumed: false };
+
+  test('where OpenSSL has just found a chain and nothing else is asked for', () => {
+    expect(settles({}, PASSED)).toBe(true);
+  });
+
+  test.each<[string, Partial<ClientAuthConfig>, Parameters<typeof settles>[1]]>([
+    ['it found something wrong', {}, FAILED],
+    ['it is a session that is resumed', {}, { ...PASSED, resumed: true }],
+    ['a certificate is optional', { mode: 'optional' }, PASSED],
+    ['nothing is verified', { verify: false }, PASSED],
+    ['certificates are pinned', { ca: [lab.client.cert] }, PASSED],
+    ['some are pinned', { ca: [lab.ca.cert, lab.otherClient.cert] }, PASSED],
+    ['both are asked for', { ca: [lab.ca.cert, lab.client.cert], trust: 'chain', chainAndPin: true }, PASSED],
+    ['only some may pass', { allow: { ...EVERYBODY, sans: ['DNS:client.example'] } }, PASSED],
+  ])('not where %s', (_, change, evidence) => {
+    expect(settles(change, evidence)).toBe(false);
+  });
+});
+
+test('a certificate is asked for unless the mode is none', () => {
+  const isAsking = (mode: ClientAuthConfig['mode']) =>
+    new ClientAuth(clientAuthConfig({ mode, verify: false }), undefined).isAsking;
+  expect([isAsking('none'), isAsking('optional'), isAsking('require')]).toEqual([false, true, true]);
+});
+
 describe('judging evidence at a later time', () => {
   const certificateOf = ({ cert }: LabIdentity): X509Certificate => new X509Certificate(readFileSync(cert));
   const judgeAt = (change: Partial<ClientAuthConfig>, identity: LabIdentity, nowMs: number) => {
@@ -324,6 +356,7 @@ describe('judging evidence at a later time', () => {
 
   test('a certificate is good for nothing before it begins', () => {
     const startMs = certificateOf(lab.client).validFromDate.getTime();
+    expect(judgeAt({}, lab.client, startMs)).toBeUndefined();
     expect(judgeAt({}, lab.client, startMs - 1)).toMatchObject({ reason: 'not-yet-valid' });
   });
 
@@ -341,6 +374,18 @@ describe('judging evidence at a later time', () => {
     const afterLists = Date.now() + 40 * DAY_MS;
     const change = { ca: [lab.ca.cert, lab.otherCa.cert], crl: [lab.crl] };
     expect(judgeAt(change, lab.otherClient, afterLists)).toBeUndefined();
+  });
+
+  test.each([
+    { subjects: ['CN=nobody'] },
+    { sans: ['DNS:nobody.example'] },
+    { spkiSha256: ['00'.repeat(32)] },
+    { subjects: ['CN=nobody'], sans: ['DNS:nobody.example'] },
+    { subjects: ['CN=nobody'], spkiSha256: ['00'.repeat(32)] },
+  ])('an allow list holds in any form: %j', (allow) => {
+    expect(judgeAt({ allow: { ...EVERYBODY, ...allow } }, lab.client, Date.now())).toMatchObject({
+      reason: 'not-allowed',
+    });
   });
 
   test('a policy that verifies and has nothing to verify with is a defect, not a pass', () => {

@@ -1,15 +1,19 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { ClientAuth } from '../../src/tls/client-auth.ts';
+import { createCrl } from '../../src/tls/generate.ts';
 import { loadTrust } from '../../src/tls/trust.ts';
 import { isTrustWithdrawn } from '../../src/tls/withdrawal.ts';
 import { certificates } from '../_util/certificates.ts';
+import { createConfigFolder } from '../_util/config-folder.ts';
 import { clientAuthConfig } from '../_util/tls-service.ts';
 
 const lab = certificates();
+const HOUR_MS = 60 * 60 * 1000;
 
 interface Shown {
   readonly cert: string;
@@ -77,11 +81,30 @@ describe('a client that was let in', () => {
     ['who has expired', lab.expiredClient, { ca: [lab.ca.cert] }],
     ['who is not pinned any more', lab.secondClient, { ca: [lab.client.cert] }],
     ['whose pin is there and whose CA is not', lab.otherClient, { ca: [lab.ca.cert, lab.client.cert] }],
+    [
+      'whose pin is there, whose CA is not, and both are asked for',
+      lab.client,
+      { ca: [lab.otherCa.cert, lab.client.cert], trust: 'chain' as const, chainAndPin: true },
+    ],
     ['who showed nothing where that is required now', undefined, { ca: [lab.ca.cert] }],
     ['who signed for itself', lab.selfSignedClient, { ca: [lab.ca.cert] }],
     ['whose issuer is there without its root', VIA_INTERMEDIATE, { ca: [lab.otherCa.cert, lab.intermediateCa.cert] }],
   ])('%s has to go', async (_, shown, settings) => {
     expect(await isWithdrawn(shown, settings)).toBe(true);
+  });
+
+  test('whose issuer is on the list has to go', async () => {
+    const crl = createCrl({
+      issuer: {
+        certificatePem: readFileSync(lab.ca.cert, 'utf8'),
+        privateKey: createPrivateKey(readFileSync(lab.ca.key)),
+      },
+      revokedSerials: [new X509Certificate(readFileSync(lab.intermediateCa.cert)).serialNumber],
+      thisUpdateMs: Date.now() - HOUR_MS,
+      nextUpdateMs: Date.now() + HOUR_MS,
+    });
+    using folder = createConfigFolder({ 'root.crl': crl });
+    expect(await isWithdrawn(VIA_INTERMEDIATE, { ca: [lab.ca.cert], crl: [`${folder.path}/root.crl`] })).toBe(true);
   });
 
   test('whose name is allowed no more has to go', async () => {
