@@ -64,6 +64,8 @@ export class Crew implements AsyncDisposable {
     const workers = this.#delaysMs.map((_, index) => this.#spawn(index));
     const [first, ...others] = workers;
     if (first === undefined) return addresses;
+    // Clients that a restart cut off come back all at once, and stay with whoever listens at that moment.
+    await Promise.all(workers.map((worker) => this.#loaded(worker)));
     // The first one turns port 0 into a number, which the others then share.
     this.#addresses = await this.#listen(first, addresses);
     const shared = withoutSingle(this.#addresses);
@@ -246,6 +248,13 @@ export class Crew implements AsyncDisposable {
       )
       .then(() => this.#joining.delete(joining));
     this.#joining.add(joining);
+  }
+
+  /** Waits until a worker can listen without delay. */
+  async #loaded(worker: Worker): Promise<void> {
+    const reply = answerOf(worker, 'pong');
+    worker.postMessage({ type: 'ping' } satisfies ToWorker);
+    if ((await reply) === undefined) throw new RuntimeError('ICAPGW_WORKER', { detail: this.#lastWords });
   }
 
   async #listen(worker: Worker, addresses: readonly (readonly Address[])[]): Promise<readonly (readonly Address[])[]> {

@@ -11,11 +11,22 @@ const threads = vi.hoisted(() => ({
   refusal: undefined as string | undefined,
   /** Whether they do not end when asked to. */
   isStuck: false,
+  /** Whether they have not loaded yet: they answer nothing. */
+  isLoading: false,
 }));
 
 /** A thread that answers as told and ends when asked to. */
 interface ScriptedWorker extends EventEmitter {
   readonly received: ToWorker[];
+}
+
+function answerTo(message: ToWorker): FromWorker | undefined {
+  if (message.type === 'ping') return { type: 'pong' };
+  if (message.type !== 'listen') return undefined;
+  const { refusal } = threads;
+  return refusal === undefined
+    ? { type: 'listening', addresses: message.addresses }
+    : { type: 'listen-failed', detail: refusal };
 }
 
 vi.mock('node:worker_threads', async (importOriginal) => {
@@ -32,13 +43,8 @@ vi.mock('node:worker_threads', async (importOriginal) => {
     postMessage(message: ToWorker | WorkerSnapshot): void {
       if (!('type' in message)) return;
       this.received.push(message);
-      if (message.type !== 'listen') return;
-      const { refusal } = threads;
-      const answer: FromWorker =
-        refusal === undefined
-          ? { type: 'listening', addresses: message.addresses }
-          : { type: 'listen-failed', detail: refusal };
-      queueMicrotask(() => this.emit('message', answer));
+      const answer = answerTo(message);
+      if (answer !== undefined && !threads.isLoading) queueMicrotask(() => this.emit('message', answer));
     }
 
     unref(): void {}
@@ -57,6 +63,7 @@ beforeEach(() => {
   threads.started.length = 0;
   threads.refusal = undefined;
   threads.isStuck = false;
+  threads.isLoading = false;
   return () => vi.useRealTimers();
 });
 
@@ -75,6 +82,33 @@ function createCrew() {
   };
   return { crew: new Crew(options), deaths, replaced, learned };
 }
+
+describe('the start', () => {
+  test('lets nobody listen before all have loaded', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    threads.isLoading = true;
+    const started = crew.start([[]]);
+    threads.started[0]?.emit('message', { type: 'pong' } satisfies FromWorker);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(threads.started.flatMap(({ received }) => received.map(({ type }) => type))).toEqual(['ping', 'ping']);
+    threads.isLoading = false;
+    threads.started[1]?.emit('message', { type: 'pong' } satisfies FromWorker);
+    await started;
+    expect(crew.isListening).toBe(true);
+  });
+
+  test('fails where one ends while it loads', async () => {
+    const { crew } = createCrew();
+    await using _crew = crew;
+    threads.isLoading = true;
+    const started = expect(crew.start([[]])).rejects.toThrow(/out of memory/);
+    threads.started[1]?.emit('error', new Error('out of memory'));
+    threads.started[1]?.emit('exit', 1);
+    await started;
+    expect(threads.started[0]?.received.map(({ type }) => type)).toEqual(['ping']);
+  });
+});
 
 describe('a worker that dies', () => {
   test('is told once and replaced', async () => {
@@ -329,13 +363,13 @@ describe('another configuration', () => {
     const reloaded = crew.reload(next, [[]]);
     const drained = crew.ask({ type: 'drain' }, 'drained');
     await vi.advanceTimersByTimeAsync(0);
-    expect(threads.started[0]?.received.map(({ type }) => type)).toEqual(['listen', 'reload']);
+    expect(threads.started[0]?.received.map(({ type }) => type)).toEqual(['ping', 'listen', 'reload']);
     answer(0, { type: 'reloaded', addresses: [[]] });
     await vi.advanceTimersByTimeAsync(0);
     answer(1, { type: 'reloaded', addresses: [[]] });
     await reloaded;
     await vi.advanceTimersByTimeAsync(0);
-    expect(threads.started[0]?.received.map(({ type }) => type)).toEqual(['listen', 'reload', 'drain']);
+    expect(threads.started[0]?.received.map(({ type }) => type)).toEqual(['ping', 'listen', 'reload', 'drain']);
     answer(0, { type: 'drained' });
     answer(1, { type: 'drained' });
     expect(await drained).toHaveLength(2);
