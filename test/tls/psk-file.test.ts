@@ -36,6 +36,17 @@ describe('a file of pre-shared keys', () => {
     expect(lines.map(({ identity }) => identity)).toEqual(['b', 'a b', 'ü']);
   });
 
+  test('has identities of up to 255 bytes and keys of up to 256', () => {
+    const identity = `${'é'.repeat(127)}a`;
+    expect(keysIn(`${identity}:${'x'.repeat(256)}`)).toEqual({ [identity]: '78'.repeat(256) });
+  });
+
+  test('that is not there is not told to be no text', () => {
+    expect(() => loadPskFile('/no/such/psk')).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('UTF-8') }),
+    );
+  });
+
   test.each([
     ['a line without a colon', `a:${TEXT}\n${TEXT}`, 'PSKsecrets line 2: Not in identity:key format'],
     ['a line without an identity', `:${TEXT}`, 'PSKsecrets line 1: Not in identity:key format'],
