@@ -66,7 +66,7 @@ test('nothing is lost or left over after thousands of connections that came and 
   expect([1, 2, 3].map(() => observer.acquire(ADDRESS, 2))).toEqual([true, true, false]);
 });
 
-test('a bucket locked by a thread that died opens when the thread is given up', async () => {
+test('a bucket locked by a thread that died is waited for, and opens when the thread is given up', async () => {
   const memory = memoryOf();
   const table = new SourceTable(memory);
   for (let bucket = 0; bucket < table.bucketCount; bucket += 1) table.lock(bucket, WORKERS);
@@ -75,6 +75,9 @@ test('a bucket locked by a thread that died opens when the thread is given up', 
   await Promise.all(workers.map((worker) => once(worker, 'online')));
   Atomics.store(new Int32Array(gate), 0, 1);
   Atomics.notify(new Int32Array(gate), 0);
+  // Whoever is woken finds the lock closed and waits again.
+  const locks = new Int32Array(memory.buffer, memory.buffer.byteLength - 4 * table.bucketCount);
+  await expect.poll(() => sum(Array.from(locks, (_, bucket) => Atomics.notify(locks, bucket)))).toBeGreaterThan(0);
   releaseWorkerSources(memory, WORKERS);
   expect(sum(await Promise.all(reports))).toBe(1);
 });
