@@ -6,7 +6,7 @@ import type { Verdict } from '../icap/verdict.ts';
 import type { ProbeTls } from '../probe/dial.ts';
 import type { ProbeDocument } from '../probe/document.ts';
 import type { ProbeOptions, ProbeReport } from '../probe/probe.ts';
-import type { ModMethod } from '../probe/profile.ts';
+import type { ModMethod, StatusAdvice } from '../probe/profile.ts';
 import { type ProbeTarget, parseProbeTarget } from '../probe/target.ts';
 import { type CliIo, hasColor } from './io.ts';
 import { addProbeOptions, type ProbeFlags, TLS_FLAGS } from './probe-options.ts';
@@ -64,7 +64,7 @@ async function runProbe(target: ProbeTarget, flags: ProbeFlags, io: CliIo): Prom
     return;
   }
   if (flags.json === true) io.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-  else await printReport(report, io);
+  else await printReport(report, options.profile.advice, io);
   io.exit(EXIT_CODES[report.verdict]);
 }
 
@@ -136,10 +136,10 @@ async function tlsFrom({ ca, cert, key, serverName, insecure }: ProbeFlags): Pro
   };
 }
 
-async function printReport(report: ProbeReport, io: CliIo): Promise<void> {
+async function printReport(report: ProbeReport, advice: StatusAdvice, io: CliIo): Promise<void> {
   const { reportLines, verdictWord } = await import('../probe/report.ts');
   const word = verdictWord(report);
-  const lines = reportLines(report, Date.now()).join('\n');
+  const lines = reportLines(report, Date.now(), advice).join('\n');
   const text = hasColor(io.stdout, io.env)
     ? lines.replace(new RegExp(`^${word}`, 'm'), styleText(COLORS[report.verdict], word, { validateStream: false }))
     : lines;
@@ -151,9 +151,7 @@ function printFailure(error: GatewayError, { json }: ProbeFlags, io: CliIo): voi
     io.stdout.write(`${JSON.stringify({ verdict: 'error', code: error.code, reason: error.message }, null, 2)}\n`);
     return;
   }
-  const isOtherProtocol = error.code === 'ICAPGW_ICAP_BAD_START_LINE';
-  const hint = isOtherProtocol ? ': is this an ICAP port? One that speaks TLS wants icaps://' : '';
-  io.stderr.write(`icapgw: no verdict: ${printable(error.message)}${hint}\n`);
+  io.stderr.write(`icapgw: no verdict: ${printable(error.message)}\n`);
 }
 
 function parseUrl(text: string): ProbeTarget {

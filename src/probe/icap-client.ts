@@ -5,6 +5,7 @@ import type { IcapLimits } from '../icap/limits.ts';
 import type { MessageReader } from '../icap/message-reader.ts';
 import type { ResponseHead } from '../icap/response-head.ts';
 import { createResponseReader } from '../icap/response-reader.ts';
+import { FirstLine, type ForeignAnswer } from './first-line.ts';
 import { type Reply, ReplyBuilder } from './reply.ts';
 
 /** For the rest of a request whose server has answered and reads no more. */
@@ -38,6 +39,7 @@ export class IcapClient {
   #isWaiting = false;
   #isReusable = true;
   #hasReceived = false;
+  readonly #firstLine: FirstLine = new FirstLine();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(stream: Duplex, options: IcapClientOptions) {
@@ -60,6 +62,11 @@ export class IcapClient {
   /** Whether a response is still to come, or the rest of it. */
   get isWaiting(): boolean {
     return this.#isWaiting;
+  }
+
+  /** The server has not said a byte to the first question that anybody asks. */
+  get isUnheard(): boolean {
+    return !this.#hasReceived && this.#method === 'OPTIONS';
   }
 
   /** Announces a request, before its first byte is sent. */
@@ -100,7 +107,7 @@ export class IcapClient {
     this.#isReusable = false;
   }
 
-  /** Ends the connection now. With a reason, whoever waits for a response gets it. */
+  /** Ends the connection now. With a reason, whoever waits for a response gets it, or what the server said in place of ICAP. */
   close(reason?: Error): void {
     this.#stopTimer();
     if (reason !== undefined) this.#end(reason);
@@ -137,6 +144,11 @@ export class IcapClient {
   #receive(bytes: Buffer): void {
     if (this.#over.signal.aborted) return;
     this.#hasReceived = true;
+    this.#firstLine.push(bytes);
+    if (this.#firstLine.isComplete && this.#firstLine.foreign !== undefined) {
+      this.close(this.#foreignError(this.#firstLine.foreign));
+      return;
+    }
     this.#reader.push(bytes);
     if (!this.#isWaiting) return;
     this.#timer?.refresh();
@@ -177,8 +189,17 @@ export class IcapClient {
 
   #end(reason: Error): void {
     if (this.#over.signal.aborted) return;
-    this.#over.abort(reason);
-    this.#reply.reject(reason);
+    const { foreign } = this.#firstLine;
+    const told = reason instanceof UpstreamError && foreign !== undefined ? this.#foreignError(foreign) : reason;
+    this.#over.abort(told);
+    this.#reply.reject(told);
+  }
+
+  #foreignError({ said, advice }: ForeignAnswer): IcapProtocolError {
+    // Who has answered OPTIONS in ICAP is an ICAP server, whatever this is.
+    const isFirst = this.#method === '' || this.#method === 'OPTIONS';
+    const detail = `${this.#options.backend} ${said}${isFirst ? `: ${advice}` : ''}`;
+    return new IcapProtocolError('ICAPGW_ICAP_BAD_START_LINE', { offset: 0, detail });
   }
 
   #closedError(cause: unknown): UpstreamError {

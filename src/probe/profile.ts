@@ -22,6 +22,9 @@ export const PROFILE_NAMES = [
 
 export type ProfileName = (typeof PROFILE_NAMES)[number];
 
+/** By ICAP status: why there is no verdict, and what to try. */
+export type StatusAdvice = Readonly<Record<number, string>>;
+
 /** How the clients of one product ask. */
 export interface ProbeProfile {
   /** Used unless another one is asked for. */
@@ -30,6 +33,8 @@ export interface ProbeProfile {
   readonly paths: Readonly<Record<ModMethod, string>>;
   /** F5 BIG-IP sends no Host unless it is told to. */
   readonly saysHost: boolean;
+  /** What a status means at that product; where it has nothing of its own the general advice holds. */
+  readonly advice: StatusAdvice;
   /** Header fields beside those of the protocol. `clientAddress` is the probe's own. */
   fields(clientAddress: string): readonly Field[];
 }
@@ -50,7 +55,7 @@ function clientAndUser(address: string): readonly Field[] {
 }
 
 /** A client that says nothing beside what ICAP asks for, as far as is known. */
-const PLAIN: ProbeProfile = { method: 'REQMOD', paths: GENERIC_PATHS, saysHost: true, fields: () => [] };
+const PLAIN: ProbeProfile = { method: 'REQMOD', paths: GENERIC_PATHS, saysHost: true, advice: {}, fields: () => [] };
 
 export const PROFILES: Readonly<Record<ProfileName, ProbeProfile>> = {
   reqmod: PLAIN,
@@ -70,7 +75,15 @@ export const PROFILES: Readonly<Record<ProfileName, ProbeProfile>> = {
     fields: (address) => [clientIp(address)],
   },
   // The alias that Debian's virus_scan.conf gives its service.
-  clamav: { ...PLAIN, method: 'RESPMOD', paths: { REQMOD: '/avscan', RESPMOD: '/avscan' } },
+  clamav: {
+    ...PLAIN,
+    method: 'RESPMOD',
+    paths: { REQMOD: '/avscan', RESPMOD: '/avscan' },
+    advice: {
+      404: 'c-icap has no service of this name: virus_scan.conf, which makes /avscan, must be included in c-icap.conf',
+      500: 'c-icap runs, and clamd did not scan this: it is dead or still loads its signatures, see the logs of both',
+    },
+  },
   mcas: PLAIN,
   zscaler: PLAIN,
   umbrella: {

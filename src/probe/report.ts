@@ -2,10 +2,11 @@ import { printable } from '../config/show.ts';
 import { isoDay } from '../tls/certificate.ts';
 import type { TlsSummary } from './dial.ts';
 import type { OptionsReport, ProbeReport } from './probe.ts';
+import type { StatusAdvice } from './profile.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-const ADVICE: Readonly<Record<number, string>> = {
+const ADVICE: StatusAdvice = {
   400: 'the server did not understand the request: another --profile may fit, -v shows what was said',
   403: 'the server does not serve this client: check its list of allowed addresses',
   404: 'there is no service at this path: give the path in the URL, or a --profile',
@@ -18,14 +19,14 @@ const ADVICE: Readonly<Record<number, string>> = {
   503: 'the server has too much to do, or nothing healthy to pass it on to: try again later',
 };
 
-/** What was found out, for people, without colour. The last line is the verdict. */
-export function reportLines(report: ProbeReport, nowMs: number): readonly string[] {
+/** What was found out, for people, without colour. The last line is the verdict; `advice` is that of the profile. */
+export function reportLines(report: ProbeReport, nowMs: number, advice: StatusAdvice): readonly string[] {
   return [
     `connected  ${report.address}, ${tlsText(report.tls, nowMs)}`,
     `options    ${optionsText(report.options)}`,
     `sent       ${sentText(report)}`,
     ...warningLines(report),
-    `${verdictWord(report).padEnd(10)} ${verdictText(report)}`,
+    `${verdictWord(report).padEnd(10)} ${verdictText(report, advice)}`,
   ].map(printable);
 }
 
@@ -34,9 +35,9 @@ export function verdictWord({ verdict }: Pick<ProbeReport, 'verdict'>): string {
   return verdict === 'error' ? 'NO VERDICT' : verdict.toUpperCase();
 }
 
-/** Why there is no verdict and what to try, from a status. */
-export function statusAdvice(status: number): string {
-  return ADVICE[status] ?? 'the server did not judge the document';
+/** Why there is no verdict and what to try, from a status; what the profile knows of it comes first. */
+export function statusAdvice(status: number, own: StatusAdvice): string {
+  return own[status] ?? ADVICE[status] ?? 'the server did not judge the document';
 }
 
 /** How the connection is protected. */
@@ -76,10 +77,10 @@ function warningLines({ options, method }: ProbeReport): readonly string[] {
   return [`warning    the service does not offer ${method}`];
 }
 
-function verdictText(report: ProbeReport): string {
+function verdictText(report: ProbeReport, advice: StatusAdvice): string {
   const { verdict, threat, icapStatus, icapReason, httpStatus, answerMs } = report;
   const statuses = [`ICAP ${icapStatus}`, ...(httpStatus === undefined ? [] : [`HTTP ${httpStatus}`])].join(', ');
   const after = `after ${Math.round(answerMs)} ms`;
-  if (verdict === 'error') return `ICAP ${icapStatus} ${icapReason} ${after}: ${statusAdvice(icapStatus)}`;
+  if (verdict === 'error') return `ICAP ${icapStatus} ${icapReason} ${after}: ${statusAdvice(icapStatus, advice)}`;
   return `${threat === undefined ? '' : `${threat} `}(${statuses}) ${after}`;
 }

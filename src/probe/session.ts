@@ -9,6 +9,11 @@ const CLOSE_HINTS = {
   icaps: "it may not accept this client's address or certificate",
 } as const;
 
+const SILENCE_HINTS = {
+  icap: 'is this an ICAP port? One that speaks TLS wants icaps://, a slow one more with --timeout',
+  icaps: 'is this an ICAP port? A slow one wants more with --timeout',
+} as const;
+
 /** How long a probe waits for what. */
 export interface ProbeTimeouts {
   /** For TCP and TLS together. */
@@ -71,7 +76,11 @@ export class ProbeSession implements Disposable {
 
   #late(): UpstreamError {
     const backend = authorityOf(this.#target);
-    const detail = `no verdict from ${backend} within ${this.#timeouts.totalMs} ms, more with --timeout`;
+    const { totalMs } = this.#timeouts;
+    const detail =
+      this.#current?.client.isUnheard === true
+        ? `${backend} accepts connections and says nothing within ${totalMs} ms: ${SILENCE_HINTS[this.#target.scheme]}`
+        : `no verdict from ${backend} within ${totalMs} ms, more with --timeout`;
     return new UpstreamError('ICAPGW_UPSTREAM_TIMEOUT', { backend, detail });
   }
 }

@@ -1,5 +1,5 @@
 import { judgeResult, type ModResult } from './exchange.ts';
-import type { ModMethod } from './profile.ts';
+import type { ModMethod, StatusAdvice } from './profile.ts';
 import type { Reply } from './reply.ts';
 import { statusAdvice } from './report.ts';
 import type { Finding } from './survey-report.ts';
@@ -7,11 +7,18 @@ import type { Finding } from './survey-report.ts';
 /** RFC 3507 4.7: at most 32 bytes between the quotes; nobody fails over a longer one. */
 const QUOTED_ISTAG = /^"[^"]*"$/;
 
+/** How it was asked. */
+export interface Asked {
+  readonly method: ModMethod;
+  /** What the profile knows of statuses. */
+  readonly advice: StatusAdvice;
+}
+
 /** What became of a document that nobody should object to. */
-export function harmlessFinding(method: ModMethod, result: ModResult, sizeBytes: number): Finding {
+export function harmlessFinding(asked: Asked, result: ModResult, sizeBytes: number): Finding {
   const { status, reason } = result.reply.head;
-  const { verdict, threat } = judgeResult(method, result);
-  if (verdict === 'error') return failed(`ICAP ${status} ${reason}: ${statusAdvice(status)}`, status);
+  const { verdict, threat } = judgeResult(asked.method, result);
+  if (verdict === 'error') return failed(`ICAP ${status} ${reason}: ${statusAdvice(status, asked.advice)}`, status);
   if (verdict === 'blocked')
     return no(`blocks a harmless document${threat === undefined ? '' : ` as ${threat}`}`, status);
   if (result.bodyChanged === true) {
@@ -24,15 +31,15 @@ export function harmlessFinding(method: ModMethod, result: ModResult, sizeBytes:
 }
 
 /** The same, where the request did not allow a 204. */
-export function wholeFinding(method: ModMethod, result: ModResult, sizeBytes: number): Finding {
+export function wholeFinding(asked: Asked, result: ModResult, sizeBytes: number): Finding {
   // RFC 3507 4.6: outside of a preview a 204 is for clients that said Allow: 204.
   if (result.reply.head.status === 204) return failed('204, which the request did not allow', 204);
-  return harmlessFinding(method, result, sizeBytes);
+  return harmlessFinding(asked, result, sizeBytes);
 }
 
 /** The same, after a preview of which `isAll` was said, or not. */
-export function previewFinding(method: ModMethod, result: ModResult, sizeBytes: number, isAll: boolean): Finding {
-  const finding = harmlessFinding(method, result, sizeBytes);
+export function previewFinding(asked: Asked, result: ModResult, sizeBytes: number, isAll: boolean): Finding {
+  const finding = harmlessFinding(asked, result, sizeBytes);
   if (finding.result !== 'yes') return finding;
   if (isAll && !result.endedInPreview) return failed('asks for more (100) after all there was (ieof)', 100);
   const how = result.endedInPreview ? (isAll ? '' : 'after the preview alone: ') : '100, then ';
@@ -40,12 +47,12 @@ export function previewFinding(method: ModMethod, result: ModResult, sizeBytes: 
 }
 
 /** What became of the EICAR test string. */
-export function eicarFinding(method: ModMethod, result: ModResult): Finding {
+export function eicarFinding(asked: Asked, result: ModResult): Finding {
   const { status, reason } = result.reply.head;
-  const { verdict, threat, httpStatus } = judgeResult(method, result);
+  const { verdict, threat, httpStatus } = judgeResult(asked.method, result);
   switch (verdict) {
     case 'error':
-      return failed(`ICAP ${status} ${reason}: ${statusAdvice(status)}`, status);
+      return failed(`ICAP ${status} ${reason}: ${statusAdvice(status, asked.advice)}`, status);
     case 'allowed':
       return no('passes: no virus scanner, or not for this', status);
     case 'modified':

@@ -1,15 +1,13 @@
 import { formatSize } from '../config/quantity.ts';
 import type { ProbeDocument } from './document.ts';
 import type { ModResult } from './exchange.ts';
-import type { ModMethod } from './profile.ts';
 import type { ProbeSession } from './session.ts';
 import type { SurveyBench } from './survey-bench.ts';
 import { harmlessDocument } from './survey-documents.ts';
-import { eicarFinding, harmlessFinding, no, previewFinding, wholeFinding, yes } from './survey-finding.ts';
+import { type Asked, eicarFinding, harmlessFinding, no, previewFinding, wholeFinding, yes } from './survey-finding.ts';
 import type { CheckName, Finding } from './survey-report.ts';
 
-export interface MethodPlan {
-  readonly method: ModMethod;
+export interface MethodPlan extends Asked {
   readonly path: string;
   /** What OPTIONS offer; undefined: none. */
   readonly previewBytes: number | undefined;
@@ -58,7 +56,7 @@ class MethodSurvey {
     await this.#whole('no-204', 'harmless, 204 not allowed', { document: small });
     await this.#harmless('empty', 'no body', { document: harmlessDocument(0) });
     await this.#check('eicar', 'EICAR test string', { document: this.#plan.virus }, (result) =>
-      eicarFinding(this.#plan.method, result),
+      eicarFinding(this.#plan, result),
     );
     await this.#previews();
     await this.#harmless('large', largeName, { document: large });
@@ -88,7 +86,7 @@ class MethodSurvey {
     const sending: Sending = { document: harmlessDocument(sizeBytes), previewBytes };
     await this.#check(name, label, sending, (result) => {
       if (result.reply.head.status === 204 && result.endedInPreview) this.#says204.add('preview');
-      return previewFinding(this.#plan.method, result, sizeBytes, isAll);
+      return previewFinding(this.#plan, result, sizeBytes, isAll);
     });
   }
 
@@ -97,7 +95,7 @@ class MethodSurvey {
       // Nobody needs permission for a 204 where there was nothing to send back.
       const { status } = result.reply.head;
       if (status === 204 && sending.document.sizeBytes > 0) this.#says204.add('plain');
-      const finding = harmlessFinding(this.#plan.method, result, sending.document.sizeBytes);
+      const finding = harmlessFinding(this.#plan, result, sending.document.sizeBytes);
       if (finding.result === 'yes' && status === 200) this.#sendsBack = true;
       return finding;
     });
@@ -105,7 +103,7 @@ class MethodSurvey {
 
   async #whole(name: CheckName, label: string, { document }: Sending): Promise<void> {
     await this.#check(name, label, { document, allow204: false }, (result) =>
-      wholeFinding(this.#plan.method, result, document.sizeBytes),
+      wholeFinding(this.#plan, result, document.sizeBytes),
     );
   }
 

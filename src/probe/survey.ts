@@ -1,6 +1,6 @@
 import type { ProbeDocument } from './document.ts';
 import type { OptionsReport } from './probe.ts';
-import type { ModMethod } from './profile.ts';
+import type { ModMethod, StatusAdvice } from './profile.ts';
 import { optionsText, statusAdvice } from './report.ts';
 import { type BenchOptions, SurveyBench } from './survey-bench.ts';
 import { failed, istagFinding, no, yes } from './survey-finding.ts';
@@ -52,7 +52,7 @@ export async function survey(options: SurveyOptions): Promise<SurveyReport> {
 async function run(bench: SurveyBench, options: SurveyOptions, services: Map<string, OptionsReport>): Promise<void> {
   const { methods, virus, largeBytes } = options;
   const paths = [...new Set(methods.map((method) => pathOf(options, method)))];
-  for (const path of paths) await surveyOptions(bench, path, services);
+  for (const path of paths) await surveyOptions(bench, path, services, options.profile.advice);
   for (const method of methods) {
     const path = pathOf(options, method);
     const service = services.get(path);
@@ -63,7 +63,8 @@ async function run(bench: SurveyBench, options: SurveyOptions, services: Map<str
     }
     const previewBytes = service?.status === 200 ? service.previewBytes : undefined;
     const isAnswered = service !== undefined;
-    await surveyMethod(bench, { method, path, previewBytes, virus, largeBytes, isAnswered });
+    const { advice } = options.profile;
+    await surveyMethod(bench, { method, advice, path, previewBytes, virus, largeBytes, isAnswered });
   }
   await bench.check(
     { method: 'OPTIONS', name: 'unknown-path', label: 'refuses unknown paths', path: UNKNOWN_PATH },
@@ -75,14 +76,19 @@ async function run(bench: SurveyBench, options: SurveyOptions, services: Map<str
   );
 }
 
-async function surveyOptions(bench: SurveyBench, path: string, services: Map<string, OptionsReport>): Promise<void> {
+async function surveyOptions(
+  bench: SurveyBench,
+  path: string,
+  services: Map<string, OptionsReport>,
+  advice: StatusAdvice,
+): Promise<void> {
   const subject = { method: 'OPTIONS', path } as const;
   let tag: Finding | undefined;
   await bench.check({ ...subject, name: 'options', label: `OPTIONS ${path}` }, async (session) => {
     const { reply, report } = await bench.ask(await session.connect(), path);
     services.set(path, report);
     if (report.status !== 200) {
-      const text = `ICAP ${report.status} ${report.reason}: ${statusAdvice(report.status)}`;
+      const text = `ICAP ${report.status} ${report.reason}: ${statusAdvice(report.status, advice)}`;
       return report.status === 404 ? no(text, 404) : failed(text, report.status);
     }
     tag = istagFinding(reply, report.istag);

@@ -6,6 +6,14 @@ export function startSilentServer(): Promise<TcpServer> {
   return start((socket) => socket.resume());
 }
 
+/** Says something to whoever connects, and then nothing any more. */
+export function startGreetingServer(greeting: string): Promise<TcpServer> {
+  return start((socket) => {
+    socket.write(greeting, 'latin1');
+    socket.resume();
+  });
+}
+
 /** Resets every connection at its first bytes. */
 export function startResettingServer(): Promise<TcpServer> {
   return start((socket) => socket.once('data', () => socket.resetAndDestroy()));

@@ -185,7 +185,7 @@ describe('without a verdict', () => {
   test('an answer that is not ICAP is recognised', async () => {
     await using server = await startScriptedServer(['\x15\x03\x01\x00\x02\x02\x46']);
     const { stderr } = await runProbe([`icap://127.0.0.1:${server.port}`]);
-    expect(stderr).toContain('is this an ICAP port? One that speaks TLS wants icaps://');
+    expect(stderr).toContain('answers in TLS: try icaps:// in place of icap://');
   });
 
   test('a file that is not there is named', async () => {

@@ -88,6 +88,14 @@ describe.skipIf(!hasClamAv)("Debian's c-icap with the lines of the recipe", () =
 
   test('lets nothing pass while clamd is dead', async () => {
     await server.clamd.kill();
+    const url = `icap://127.0.0.1:${server.port}`;
+    const direct = await runCli(['probe', url, '--profile', 'clamav'], addProbeCommand, { cwd: '/' });
+    expect(direct).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringMatching(
+        /^NO VERDICT ICAP 500 Server error after \d+ ms: c-icap runs, and clamd did not scan this/m,
+      ),
+    });
     await gateway.waitForEvent('backend-state', ({ to }) => to !== 'up');
     const { exitCode, stdout } = await probe();
     expect({ exitCode, stdout }).toMatchObject({ exitCode: 3, stdout: expect.stringContaining('HTTP 403') });

@@ -12,6 +12,7 @@ import { loadKeyPair } from '../../src/tls/material.ts';
 import { loadCertificates } from '../../src/tls/trust.ts';
 import { certificates } from '../_util/certificates.ts';
 import {
+  startGreetingServer,
   startResettingServer,
   startScriptedServer,
   startSilentServer,
@@ -264,7 +265,7 @@ describe('servers that behave badly', () => {
     });
     await expect(run(server.port, { timeouts: { ...TIMEOUTS, totalMs: 20 } })).rejects.toMatchObject({
       code: 'ICAPGW_UPSTREAM_TIMEOUT',
-      message: expect.stringContaining('within 20 ms, more with --timeout'),
+      message: expect.stringMatching(/says nothing within 20 ms: is this an ICAP port\?.* more with --timeout$/),
     });
   });
 
@@ -272,6 +273,13 @@ describe('servers that behave badly', () => {
     await using server = await startScriptedServer([OPTIONS_OK, '', 'never']);
     await expect(run(server.port, { timeouts: { ...TIMEOUTS, silenceMs: 20 } })).rejects.toMatchObject({
       code: 'ICAPGW_UPSTREAM_TIMEOUT',
+    });
+  });
+
+  test('one that is silent after OPTIONS is not taken for another kind of server', async () => {
+    await using server = await startScriptedServer([OPTIONS_OK, '', 'never']);
+    await expect(run(server.port, { timeouts: { ...TIMEOUTS, totalMs: 500 } })).rejects.toMatchObject({
+      message: expect.stringMatching(/no verdict from 127\.0\.0\.1:\d+ within 500 ms, more with --timeout$/),
     });
   });
 
@@ -287,7 +295,36 @@ describe('servers that behave badly', () => {
 
   test('one that does not speak ICAP', async () => {
     await using server = await startScriptedServer(['HTTP/1.1 400 Bad Request\r\n\r\n']);
-    await expect(run(server.port)).rejects.toMatchObject({ code: 'ICAPGW_ICAP_BAD_START_LINE' });
+    await expect(run(server.port)).rejects.toMatchObject({
+      code: 'ICAPGW_ICAP_BAD_START_LINE',
+      message: expect.stringContaining(
+        'says "HTTP/1.1 400 Bad Request": that is an HTTP server, or one that wants TLS;',
+      ),
+    });
+  });
+
+  test.each([
+    { greeting: 'SSH-2.0-OpenSSH_9.2p1\r\n', message: 'says "SSH-2.0-OpenSSH_9.2p1": that is an SSH server;' },
+    { greeting: '220 mx.example ESMTP\r\n', message: 'says "220 mx.example ESMTP": that is a mail server (SMTP);' },
+    { greeting: '\x1b[2Jhello\r\n', message: 'says "\\u{1b}[2Jhello": that is another protocol;' },
+  ])('one that speaks first and then waits is named by what it says: $message', async ({ greeting, message }) => {
+    await using server = await startGreetingServer(greeting);
+    await expect(run(server.port)).rejects.toMatchObject({
+      code: 'ICAPGW_ICAP_BAD_START_LINE',
+      message: expect.stringContaining(`127.0.0.1:${server.port} ${message}`),
+    });
+  });
+
+  test('one that never ends its first line is named at the deadline, or when it closes', async () => {
+    await using waiting = await startGreetingServer('login: ');
+    const timeouts = { ...TIMEOUTS, totalMs: 500 };
+    await expect(run(waiting.port, { timeouts })).rejects.toMatchObject({
+      message: expect.stringContaining('says "login:": that is another protocol'),
+    });
+    await using closing = await startScriptedServer(['HTTP/1.0']);
+    await expect(run(closing.port)).rejects.toMatchObject({
+      message: expect.stringContaining('says "HTTP/1.0": that is an HTTP server'),
+    });
   });
 
   test('one that answers byte by byte is understood', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ProbeReport } from '../../src/probe/probe.ts';
+import { PROFILES } from '../../src/probe/profile.ts';
 import { reportLines } from '../../src/probe/report.ts';
 
 const NOW_MS = Date.UTC(2030, 0, 1);
@@ -56,7 +57,7 @@ const REPORT: ProbeReport = {
 
 describe('a report for people', () => {
   test('says what was connected, offered, sent and judged', () => {
-    expect(reportLines(REPORT, NOW_MS)).toEqual([
+    expect(reportLines(REPORT, NOW_MS, {})).toEqual([
       'connected  127.0.0.1:11344, TLSv1.3, certificate CN=gw.example (until 2030-01-11, 10 days left)',
       'options    200 OK; a service; methods REQMOD RESPMOD; preview 1024; allow 204',
       'sent       REQMOD /reqmod, a.txt (8 bytes), preview of 1024 was enough',
@@ -79,22 +80,31 @@ describe('a report for people', () => {
       'NO VERDICT ICAP 599  after 13 ms: the server did not judge the document',
     ],
   ] as const)('ends with the verdict: %j', (overrides, line) => {
-    expect(reportLines({ ...REPORT, ...overrides }, NOW_MS).at(-1)).toBe(line);
+    expect(reportLines({ ...REPORT, ...overrides }, NOW_MS, {}).at(-1)).toBe(line);
+  });
+
+  test('says what the profile knows of a status', () => {
+    const failed: ProbeReport = { ...REPORT, verdict: 'error', icapStatus: 500, icapReason: 'Server error' };
+    expect(reportLines(failed, NOW_MS, {}).at(-1)).toContain(': the server failed: its log knows why');
+    expect(reportLines(failed, NOW_MS, PROFILES.clamav.advice).at(-1)).toBe(
+      'NO VERDICT ICAP 500 Server error after 13 ms: c-icap runs, and clamd did not scan this: ' +
+        'it is dead or still loads its signatures, see the logs of both',
+    );
   });
 
   test('says that nothing was encrypted, or verified', () => {
-    expect(reportLines({ ...REPORT, tls: undefined }, NOW_MS)[0]).toContain('in clear text');
+    expect(reportLines({ ...REPORT, tls: undefined }, NOW_MS, {})[0]).toContain('in clear text');
     const tls = REPORT.tls === undefined ? undefined : { ...REPORT.tls, isVerified: false };
-    expect(reportLines({ ...REPORT, tls }, NOW_MS)[0]).toContain(', NOT VERIFIED');
+    expect(reportLines({ ...REPORT, tls }, NOW_MS, {})[0]).toContain(', NOT VERIFIED');
   });
 
   test('warns when the service does not offer the method', () => {
     const options = { ...REPORT.options, methods: ['RESPMOD'] };
-    expect(reportLines({ ...REPORT, options }, NOW_MS)).toContain('warning    the service does not offer REQMOD');
+    expect(reportLines({ ...REPORT, options }, NOW_MS, {})).toContain('warning    the service does not offer REQMOD');
   });
 
   test('gives a terminal no commands that a server sent', () => {
-    const [, , , last] = reportLines({ ...REPORT, verdict: 'blocked', threat: 'a\x9b31mb\x1b[2J' }, NOW_MS);
+    const [, , , last] = reportLines({ ...REPORT, verdict: 'blocked', threat: 'a\x9b31mb\x1b[2J' }, NOW_MS, {});
     expect(last).toContain('a\\u{9b}31mb\\u{1b}[2J');
   });
 });
