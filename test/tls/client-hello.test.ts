@@ -29,6 +29,11 @@ function helloWith(extensions: Buffer): Buffer {
   return Buffer.concat([header, rest]);
 }
 
+function withMessageType(hello: Buffer, type: number): Buffer {
+  hello.writeUInt8(type, 5);
+  return hello;
+}
+
 function nameExtension(name: Buffer): Buffer {
   const sizes = [name.length + 5, name.length + 3].map((size) => size.toString(16).padStart(4, '0'));
   const head = `0000${sizes.join('')}00${name.length.toString(16).padStart(4, '0')}`;
@@ -85,6 +90,7 @@ describe('nobody is named by', () => {
     ['a record that is too long', Buffer.from('1603014001', 'hex')],
     ['an empty record', Buffer.from('1603010000', 'hex')],
     ['another message', Buffer.from('160301000402000000', 'hex')],
+    ['another message that looks like a hello', withMessageType(helloWith(nameExtension(Buffer.from('a.example'))), 2)],
     ['a hello beyond 32 KiB', Buffer.from('160301000401008001', 'hex')],
     ['an empty hello', Buffer.from('160301000401000000', 'hex')],
     ['a name of another type', helloWith(Buffer.from('000000070005010002aabb', 'hex'))],
@@ -97,7 +103,8 @@ describe('nobody is named by', () => {
   });
 });
 
-test('a hello of 32 KiB is waited for', () => {
+test('a hello of 32 KiB, and a record of 16 KiB, are waited for', () => {
+  expect(read(Buffer.from('160301400001', 'hex'))).toBeUndefined();
   expect(read(Buffer.from('160301000401008000', 'hex'))).toBeUndefined();
 });
 

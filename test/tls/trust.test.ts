@@ -1,6 +1,6 @@
 import { readFileSync, symlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { loadTrust } from '../../src/tls/trust.ts';
+import { loadCertificates, loadTrust } from '../../src/tls/trust.ts';
 import { certificates } from '../_util/certificates.ts';
 import { createConfigFolder } from '../_util/config-folder.ts';
 import { openssl } from '../_util/openssl.ts';
@@ -104,6 +104,11 @@ describe('chain and pin together', () => {
 });
 
 describe('what the files hold', () => {
+  test('may be a certificate with its key, in a folder too', () => {
+    using folder = createConfigFolder({ 'ca.pem': readFileSync(lab.ca.combined), 'key.pem': readFileSync(lab.ca.key) });
+    expect(loadCertificates([folder.path]).map(({ summary }) => summary.subject)).toEqual(['CN=lab-ca']);
+  });
+
   test('a bundle is read whole, with anything around', () => {
     using folder = createConfigFolder({ 'bundle.pem': `# CAs\n${read(lab.ca.cert)}\n${read(lab.otherCa.cert)}` });
     expect(subjects(load([`${folder.path}/bundle.pem`]))).toEqual(['CN=lab-ca', 'CN=other-ca']);
