@@ -30,5 +30,7 @@ if [ -d /run/systemd/system ]; then
   printf '[Unit]\nWants=clamav-daemon.service\nAfter=clamav-daemon.service clamav-daemon.socket\n' \
     >/etc/systemd/system/c-icap.service.d/clamd.conf
   systemctl daemon-reload
+  # Debian's c-icap and freshclam are started when they are installed, and not with the machine.
+  systemctl enable --quiet clamav-freshclam clamav-daemon c-icap
 fi
 service c-icap restart
