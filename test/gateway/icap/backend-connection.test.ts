@@ -16,6 +16,11 @@ describe('a loss before the answer', () => {
     ['by a reset is reset', (far: Socket) => far.resetAndDestroy(), 'reset'],
     ['inside its head is closed', (far: Socket) => far.end('ICAP/1.0 20'), 'closed'],
     ['by something that is not ICAP is malformed', (far: Socket) => far.write('HTTP/1.1 200 OK\r\n\r\n'), 'malformed'],
+    [
+      'by an answer to something else is malformed',
+      (far: Socket) => far.write('ICAP/1.0 200 OK\r\nEncapsulated: req-hdr=0, res-hdr=18, null-body=37\r\n\r\n'),
+      'malformed',
+    ],
     ['inside its body is closed', (far: Socket) => far.end(`${HEAD_WITH_BODY}5\r\nhe`), 'closed'],
   ] as const)('%s', async (_, act, loss) => {
     await using pair = await open();
@@ -75,6 +80,44 @@ describe('a loss after the whole answer', () => {
     await expect.poll(() => pair.told.at(-1)).toBe('drain');
     expect(pair.near.isGone).toBe(true);
     expect(pair.told.filter((text) => text.startsWith('lost'))).toEqual([]);
+  });
+});
+
+describe('a kept connection', () => {
+  test('gives one answer after the other, the one after a 100 too', async () => {
+    await using pair = await open();
+    for (let count = 1; count <= 3; count += 1) {
+      pair.begin();
+      pair.far.write(CONTINUE);
+      await expect.poll(() => pair.told).toHaveLength(4 * count - 2);
+      pair.near.expectAnother();
+      expect(pair.near.endRequest()).toBe(false);
+      pair.begin();
+      pair.far.write(UNMODIFIED);
+      await expect.poll(() => pair.told).toHaveLength(4 * count);
+      expect(pair.near.endRequest()).toBe(true);
+    }
+    expect(pair.told).toEqual(Array(6).fill(['head', 'end']).flat());
+  });
+
+  test('that was tainted serves no other request', async () => {
+    await using pair = await open();
+    pair.begin();
+    pair.near.taint();
+    pair.far.write(UNMODIFIED);
+    await expect.poll(() => pair.told).toContain('end');
+    expect(pair.near.endRequest()).toBe(false);
+  });
+
+  test('that has not sent its whole request serves no other one', async () => {
+    await using pair = await open();
+    pair.far.pause();
+    pair.begin();
+    pair.near.writer.add(Buffer.alloc(16 * MIB));
+    expect(pair.near.writer.flush()).toBe(false);
+    pair.far.write(UNMODIFIED);
+    await expect.poll(() => pair.told).toContain('end');
+    expect(pair.near.endRequest()).toBe(false);
   });
 });
 

@@ -61,6 +61,7 @@ describe('a request is blocked', () => {
     ['that goes there through NAT64', [], 'GET http://[64:ff9b::198.51.100.0]/ HTTP/1.1', 'target'],
     ['that asks for a tunnel through NAT64', [], 'CONNECT [64:ff9b::c633:6400]:443 HTTP/1.1', 'target'],
     ['whose user comes through the address by 6to4', ['X-Client-IP: 2002:c633:6400::1'], 'GET / HTTP/1.1', 'client-ip'],
+    ['that goes there over another scheme', [], 'GET gopher://198.51.100.0:70/ HTTP/1.1', 'target'],
     ['that asks for a tunnel', [], 'CONNECT 198.51.100.0:443 HTTP/1.1', 'target'],
     ['that asks for a tunnel over IPv6', [], 'CONNECT [2001:db8::1]:443 HTTP/1.1', 'target'],
   ])('%s', (_, fields, line, level) => {

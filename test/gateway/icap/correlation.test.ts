@@ -33,6 +33,28 @@ describe('requests', () => {
     });
   });
 
+  test.each([
+    ['is as long as an id may be', [`X-Id: ${'a'.repeat(128)}`]],
+    ['stands among others', ['X-Other: b', `X-Id: ${'a'.repeat(128)}`, 'X-Third: c']],
+  ])('keep the id of the client that %s', (_, fields) => {
+    expect(createCorrelator('X-Id', undefined).correlate(headWith(...fields)).id).toBe('a'.repeat(128));
+  });
+
+  test.each([
+    ['none came', []],
+    ['it is too long', [`X-Id: ${'a'.repeat(129)}`]],
+    ['it is empty', ['X-Id:']],
+    ['it is no token', ['X-Id: a b']],
+    ['two came', ['X-Id: a', 'x-id: b']],
+    ['the same came twice', ['X-Id: a', 'X-Id: a']],
+  ])('get a new id where %s', (_, fields) => {
+    const { correlate } = createCorrelator('X-Id', undefined);
+    const { id, requestLines } = correlate(headWith(...fields));
+    expect(id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(requestLines).toBe(`X-Id: ${id}\r\n`);
+    expect(correlate(headWith(...fields)).id).not.toBe(id);
+  });
+
   test('get a place in a trace that the client does not hear of', () => {
     const { ownFields, correlate } = createCorrelator(undefined, 1);
     expect(ownFields).toEqual(['traceparent', 'tracestate']);
