@@ -29,11 +29,13 @@ describe('the shared state of a pool', () => {
     const longer = new SharedArrayBuffer(buffer.byteLength + 4);
     new Uint8Array(longer).set(new Uint8Array(buffer));
     expect(() => new PoolState(longer)).toThrow(RangeError);
+    expect(() => PoolState.create(0, 1)).toThrow(RangeError);
+    expect(() => PoolState.create(1, 0)).toThrow(RangeError);
   });
 
   test.each([-1, 3, 0.5 + 3, Number.NaN])('slot %d and worker %d of three are refused', (index) => {
     const state = PoolState.create(3, 3);
-    expect(() => state.stateOf(index)).toThrow(RangeError);
+    expect(() => state.stateOf(index)).toThrow(`no slot ${index} in a pool of 3`);
     expect(() => state.acquire(0, 0, index)).toThrow(RangeError);
     expect(state.activeOf(0)).toBe(0);
   });
@@ -214,6 +216,26 @@ describe('the shared state of a pool', () => {
     for (let i = 0; i < 2; i += 1) state.release(0, 0);
     state.recordSaturation(0, 8_600, 0);
     expect(state.limitOf(0)).toBe(2);
+  });
+
+  test('a lower saturation does not make the way back shorter', () => {
+    const state = PoolState.create(1, 1);
+    for (let i = 0; i < 8; i += 1) state.acquire(0, 0, 0);
+    state.recordSaturation(0, 7_000, 0);
+    for (let i = 0; i < 6; i += 1) state.release(0, 0);
+    state.recordSaturation(0, 8_000, 0);
+    const limits = [9_000, 10_000, 11_000, 12_000, 13_000, 14_000, 15_000].map((nowMs) => {
+      state.recordAnswer(0, nowMs);
+      return state.limitOf(0);
+    });
+    expect(limits).toEqual([2, 3, 4, 5, 6, 7, 0]);
+  });
+
+  test('a shorter pause does not end a longer one', () => {
+    const state = PoolState.create(1, 1);
+    state.recordSaturation(0, 7_000, 5_000);
+    state.recordSaturation(0, 7_100, 1_000);
+    expect([11_999, 12_000].map((nowMs) => state.isPaused(0, nowMs))).toEqual([true, false]);
   });
 
   test('a member rests for its pause', () => {

@@ -171,10 +171,10 @@ describe('the selector', () => {
     expect(selector.pick({ hashKey: '', tried: new Set(), random: () => 0 })).toBeUndefined();
   });
 
-  test('least connections sees what other workers hold', () => {
-    const { state, pick } = setUp({ members: [{}, {}], policy: 'least-connections' });
-    for (let i = 0; i < 3; i += 1) state.acquire(0, 0, 1);
-    expect([pick(), pick(), pick()].map(slotOf)).toEqual([1, 1, 1]);
+  test.each(['least-connections', 'random-two'] as const)('%s sees what other workers hold', (policy) => {
+    const { state, pick } = setUp({ members: [{}, {}], policy });
+    for (let i = 0; i < 8; i += 1) state.acquire(0, 0, 1);
+    expect(Array.from({ length: 8 }, () => slotOf(pick()))).toEqual(Array(8).fill(1));
   });
 
   test.each(['source-hash', 'header-hash'] as const)(
@@ -233,6 +233,11 @@ describe('a client that not every member may serve', () => {
     const allows = ({ slot }: Member) => slot !== 1;
     expect(selector.has({ tried: new Set(), allows })).toBe(true);
     expect(selector.has({ tried: new Set([0]), allows })).toBe(false);
+    const { selector: ranked } = setUp({
+      members: [{}, { priority: 1 }, { priority: 2 }],
+      states: ['down', 'up', 'down'],
+    });
+    expect(ranked.has({ tried: new Set(), allows: undefined })).toBe(true);
     expect([state.activeOf(0), state.nextTicket()]).toEqual([0, 0]);
     state.acquire(0, 0, 1);
     expect(selector.has({ tried: new Set(), allows })).toBe(true);
