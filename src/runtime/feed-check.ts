@@ -9,6 +9,7 @@ import { loadPeerTrust } from '../feeds/peer-trust.ts';
 import { parseBrokerUrl } from '../feeds/rabbitmq/broker-url.ts';
 import { readSecret } from '../feeds/secret.ts';
 import { loadKeyPair } from '../tls/material.ts';
+import { openSecretProblem } from './open-secret.ts';
 
 /** A secret of the feed, with where either form of the configuration writes it. */
 interface Named {
@@ -18,7 +19,6 @@ interface Named {
   readonly flat: string;
 }
 
-const OTHERS_READ = 0o004;
 const OTHERS_WRITE = 0o002;
 const NOT_OWNER = 0o077;
 
@@ -65,12 +65,8 @@ export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): P
   }
   if (smc !== undefined) material(['feeds', 'smc', 'ca'], 'smc_ca', () => loadPeerTrust(smc.ca));
   const written = secrets.find(({ secret }) => secret?.value !== undefined);
-  if (written !== undefined && isReadByAll(file)) {
-    const { what } = written;
-    const message = `${what} stands in this file, which every account can read: chmod 640, or put it in a file of its own`;
-    const place = line(written.path, written.flat);
-    problems.push({ severity: 'warning', file, line: place, message, code: 'ICAPGW_CONFIG_UNSAFE' });
-  }
+  const openSecret = written && openSecretProblem(file, line(written.path, written.flat), written.what);
+  if (openSecret !== undefined) problems.push(openSecret);
   const open = openFolderOf(config);
   if (open !== undefined) {
     const place = line(['feeds', 'state-dir'], 'state_dir');
@@ -124,11 +120,6 @@ function troubleOf(load: () => unknown): string | undefined {
     if (error instanceof TlsMaterialError || error instanceof RuntimeError) return messageOf(error);
     throw error;
   }
-}
-
-function isReadByAll(file: string): boolean {
-  const stats = statsOf(file);
-  return process.platform !== 'win32' && stats?.isFile() === true && (stats.mode & OTHERS_READ) !== 0;
 }
 
 /** Undefined: it is not there, as standard input, or what was removed since it was read, or may not be looked at. */

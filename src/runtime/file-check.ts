@@ -6,6 +6,7 @@ import { ConfigError, type Problem } from '../errors.ts';
 import { loadToken } from '../observe/admin-guard.ts';
 import { verifyBlockList } from './block-list-file.ts';
 import { verifyFeed } from './feed-check.ts';
+import { openSecretProblem } from './open-secret.ts';
 
 /** A file that will be written, by the key that names it. */
 interface Output {
@@ -37,7 +38,16 @@ export async function verifyFiles(config: Config, lineOf: (path: RawPath) => num
     ...token.map((message) => error(['admin', 'token-file'], message)),
     ...verifyBlockList(config, lineOf),
     ...verifyFeed(config, lineOf),
+    ...verifyTicketSecrets(config, lineOf),
   ];
+}
+
+function verifyTicketSecrets({ services, file }: Config, lineOf: (path: RawPath) => number): Problem[] {
+  return services.flatMap(({ tls }, index) => {
+    if (tls?.ticketSecret.value === undefined) return [];
+    const line = lineOf(['services', index, 'tls', 'ticket-secret']);
+    return openSecretProblem(file, line, 'the secret of the session tickets') ?? [];
+  });
 }
 
 function describeTrouble(file: string): string | undefined {

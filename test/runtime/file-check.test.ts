@@ -1,3 +1,5 @@
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { verifyFiles } from '../../src/runtime/file-check.ts';
@@ -13,6 +15,30 @@ async function problemsOf(top: string, files: Readonly<Record<string, string>> =
   if (config === undefined) throw new Error(problems.map(({ message }) => message).join());
   return (await verifyFiles(config, lineOf)).map(({ line, message }) => `${line} ${message}`);
 }
+
+test.each([
+  ['644', [/^8 the secret of the session tickets stands in this file, which every account can read: chmod 640/]],
+  ['640', []],
+])('a secret of tickets in a configuration of mode %s', async (mode, expected) => {
+  using folder = createConfigFolder({
+    'a.yaml': `services:
+  - name: a
+    listen: 127.0.0.1:1
+    protocol: tunnel
+    tls:
+      cert: a.pem
+      client-auth: { mode: none }
+      ticket-secret: ${'a'.repeat(32)}
+    backends: [{ address: '127.0.0.1:2' }]
+`,
+  });
+  const file = join(folder.path, 'a.yaml');
+  await chmod(file, Number.parseInt(mode, 8));
+  const { config, lineOf, problems } = loadConfig(file, folder.path);
+  if (config === undefined) throw new Error(problems.map(({ message }) => message).join());
+  const told = (await verifyFiles(config, lineOf)).map(({ line, message }) => `${line} ${message}`);
+  expect(told).toEqual(expected.map((text) => expect.stringMatching(text)));
+});
 
 describe('the files beside certificates', () => {
   test('are fine when they can be read, or have a folder to be written in', async () => {
