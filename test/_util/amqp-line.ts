@@ -11,6 +11,8 @@ export interface AmqpLine extends AsyncDisposable {
   holdRequestsAfter(text: string): void;
   /** From now on what the broker sends goes no further. */
   holdAnswers(): void;
+  /** From the next connection on all goes through. What was held is lost with the connections there are. */
+  holdNothing(): void;
   /** Whether the gateway has sent this, which went no further. */
   hasHeld(text: string): boolean;
 }
@@ -52,6 +54,10 @@ export async function startAmqpLine(brokerPort: number): Promise<AmqpLine> {
     },
     holdAnswers() {
       hold.answers = true;
+    },
+    holdNothing() {
+      lastText = undefined;
+      Object.assign(hold, { requests: false, answers: false });
     },
     hasHeld: (text) => held.includes(text),
     async [Symbol.asyncDispose]() {

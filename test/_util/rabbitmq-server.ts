@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,8 @@ export interface RabbitServer extends AsyncDisposable {
   /** Ends it as an operator does; what is durable stays. */
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** Ends its Erlang machine with SIGKILL, and waits until it is gone. */
+  kill(): Promise<void>;
   /** Holds it: connections stay, and nothing is answered. */
   pause(): void;
   resume(): void;
@@ -63,6 +65,7 @@ export async function startRabbitServer({ tls }: { readonly tls?: LabIdentity } 
     RABBITMQ_NODE_PORT: String(port),
     RABBITMQ_DIST_PORT: String(distPort),
     RABBITMQ_BASE: folder,
+    RABBITMQ_PID_FILE: join(folder, 'pid'),
     RABBITMQ_MNESIA_BASE: join(folder, 'mnesia'),
     RABBITMQ_LOG_BASE: join(folder, 'log'),
     RABBITMQ_LOGS: '-',
@@ -99,6 +102,10 @@ export async function startRabbitServer({ tls }: { readonly tls?: LabIdentity } 
     start,
     async stop() {
       await server?.stop();
+    },
+    async kill() {
+      process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL');
+      await server?.exited;
     },
     pause: () => group('SIGSTOP'),
     resume: () => group('SIGCONT'),

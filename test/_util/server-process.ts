@@ -6,6 +6,8 @@ import { type AddressInfo, connect, createServer, type NetConnectOpts } from 'no
 export interface ServerProcess {
   readonly pid: number;
   readonly isRunning: boolean;
+  /** Resolves when it has ended, by itself or otherwise. */
+  readonly exited: Promise<unknown>;
   /** Waits for what `isReady` waits for; rejects with what the server said when it ends instead. */
   until(isReady: (signal: AbortSignal) => Promise<void>): Promise<void>;
   /** Asks it to end, and waits until it has. */
@@ -57,6 +59,7 @@ export function startServerProcess(
     get isRunning() {
       return isRunning;
     },
+    exited,
     async until(isReady) {
       const cancel = new AbortController();
       const failed = exited.then((reason) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type AmqpLine, startAmqpLine } from '../_util/amqp-line.ts';
+import { type BrokerWork, createBrokerWork } from '../_util/broker-work.ts';
 import { GUIDE_ADDRESS, GUIDE_EVENT, postFinding } from '../_util/e2e-feed.ts';
 import type { SpawnedGateway } from '../_util/e2e-gateway.ts';
 import {
@@ -7,7 +8,6 @@ import {
   isFirstTurnedAway,
   type KillingRig,
   LONG_LINGER,
-  roundTrips,
   type Sent,
   sendFinding,
   startKillingRig,
@@ -15,15 +15,14 @@ import {
   WAIT,
 } from '../_util/killed-gateway.ts';
 import { startRabbitGateway } from '../_util/rabbit-gateway.ts';
-import { hasRabbit, type RabbitQueueState, type RabbitServer, startRabbitServer } from '../_util/rabbitmq-server.ts';
+import { hasRabbit, type RabbitServer, startRabbitServer } from '../_util/rabbitmq-server.ts';
 
 interface Life {
   readonly rig: KillingRig;
   readonly gateway: SpawnedGateway;
   /** The way of this gateway, which is closed with it. */
   readonly line: AmqpLine;
-  /** The work that waits at the broker, and what of it a relay has been given. */
-  work(): Promise<RabbitQueueState>;
+  readonly work: BrokerWork;
 }
 
 interface Step {
@@ -37,11 +36,6 @@ interface Step {
 }
 
 const NEVER = new Promise<void>(() => {});
-
-/** A relay has been given it and has not acknowledged it. */
-async function isHeld(work: Life['work']): Promise<void> {
-  await vi.waitFor(async () => expect(await work()).toMatchObject({ ready: 0, unacknowledged: 1 }), WAIT);
-}
 
 const STEPS: readonly Step[] = [
   {
@@ -58,7 +52,7 @@ const STEPS: readonly Step[] = [
     async reach({ gateway, line, work }) {
       line.holdAnswers();
       const sent = sendFinding(gateway);
-      await isHeld(work);
+      await work.held();
       return sent;
     },
   },
@@ -67,7 +61,7 @@ const STEPS: readonly Step[] = [
     linger: LONG_LINGER,
     async reach({ gateway, work }) {
       expect((await postFinding(gateway, GUIDE_EVENT))[0]).toBe(200);
-      await isHeld(work);
+      await work.held();
       return undefined;
     },
   },
@@ -75,7 +69,7 @@ const STEPS: readonly Step[] = [
     ...{ name: 'the last engine is asked', isAnswered: true },
     async reach({ rig, gateway, work }) {
       await rig.stopAt(gateway, { act: 'hang' }, 'add', 'NGFW 3');
-      await isHeld(work);
+      await work.held();
       return undefined;
     },
   },
@@ -104,7 +98,7 @@ const STEPS: readonly Step[] = [
       // A session ends when the work has been.
       await rig.stopAt(gateway, { act: 'hang' }, 'logout');
       expect(rig.kept).toMatchObject([{ isPending: false }]);
-      await isHeld(work);
+      await work.held();
       return undefined;
     },
   },
@@ -112,7 +106,7 @@ const STEPS: readonly Step[] = [
     ...{ name: 'the work is acknowledged', isAnswered: true },
     async reach({ rig, gateway, work }) {
       await rig.stopAt(gateway, { act: 'hang' }, 'logout');
-      await vi.waitFor(async () => expect(await work()).toMatchObject({ ready: 0, unacknowledged: 0 }), WAIT);
+      await vi.waitFor(async () => expect(await work.state()).toMatchObject({ ready: 0, unacknowledged: 0 }), WAIT);
       return undefined;
     },
   },
@@ -127,19 +121,10 @@ describe.runIf(hasRabbit)('a gateway with a RabbitMQ that is killed when', () =>
     await broker[Symbol.asyncDispose]();
   });
 
-  /** Resolves when a gateway takes findings, and is the one that relays them. */
-  async function joined(gateway: SpawnedGateway, name: string): Promise<void> {
-    await vi.waitFor(async () => expect(await broker.control('list_consumers')).toContain(`${name}.relay\t`), WAIT);
-    await roundTrips(gateway);
-  }
-
-  const queueOf = (name: string, url: string): object => ({ queue: { type: 'rabbitmq', url, name } });
-
-  async function killAt(rig: KillingRig, name: string, { reach, linger }: Step): Promise<void> {
+  async function killAt(rig: KillingRig, work: BrokerWork, { reach, linger }: Step): Promise<void> {
     await using line = await startAmqpLine(broker.port);
-    await using gateway = await rig.start(queueOf(name, line.url), linger);
-    await joined(gateway, name);
-    const work = async (): Promise<RabbitQueueState> => (await broker.queues(`${name}.relay`))[0] as RabbitQueueState;
+    await using gateway = await rig.start(work.feedsBy(line.url), linger);
+    await work.joined(gateway);
     const sent = await reach({ rig, gateway, line, work });
     gateway.signal('SIGKILL');
     await gateway.exited;
@@ -149,27 +134,20 @@ describe.runIf(hasRabbit)('a gateway with a RabbitMQ that is killed when', () =>
   test.each(STEPS.map((step, index) => ({ ...step, index })))('$name', { timeout: 120_000 }, async (step) => {
     const { index, isAnswered, asksAgain = [] } = step;
     const name = `step-${index}`;
+    const work = createBrokerWork(broker, name);
     await using rig = await startKillingRig();
     await using other = await startRabbitGateway({ url: broker.url, name, leadMs: DURATION_MS / 2, isRelay: false });
-    await killAt(rig, name, step);
+    await killAt(rig, work, step);
     rig.smc.fault = () => undefined;
 
-    await using gateway = await rig.start(queueOf(name, broker.url));
+    await using gateway = await rig.start(work.feedsBy(broker.url));
     // What was not answered is on the disk here all the same, and is taken once more.
     expect(await isFirstTurnedAway(gateway)).toBe(true);
-    await joined(gateway, name);
+    await work.joined(gateway);
     if (!isAnswered) expect(await postFinding(gateway, GUIDE_EVENT)).toEqual([200, 'Success!']);
     await rig.expectRelayed(gateway, isAnswered ? 1 : 2, asksAgain);
-    await vi.waitFor(() => {
-      const entry = other.queue.find(GUIDE_ADDRESS);
-      expect([entry?.isPending, ...(entry?.engines.keys() ?? [])]).toEqual([false, ...TOLD_ENGINES]);
-    }, WAIT);
-    await vi.waitFor(async () => {
-      const states = await broker.queues(name);
-      const unfinished = states.filter(({ ready, unacknowledged }) => ready + unacknowledged > 0);
-      // A block that was reported once more lasts longer than engines were told: they will be told again.
-      expect(unfinished.filter((state) => isAnswered || !state.name.includes('.delay.'))).toEqual([]);
-    }, WAIT);
+    // A block that was reported once more lasts longer than engines were told: they will be told again.
+    await work.finished(other, isAnswered ? 'nothing' : 'later');
     await rig.expectOver(gateway);
   });
 });
