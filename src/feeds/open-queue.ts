@@ -55,6 +55,7 @@ export async function openQueue(options: OpenQueueOptions): Promise<(rules: Queu
         leadMs: rules.leadMs,
         isBlockable: rules.isBlockable,
         onTrouble: (detail) => onTrouble(detail && `the broker at ${broker.address.text}: ${detail}`),
+        onRemade: (queue) => log.log('feed-queue-remade', { queue }),
       });
   } catch (error) {
     await disk[Symbol.asyncDispose]();

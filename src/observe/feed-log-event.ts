@@ -48,4 +48,5 @@ export interface FeedLogEvents {
   readonly 'feed-state-damaged': { readonly file: string; readonly detail: string };
   readonly 'feed-queue-failed': { readonly detail: string };
   readonly 'feed-queue-recovered': Record<string, never>;
+  readonly 'feed-queue-remade': { readonly queue: string };
 }

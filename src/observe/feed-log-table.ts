@@ -79,6 +79,11 @@ export const FEED_EVENTS: FeedEventTable = {
     text: () => 'findings can be kept again',
     told: [],
   },
+  'feed-queue-remade': {
+    level: 'warning',
+    text: ({ queue }) => `the broker had lost its new queue ${queue} but for the name: there is another one`,
+    told: ['queue'],
+  },
 };
 
 const IGNORE_TEXTS = {

@@ -171,6 +171,7 @@ export const SAMPLE_EVENTS: LogEvents = {
   'feed-state-damaged': { file: '/var/lib/icapgw/feeds.db.damaged-20260101T000000Z', detail: 'x' },
   'feed-queue-failed': { detail: 'x' },
   'feed-queue-recovered': {},
+  'feed-queue-remade': { queue: 'icapgw.gateway.0123456789abcdef' },
   'smc-failed': { endpoint: 'https://smc.example:8082', detail: 'x', retryMs: 1100 },
   'smc-login-refused': { endpoint: 'https://smc.example:8082', detail: 'x', retryMs: 300_000 },
   'smc-recovered': { endpoint: 'https://smc.example:8082', version: '6.10' },

@@ -26,6 +26,8 @@ export interface RabbitGateway extends AsyncDisposable {
   readonly queue: RabbitQueue;
   readonly name: string;
   readonly troubles: readonly (string | undefined)[];
+  /** Queues at the broker that were made anew. */
+  readonly remade: readonly string[];
   /** Ends the queue, and opens it again as the same gateway. */
   reopen(): Promise<RabbitQueue>;
   connected(): Promise<void>;
@@ -40,6 +42,7 @@ export async function startRabbitGateway(
   const folder = createConfigFolder({});
   const id = randomUUID().slice(0, 8);
   const troubles: (string | undefined)[] = [];
+  const remade: string[] = [];
   const open = async (): Promise<RabbitQueue> =>
     new RabbitQueue({
       local: new EmbeddedQueue({
@@ -59,6 +62,7 @@ export async function startRabbitGateway(
       random: Math.random,
       isBlockable: options.isBlockable ?? (() => true),
       onTrouble: (trouble) => troubles.push(trouble),
+      onRemade: (queue) => remade.push(queue),
     });
   let queue = await open();
   const connected = (): Promise<void> =>
@@ -75,6 +79,7 @@ export async function startRabbitGateway(
     },
     name,
     troubles,
+    remade,
     connected,
     async reopen() {
       await queue[Symbol.asyncDispose]();

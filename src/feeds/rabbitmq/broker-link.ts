@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
+import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import { messageOf, RuntimeError } from '../../errors.ts';
 import { BackOff } from '../back-off.ts';
 import type { FeedClock } from '../contract/feed-clock.ts';
 import type { PeerTrust } from '../peer-trust.ts';
+import { type BrokerConnection, createBrokerConnection } from './broker-connection.ts';
 import type { BrokerAddress } from './broker-url.ts';
 
 export interface BrokerLinkOptions {
@@ -17,13 +18,6 @@ export interface BrokerLinkOptions {
   readonly onUp: (connection: BrokerConnection) => Promise<void>;
   /** The connection is gone, with everything that was not acknowledged. Also after an attempt that failed. */
   readonly onDown: (detail: string) => void;
-}
-
-/** One connection, as long as it lasts. */
-export interface BrokerConnection {
-  readonly channel: Channel;
-  /** Acknowledges a delivery of this connection; nothing happens once it is over. */
-  ack(delivery: ConsumeMessage): void;
 }
 
 export interface Publication {
@@ -39,6 +33,8 @@ export interface Publication {
 const CONNECT_MS = 10_000;
 /** A sender waits no longer for its answer. */
 const CONFIRM_MS = 5000;
+/** For everything that is made and looked at, and for what the others are to be told: a broker may hang and go on with its heartbeats. */
+const UP_MS = 120_000;
 const HEARTBEAT_SECONDS = 10;
 const GOODBYE_MS = 2000;
 const RETRY = { firstMs: 1000, mostMs: 30_000 };
@@ -117,7 +113,7 @@ export class BrokerLink implements AsyncDisposable {
 
   /** Never rejects. */
   async #connect(): Promise<void> {
-    const { onUp } = this.#options;
+    const { clock, onUp } = this.#options;
     let model: ChannelModel | undefined;
     try {
       const opened = await this.#open();
@@ -127,13 +123,12 @@ export class BrokerLink implements AsyncDisposable {
       const publisher = this.#watched(opened, await opened.createConfirmChannel());
       this.#publisher = publisher;
       this.#channels = [channel, publisher];
-      await onUp({
-        channel,
-        ack: (delivery) => {
-          if (this.#model === opened) channel.ack(delivery);
-        },
-      });
-      if (this.#model !== opened) return;
+      using _deadline = clock.after(UP_MS, () =>
+        this.#down(opened, `its queues were not ready within ${UP_MS / 1000} s`),
+      );
+      const isOver = (): boolean => this.#model !== opened;
+      await onUp(createBrokerConnection({ model: opened, channel, confirmMs: CONFIRM_MS, isOver }));
+      if (isOver()) return;
       this.#trouble = undefined;
       this.#backOff.succeeded();
     } catch (error) {

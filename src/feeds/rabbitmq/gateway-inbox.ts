@@ -3,7 +3,7 @@ import type { FeedClock } from '../contract/feed-clock.ts';
 import type { FeedQueue, Sighting } from '../contract/feed-queue.ts';
 import { FeedUnavailableError } from '../contract/feed-unavailable.ts';
 import { crash } from '../crash.ts';
-import type { BrokerConnection } from './broker-link.ts';
+import type { BrokerConnection } from './broker-connection.ts';
 import { decodeEnvelope, type Envelope } from './broker-message.ts';
 
 export interface GatewayInboxOptions {

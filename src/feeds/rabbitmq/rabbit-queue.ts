@@ -15,12 +15,16 @@ import { FeedUnavailableError } from '../contract/feed-unavailable.ts';
 import { crash } from '../crash.ts';
 import type { PeerTrust } from '../peer-trust.ts';
 import { QueueListeners } from '../queue/queue-listeners.ts';
-import { type BrokerConnection, BrokerLink } from './broker-link.ts';
-import { type BrokerMessage, encodeEnvelope } from './broker-message.ts';
+import type { BrokerConnection } from './broker-connection.ts';
+import { BrokerLink } from './broker-link.ts';
+import type { BrokerMessage } from './broker-message.ts';
 import type { BrokerAddress } from './broker-url.ts';
+import { FreshFindings } from './fresh-findings.ts';
 import { GatewayInbox } from './gateway-inbox.ts';
+import { GatewayOutbox } from './gateway-outbox.ts';
+import { QueueMaker, YOUNG_MS } from './queue-maker.ts';
 import { RelayDesk } from './relay-desk.ts';
-import { assertTopology, type Topology, topologyOf } from './topology.ts';
+import { type Topology, topologyOf } from './topology.ts';
 import type { Withdrawals } from './withdrawals.ts';
 
 export interface RabbitQueueOptions {
@@ -45,16 +49,11 @@ export interface RabbitQueueOptions {
   readonly isBlockable: (address: string) => boolean;
   /** The broker is away, with the reason, or there again. */
   readonly onTrouble: (trouble: string | undefined) => void;
-}
-
-interface News {
-  readonly message: BrokerMessage;
-  readonly untilMs: number;
+  /** The broker had lost a queue but for its name; there is a new one. */
+  readonly onRemade: (queue: string) => void;
 }
 
 const RETRY_SECONDS = 10;
-/** What a gateway keeps to tell the others while the broker is away; more is found out by relaying once more. */
-const MAX_OUTBOX = 10_000;
 
 /**
  * The queue of several gateways that share a RabbitMQ: what one receives all block, and one at a time relays. Each keeps
@@ -66,9 +65,11 @@ export class RabbitQueue implements FeedQueue {
   readonly #topology: Topology;
   readonly #link: BrokerLink;
   readonly #inbox: GatewayInbox;
+  readonly #outbox: GatewayOutbox;
   readonly #desk: RelayDesk;
+  readonly #maker: QueueMaker;
+  readonly #fresh: FreshFindings = new FreshFindings(YOUNG_MS);
   readonly #listeners: QueueListeners = new QueueListeners();
-  #outbox: News[] = [];
   #toldTrouble: string | undefined;
 
   constructor(options: RabbitQueueOptions) {
@@ -80,6 +81,8 @@ export class RabbitQueue implements FeedQueue {
       onUp: (connection) => this.#onUp(connection),
       onDown: (detail) => this.#onDown(detail),
     });
+    this.#outbox = new GatewayOutbox({ link: this.#link, id: options.id, clock });
+    this.#maker = new QueueMaker({ topology: this.#topology, clock, onRemade: options.onRemade });
     this.#desk = new RelayDesk({
       ...{ link: this.#link, topology: this.#topology, local, withdrawals, clock },
       ...{ leadMs: options.leadMs, isBlockable },
@@ -110,7 +113,10 @@ export class RabbitQueue implements FeedQueue {
     const result = await local.put(sightings);
     const sent = await Promise.allSettled(sightings.map((sighting) => this.#send(sighting)));
     const failed = sent.find(({ status }) => status === 'rejected');
-    if (failed?.status !== 'rejected') return result;
+    if (failed?.status !== 'rejected') {
+      this.#fresh.add(sightings, nowMs);
+      return result;
+    }
     await this.#undo(fresh);
     throw unavailable(messageOf(failed.reason), failed.reason);
   }
@@ -179,16 +185,15 @@ export class RabbitQueue implements FeedQueue {
   async #onUp(connection: BrokerConnection): Promise<void> {
     const { channel } = connection;
     const { gateway } = this.#topology;
-    await assertTopology(channel, this.#topology);
-    for (let news = this.#outbox[0]; news !== undefined; news = this.#outbox[0]) {
-      await this.#publishNews(news);
-      this.#outbox.shift();
-    }
+    const made = await this.#maker.make(connection);
+    if (made.includes(this.#topology.relay)) this.#relayAll();
+    await this.#outbox.flush();
     await channel.consume(gateway, (delivery) => {
       if (delivery === null) this.#link.fail(`queue ${gateway} was deleted`);
       else this.#inbox.take(delivery, connection);
     });
     if (this.#options.isRelay) await this.#desk.open(connection);
+    this.#maker.proven();
     if (this.#toldTrouble !== undefined) this.#options.onTrouble(undefined);
     this.#toldTrouble = undefined;
   }
@@ -196,18 +201,41 @@ export class RabbitQueue implements FeedQueue {
   #onDown(detail: string): void {
     this.#inbox.clear();
     this.#desk.close();
+    this.#maker.lost();
+    this.#relayAgain();
     if (this.#toldTrouble === undefined) this.#options.onTrouble(detail);
     this.#toldTrouble = detail;
+  }
+
+  /** What the broker may have confirmed and lost. */
+  #relayAgain(): void {
+    const { local, clock } = this.#options;
+    for (const { sighting, sentMs } of this.#fresh.take(clock.nowMs())) {
+      if (local.find(sighting.address)?.isPending === true) this.#relayLater(sighting, sentMs);
+    }
+  }
+
+  /** There was no queue of work: somebody has deleted it, or it is the first time. */
+  #relayAll(): void {
+    const { local, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    for (const { isPending, address, source, type, untilMs, findings, sinceMs } of local.entries()) {
+      if (isPending && untilMs > nowMs) this.#relayLater({ address, source, type, untilMs, findings }, sinceMs);
+    }
+  }
+
+  /** When the broker is back, once more: a relay that has it already lets go of one of the two. */
+  #relayLater(sighting: Sighting, sentMs: number): void {
+    const message = { kind: 'sighting', sighting, notBeforeMs: undefined } as const;
+    this.#outbox.keep({ exchange: '', routingKey: this.#topology.relay, message, sentMs, untilMs: sighting.untilMs });
   }
 
   async #send(sighting: Sighting): Promise<void> {
     const messageId = randomUUID();
     this.#inbox.expect(messageId);
     try {
-      await this.#publish(this.#topology.addresses, messageId, {
-        message: { kind: 'sighting', sighting, notBeforeMs: undefined },
-        untilMs: sighting.untilMs,
-      });
+      const message = { kind: 'sighting', sighting, notBeforeMs: undefined } as const;
+      await this.#outbox.publish(this.#outbox.news(this.#topology.addresses, message, sighting.untilMs), messageId);
     } catch (error) {
       this.#inbox.unexpect(messageId);
       throw error;
@@ -224,29 +252,14 @@ export class RabbitQueue implements FeedQueue {
   }
 
   /** Tells the other gateways, now or when the broker is back. */
-  async #announce(message: BrokerMessage, untilMs: number): Promise<void> {
-    const news = { message, untilMs };
-    try {
-      await this.#publishNews(news);
-    } catch {
-      if (this.#outbox.length < MAX_OUTBOX) this.#outbox.push(news);
-    }
+  #announce(message: BrokerMessage, untilMs: number): Promise<void> {
+    return this.#outbox.announce(this.#outbox.news(this.#topology.outcomes, message, untilMs));
   }
 
   /** Until when it matters what became of these. */
   #lastEndMs(about: readonly { readonly address: string }[]): number {
     const { local, clock } = this.#options;
     return about.reduce((last, { address }) => Math.max(last, local.find(address)?.untilMs ?? 0), clock.nowMs());
-  }
-
-  #publishNews(news: News): Promise<void> {
-    return this.#publish(this.#topology.outcomes, randomUUID(), news);
-  }
-
-  #publish(exchange: string, messageId: string, { message, untilMs }: News): Promise<void> {
-    const nowMs = this.#options.clock.nowMs();
-    const content = encodeEnvelope({ message, from: this.#options.id, sentMs: nowMs });
-    return this.#link.publish({ exchange, routingKey: '', content, messageId, expirationMs: untilMs - nowMs });
   }
 
   #assertUp(): void {

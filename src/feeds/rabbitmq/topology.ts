@@ -36,6 +36,10 @@ export function topologyOf(name: string, gatewayId: string): Topology {
   };
 }
 
+export function queuesOf({ relay, gateway, delays }: Topology): readonly string[] {
+  return [relay, gateway, ...delays.map(({ queue }) => queue)];
+}
+
 /** Makes what is not there yet. Replicated queues, where the broker is a cluster. */
 export async function assertTopology(channel: Channel, topology: Topology): Promise<void> {
   const { addresses, outcomes, relay, gateway, delays } = topology;

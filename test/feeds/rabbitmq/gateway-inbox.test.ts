@@ -2,6 +2,7 @@ import type { ConsumeMessage } from 'amqplib';
 import { expect, test, vi } from 'vitest';
 import type { FeedQueue, PutResult, Sighting } from '../../../src/feeds/contract/feed-queue.ts';
 import { FeedUnavailableError } from '../../../src/feeds/contract/feed-unavailable.ts';
+import type { BrokerConnection } from '../../../src/feeds/rabbitmq/broker-connection.ts';
 import { encodeEnvelope } from '../../../src/feeds/rabbitmq/broker-message.ts';
 import { GatewayInbox } from '../../../src/feeds/rabbitmq/gateway-inbox.ts';
 import { createFeedClock } from '../../_util/feed-clock.ts';
@@ -29,7 +30,10 @@ test('where there is room for some of what other gateways have found, these are 
     ...{ id: 'here', local: queueWith(room, held), clock, isBlockable: () => true },
     ...{ onNews() {}, onWithdrawn() {} },
   });
-  const connection = { channel: {} as never, ack: (delivery: ConsumeMessage) => void acked.push(delivery) };
+  const connection: BrokerConnection = {
+    ...{ channel: {} as never, isOver: false, hasQueue: async () => true, confirms: async () => true },
+    ack: (delivery) => void acked.push(delivery),
+  };
   for (let index = 1; index <= 8; index += 1) {
     const sighting = { address: `198.51.100.${index}`, source: 'guardduty', type: 'T', findings: 1 };
     const content = encodeEnvelope({
