@@ -17,7 +17,8 @@ export interface BlockedParty {
 
 const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex');
 const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
-const BLANK = /[ \t\r]/;
+/** What `URL` leaves out of what it reads, or before and after it. */
+const BLANK = /[\p{Cc} ]/u;
 const VERSION = /^HTTP\/\d(?:\.\d)?$/;
 /** Of these schemes, `URL` takes any number of slashes, and backslashes for them. */
 const SPECIAL = /^(?:https?|ftp|wss?):/i;
@@ -61,7 +62,7 @@ function hostsOf(sections: readonly Section[]): readonly string[] {
   return [authority, ...fields].filter((host) => host !== '');
 }
 
-/** Read more loosely than RFC 9112 wants it, as some servers do: after empty lines, with blanks around the target and in it, which go. */
+/** Read more loosely than RFC 9112 wants it, as some servers do: after empty lines, with blanks and controls around the target and in it, which go. */
 function requestLine(block: Buffer): { readonly method: string; readonly target: string } {
   const text = block.toString('latin1').trimStart();
   const lf = text.indexOf('\n');
@@ -73,7 +74,7 @@ function requestLine(block: Buffer): { readonly method: string; readonly target:
 /** Of a URI: without the user, and also where the schemes of the web are written with fewer slashes, or with other ones. */
 function authorityOf(target: string): string {
   const [, written] = ABSOLUTE.exec(target) ?? [];
-  if (written === undefined || written.includes('\\'))
+  if (written === undefined || written === '' || written.includes('\\'))
     return SPECIAL.test(target) ? (URL.parse(target)?.host ?? '') : '';
   return written.slice(written.lastIndexOf('@') + 1);
 }

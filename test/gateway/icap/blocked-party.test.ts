@@ -45,6 +45,9 @@ describe('a request is blocked', () => {
     ['that goes there with an at sign in the password', [], 'GET http://me:a@b:c@198.51.100.0:80/ HTTP/1.1', 'target'],
     ['that goes to IPv6 with a user name', [], 'GET http://me:secret@[2001:db8::1]:80/ HTTP/1.1', 'target'],
     ['that goes there with fewer slashes', [], 'GET http:/198.51.100.0/ HTTP/1.1', 'target'],
+    ['that goes there with more slashes', [], 'GET http:////198.51.100.0/ HTTP/1.1', 'target'],
+    ['that goes to IPv6 with more slashes', [], 'GET https:///[2001:db8::1]:8443/ HTTP/1.1', 'target'],
+    ['that goes there after a control character', [], 'GET \x01http://198.51.100.0/ HTTP/1.1', 'target'],
     ['that goes there with other slashes', [], 'GET http:\\\\198.51.100.0\\x HTTP/1.1', 'target'],
     [
       'whose second field names the user',
@@ -103,6 +106,7 @@ describe('a request passes', () => {
     ],
     ['with the address as its path', [], 'GET /198.51.100.0/ HTTP/1.1'],
     ['with the address in its path only', [], 'GET http://example.com/198.51.100.0 HTTP/1.1'],
+    ['to nowhere, with the address as its path', [], 'GET file:///198.51.100.0/ HTTP/1.1'],
     ['to a name that begins like it', [], 'GET http://198.51.100.0.example.com/ HTTP/1.1'],
     ['with nonsense for addresses', ['X-Client-IP: unknown', 'X-Server-IP: ?'], 'GARBAGE'],
     ['without any', [], 'GET / HTTP/1.1'],
