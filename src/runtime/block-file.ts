@@ -1,11 +1,11 @@
 import { existsSync, renameSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isCidr } from '../config/cidr.ts';
 import { readTextFile } from '../config/text-file.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type Block, MAX_BLOCKS } from '../policy/block-list.ts';
+import { canonicalBlock } from './block-address.ts';
 
 export interface BlockFileOptions {
   /** Undefined: nothing can be kept. */
@@ -126,8 +126,9 @@ function parseBlocks(text: string): readonly Block[] | undefined {
 
 function parseBlock(row: unknown): Block | undefined {
   if (typeof row !== 'object' || row === null) return undefined;
-  const { address, since, until } = row as Readonly<Record<string, unknown>>;
-  if (typeof address !== 'string' || !isCidr(address) || typeof since !== 'string') return undefined;
+  const { address: written, since, until } = row as Readonly<Record<string, unknown>>;
+  const address = typeof written === 'string' ? canonicalBlock(written) : undefined;
+  if (address === undefined || typeof since !== 'string') return undefined;
   const sinceMs = Date.parse(since);
   const untilMs = until === null ? undefined : Date.parse(String(until));
   if (Number.isNaN(sinceMs) || Number.isNaN(untilMs)) return undefined;

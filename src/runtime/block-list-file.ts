@@ -64,13 +64,9 @@ function parseBlockList(text: string): { readonly lines: BlockListLines; readonl
   return { lines, problems };
 }
 
-/** A network of one address is that address. */
 function canonicalEntry(entry: string): string | undefined {
   const block = canonicalBlock(entry);
-  if (block === undefined || isEverybody(block)) return undefined;
-  const [address = '', prefix] = block.split('/');
-  const isSingle = prefix === (address.includes(':') ? '128' : '32');
-  return isSingle ? canonicalBlock(address) : block;
+  return block === undefined || isEverybody(block) ? undefined : block;
 }
 
 function isEverybody(block: string): boolean {

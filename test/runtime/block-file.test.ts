@@ -54,6 +54,12 @@ describe('the file of blocks', () => {
     expect(rig.open(() => []).load()).toEqual(BLOCKS);
   });
 
+  test('names networks by their first address, so that they can be found', async () => {
+    await using rig = await createRig();
+    writeFileSync(rig.path, '{"blocks":[{"address":"192.0.2.7/24","since":"2026-11-20T00:00:00.000Z","until":null}]}');
+    expect(rig.open(() => []).load()).toMatchObject([{ address: '192.0.2.0/24' }]);
+  });
+
   test('is nothing where nobody was ever blocked', async () => {
     await using rig = await createRig();
     expect(rig.open(() => []).load()).toEqual([]);

@@ -46,6 +46,24 @@ describe('the keeper of blocks', () => {
     expect(rig.told).toEqual([['2001:db8::1'], ['2001:db8::1', '10.0.0.0/8'], ['10.0.0.0/8']]);
   });
 
+  test.each([
+    ['2001:db8::5/64', '2001:db8::/64', '2001:DB8:0:0:1::/64'],
+    ['192.0.2.7/24', '192.0.2.0/24', '192.0.2.255/24'],
+    ['192.0.2.129/25', '192.0.2.128/25', '192.0.2.130/25'],
+    ['::ffff:192.0.2.9/120', '192.0.2.0/24', '192.0.2.0/24'],
+    ['192.0.2.7/32', '192.0.2.7', '192.0.2.7'],
+    ['::ffff:192.0.2.7/128', '192.0.2.7', '192.0.2.7/32'],
+    ['2001:db8::7/128', '2001:db8::7', '2001:db8::7'],
+    ['::ffff:192.0.2.9/64', '::/64', '::1/64'],
+    ['192.0.2.9/0', '0.0.0.0/0', '0.0.0.0/0'],
+  ])('knows %s as %s, and finds it again as %s', async (written, network, again) => {
+    await using rig = await createRig();
+    expect(rig.keeper.block(written, undefined)).toMatchObject({ ok: true, address: network });
+    expect(rig.keeper.block(again, undefined)).toMatchObject({ ok: true, address: network });
+    expect(rig.keeper.addresses).toEqual([network]);
+    expect(rig.keeper.unblock(again)).toEqual({ ok: true });
+  });
+
   test('lets in again whose time is over, however long that is', async () => {
     await using rig = await createRig();
     rig.keeper.block('192.0.2.1', 10_000);
