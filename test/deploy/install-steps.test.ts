@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -13,4 +13,17 @@ test.each(['deploy/README.md', 'docs/stunnel-migration.md'])('%s makes the folde
   const targets = [...block.matchAll(/^ *cp .*? (\/etc\/s?\S+\.d\/|\/etc\/systemd\/\S+)$/gm)].map(([, to = '']) => to);
   expect(targets).toContain('/etc/sysusers.d/');
   expect(targets.filter((to) => !THERE.has(to) && !made.includes(to.slice(0, -1)))).toEqual([]);
+});
+
+test('deploy/README.md says where each unit and each Compose file goes, and how the connector is started', () => {
+  const page = readFileSync(join(ROOT, 'deploy/README.md'), 'utf8');
+  const files = ['systemd', 'connector', 'aws'].flatMap((folder) =>
+    readdirSync(join(ROOT, 'deploy', folder), { withFileTypes: true })
+      .filter((entry) => entry.isFile() && /\.service$|\.target$|^compose|^guardduty/.test(entry.name))
+      .map(({ name }) => `${folder}/${name}`),
+  );
+  expect(files).toContain('connector/icapgw-connector.service');
+  expect(files.filter((file) => !page.includes(`\`${file}\``))).toEqual([]);
+  expect(page).toMatch(/^cp connector\/icapgw-connector\.service \/etc\/systemd\/system\/$/m);
+  expect(page).toMatch(/^systemctl enable --now icapgw-connector$/m);
 });
