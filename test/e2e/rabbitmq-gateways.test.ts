@@ -276,6 +276,25 @@ describe.runIf(hasRabbit)('gateways that share a RabbitMQ', () => {
     expect(`${refusal} ${a.troubles} ${a.queue.status().trouble}`).not.toContain('7731');
   });
 
+  test('say that the broker takes nothing for want of memory, and when it does again', {
+    timeout: 120_000,
+  }, async () => {
+    await using a = await start();
+    await server.control('set_vm_memory_high_watermark', 'absolute', '1');
+    try {
+      await expect(a.queue.put([sighting('198.51.100.0')])).rejects.toMatchObject({ code: 'ICAPGW_FEED_UNAVAILABLE' });
+      const trouble = 'it takes nothing at the moment: low on memory';
+      await vi.waitFor(() => expect(a.troubles).toEqual([trouble]), WAIT);
+      expect(a.queue.status().trouble).toBe(trouble);
+      expect([...a.queue.entries()]).toEqual([]);
+    } finally {
+      await server.control('set_vm_memory_high_watermark', '0.4');
+    }
+    await vi.waitFor(() => expect(a.troubles.at(-1)).toBeUndefined(), WAIT);
+    await a.queue.put([sighting('198.51.100.1')]);
+    expect(a.troubles).toHaveLength(2);
+  });
+
   test('answer in time when the broker does not, and block nothing for it', { timeout: 120_000 }, async () => {
     await using a = await start();
     await a.queue.put([sighting('198.51.100.0')]);

@@ -114,6 +114,59 @@ describe.runIf(hasRabbit)('a queue at RabbitMQ that takes nothing', () => {
     await offers(gateway.queue, ['198.51.100.1']);
   });
 
+  test('is made anew if the connection was lost before all of them were made', TIMEOUT, async () => {
+    const clock = createFeedClock(Date.now());
+    await using line = await startAmqpLine(server.port);
+    const name = 'cut-off';
+    // What the queue of work is made with stands in one request, and in no other.
+    line.holdRequestsAfter('x-single-active-consumer');
+    await using gateway = await startRabbitGateway({ url: line.url, name, leadMs: LEAD_MS, clock }, { waits: false });
+    const relay = `${name}.relay`;
+    await vi.waitFor(async () => expect(await server.queues(relay)).toHaveLength(1), WAIT);
+    await silence(relay);
+    await server.closeConnections();
+    await vi.waitFor(() => expect(gateway.troubles).toHaveLength(1), WAIT);
+    line.holdNothing();
+    clock.advance(2000);
+    await gateway.connected();
+    expect(gateway.remade).toEqual([relay]);
+  });
+
+  test('is made anew when it is one that work waits in, and the work is done all the same', TIMEOUT, async () => {
+    const clock = holdDate();
+    await using gateway = await start(clock);
+    const delay = `${gateway.name}.delay.16s`;
+    const [soon, later] = ['198.51.100.0', '198.51.100.1'];
+    await gateway.queue.put([sighting(soon), sighting(later)]);
+    await offers(gateway.queue, [soon, later]);
+    const heldUntilMs = clock.nowMs() + LEAD_MS + 60_000;
+    await gateway.queue.settle([{ address: later, engine: 'NGFW 1', outcome: 'added', heldUntilMs }]);
+    await gateway.queue.conclude([
+      { address: soon, retryAtMs: clock.nowMs() + 60_000 },
+      { address: later, retryAtMs: undefined },
+    ]);
+    await vi.waitFor(async () => expect(await server.queues(delay)).toMatchObject([{ ready: 2 }]), WAIT);
+    clock.pass(YOUNG_MS);
+    await server.control('delete_queue', delay);
+    await server.closeConnections();
+    await vi.waitFor(() => expect(gateway.troubles).toEqual([expect.any(String), undefined]), WAIT);
+    await offers(gateway.queue, [soon]);
+    await vi.waitFor(async () => expect(await server.queues(delay)).toMatchObject([{ ready: 1 }]), WAIT);
+  });
+
+  test('loses nothing that was to wait in it when it is not there any more', TIMEOUT, async () => {
+    await using gateway = await start(SYSTEM_CLOCK);
+    const delay = `${gateway.name}.delay.16s`;
+    await gateway.queue.put([sighting('198.51.100.0')]);
+    await offers(gateway.queue, ['198.51.100.0']);
+    await server.control('delete_queue', delay);
+    await gateway.queue.conclude([{ address: '198.51.100.0', retryAtMs: Date.now() + 60_000 }]);
+    await vi.waitFor(() => expect(gateway.troubles).toEqual([expect.stringContaining(delay), undefined]), WAIT);
+    await offers(gateway.queue, ['198.51.100.0']);
+    await gateway.queue.conclude([{ address: '198.51.100.0', retryAtMs: Date.now() + 60_000 }]);
+    await vi.waitFor(async () => expect(await server.queues(delay)).toMatchObject([{ ready: 1 }]), WAIT);
+  });
+
   test('does not keep a gateway waiting for longer than it takes to try again', async () => {
     const clock = createFeedClock(Date.now());
     await using line = await startAmqpLine(server.port);

@@ -18,6 +18,8 @@ export interface BrokerLinkOptions {
   readonly onUp: (connection: BrokerConnection) => Promise<void>;
   /** The connection is gone, with everything that was not acknowledged. Also after an attempt that failed. */
   readonly onDown: (detail: string) => void;
+  /** The broker takes nothing over a connection that stands, with the reason; undefined: it does again. */
+  readonly onHeld: (detail: string | undefined) => void;
 }
 
 export interface Publication {
@@ -47,6 +49,10 @@ export class BrokerLink implements AsyncDisposable {
   #publisher: ConfirmChannel | undefined;
   #channels: readonly Channel[] = [];
   #trouble: string | undefined = 'not connected yet';
+  /** Why the broker takes nothing at the moment, over a connection that stands. */
+  #held: string | undefined;
+  /** Messages for a queue that is not there. */
+  readonly #returned: Set<unknown> = new Set();
   #timer: Disposable | undefined;
   #connecting: Promise<void> | undefined;
   #isClosed = false;
@@ -59,10 +65,13 @@ export class BrokerLink implements AsyncDisposable {
 
   /** Why nothing can be published; undefined: it can. */
   get trouble(): string | undefined {
-    return this.#trouble;
+    return this.#trouble ?? this.#held;
   }
 
-  /** Resolves when the broker has it for good. Throws `ICAPGW_FEED_BROKER` where that cannot be had in time. */
+  /**
+   * Resolves when the broker has it for good. Throws `ICAPGW_FEED_BROKER` where that cannot be had in time, and where the
+   * queue that it goes straight into is not there.
+   */
   publish({ exchange, routingKey, content, messageId, expirationMs }: Publication): Promise<void> {
     const publisher = this.#publisher;
     if (publisher === undefined) return Promise.reject(failure(this.#trouble ?? 'not connected'));
@@ -71,6 +80,7 @@ export class BrokerLink implements AsyncDisposable {
       contentType: 'application/json',
       messageId,
       expiration: String(Math.max(1, Math.ceil(expirationMs))),
+      mandatory: exchange === '',
     };
     const confirmed = Promise.withResolvers<void>();
     const late = setTimeout(
@@ -79,7 +89,9 @@ export class BrokerLink implements AsyncDisposable {
     ).unref();
     const settle = (error: unknown): void => {
       clearTimeout(late);
-      if (error === null || error === undefined) confirmed.resolve();
+      // A broker confirms that too, after it has given it back.
+      if (this.#returned.delete(messageId)) confirmed.reject(failure(`there is no queue ${routingKey}`));
+      else if (error === null || error === undefined) confirmed.resolve();
       else confirmed.reject(failure(messageOf(error), error));
     };
     try {
@@ -121,6 +133,7 @@ export class BrokerLink implements AsyncDisposable {
       this.#model = opened;
       const channel = this.#watched(opened, await opened.createChannel());
       const publisher = this.#watched(opened, await opened.createConfirmChannel());
+      publisher.on('return', ({ properties }) => this.#returned.add(properties.messageId));
       this.#publisher = publisher;
       this.#channels = [channel, publisher];
       using _deadline = clock.after(UP_MS, () =>
@@ -147,12 +160,8 @@ export class BrokerLink implements AsyncDisposable {
     );
     model.on('error', () => {});
     model.on('close', (error?: Error) => this.#down(model, error === undefined ? 'it hung up' : messageOf(error)));
-    model.on('blocked', (reason: string) => {
-      if (this.#model === model) this.#trouble = `it takes nothing at the moment: ${reason}`;
-    });
-    model.on('unblocked', () => {
-      if (this.#model === model) this.#trouble = undefined;
-    });
+    model.on('blocked', (reason: string) => this.#hold(model, `it takes nothing at the moment: ${reason}`));
+    model.on('unblocked', () => this.#hold(model, undefined));
     return model;
   }
 
@@ -160,6 +169,13 @@ export class BrokerLink implements AsyncDisposable {
   #watched<C extends Channel>(model: ChannelModel, channel: C): C {
     channel.on('error', (error: Error) => this.#down(model, messageOf(error)));
     return channel;
+  }
+
+  #hold(model: ChannelModel, detail: string | undefined): void {
+    if (this.#isClosed || this.#model !== model) return;
+    this.#held = detail;
+    // Until then something else is the trouble.
+    if (this.#trouble === undefined) this.#options.onHeld(detail);
   }
 
   #down(model: ChannelModel | undefined, detail: string): void {
@@ -179,6 +195,8 @@ export class BrokerLink implements AsyncDisposable {
     this.#publisher = undefined;
     this.#channels = [];
     this.#trouble = detail;
+    this.#held = undefined;
+    this.#returned.clear();
   }
 }
 

@@ -39,8 +39,13 @@ export class QueueMaker {
     this.#isDoubtful = true;
     const missing: string[] = [];
     for (const queue of queuesOf(topology)) if (!(await connection.hasQueue(queue))) missing.push(queue);
+    const noteMade = (): void => {
+      for (const queue of missing) this.#madeMs.set(queue, clock.nowMs());
+    };
+    // Before that too: a broker that is killed meanwhile has made some of them.
+    noteMade();
     await assertTopology(connection.channel, topology);
-    for (const queue of missing) this.#madeMs.set(queue, clock.nowMs());
+    noteMade();
     return missing;
   }
 

@@ -23,6 +23,7 @@ import { FreshFindings } from './fresh-findings.ts';
 import { GatewayInbox } from './gateway-inbox.ts';
 import { GatewayOutbox } from './gateway-outbox.ts';
 import { QueueMaker, YOUNG_MS } from './queue-maker.ts';
+import { dueAtMs } from './relay-claims.ts';
 import { RelayDesk } from './relay-desk.ts';
 import { type Topology, topologyOf } from './topology.ts';
 import type { Withdrawals } from './withdrawals.ts';
@@ -80,6 +81,7 @@ export class RabbitQueue implements FeedQueue {
       ...{ address, trust, clock, random },
       onUp: (connection) => this.#onUp(connection),
       onDown: (detail) => this.#onDown(detail),
+      onHeld: (detail) => this.#tell(detail),
     });
     this.#outbox = new GatewayOutbox({ link: this.#link, id: options.id, clock });
     this.#maker = new QueueMaker({ topology: this.#topology, clock, onRemade: options.onRemade });
@@ -186,7 +188,7 @@ export class RabbitQueue implements FeedQueue {
     const { channel } = connection;
     const { gateway } = this.#topology;
     const made = await this.#maker.make(connection);
-    if (made.includes(this.#topology.relay)) this.#relayAll();
+    if (made.some((queue) => queue !== gateway)) this.#relayAll();
     await this.#outbox.flush();
     await channel.consume(gateway, (delivery) => {
       if (delivery === null) this.#link.fail(`queue ${gateway} was deleted`);
@@ -194,8 +196,7 @@ export class RabbitQueue implements FeedQueue {
     });
     if (this.#options.isRelay) await this.#desk.open(connection);
     this.#maker.proven();
-    if (this.#toldTrouble !== undefined) this.#options.onTrouble(undefined);
-    this.#toldTrouble = undefined;
+    this.#tell(undefined);
   }
 
   #onDown(detail: string): void {
@@ -203,8 +204,14 @@ export class RabbitQueue implements FeedQueue {
     this.#desk.close();
     this.#maker.lost();
     this.#relayAgain();
-    if (this.#toldTrouble === undefined) this.#options.onTrouble(detail);
-    this.#toldTrouble = detail;
+    this.#tell(detail);
+  }
+
+  /** When it begins and when it ends; what it is may change meanwhile. */
+  #tell(trouble: string | undefined): void {
+    const isNews = (trouble === undefined) !== (this.#toldTrouble === undefined);
+    this.#toldTrouble = trouble;
+    if (isNews) this.#options.onTrouble(trouble);
   }
 
   /** What the broker may have confirmed and lost. */
@@ -215,12 +222,14 @@ export class RabbitQueue implements FeedQueue {
     }
   }
 
-  /** There was no queue of work: somebody has deleted it, or it is the first time. */
+  /** There was no queue of work, or none that it waits in: somebody has deleted it, or it is the first time. */
   #relayAll(): void {
-    const { local, clock } = this.#options;
+    const { local, clock, leadMs } = this.#options;
     const nowMs = clock.nowMs();
-    for (const { isPending, address, source, type, untilMs, findings, sinceMs } of local.entries()) {
-      if (isPending && untilMs > nowMs) this.#relayLater({ address, source, type, untilMs, findings }, sinceMs);
+    for (const entry of local.entries()) {
+      const { address, source, type, untilMs, findings, sinceMs } = entry;
+      const isWork = untilMs > nowMs && dueAtMs(entry, nowMs, leadMs()) !== Number.POSITIVE_INFINITY;
+      if (isWork) this.#relayLater({ address, source, type, untilMs, findings }, sinceMs);
     }
   }
 
