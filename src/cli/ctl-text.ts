@@ -87,9 +87,9 @@ function blockedRow({ ip, until, source, findings, relay, engines, type }: Block
   ];
 }
 
-function queueText({ type, depth, oldestSeconds }: QueueReport): string {
+function queueText({ type, depth, oldestSeconds, trouble }: QueueReport): string {
   const waiting = depth === 0 ? 'nothing waits' : `${depth} wait, the oldest for ${durationText(oldestSeconds * 1000)}`;
-  return `queue: ${safe(type)}, ${waiting}`;
+  return `queue: ${safe(type)}, ${waiting}${trouble === null ? '' : `; findings cannot be kept: ${safe(trouble)}`}`;
 }
 
 function smcText({ up, version, lastSuccess, lastError }: SmcReport): string {

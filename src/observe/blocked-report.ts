@@ -24,6 +24,8 @@ export interface QueueReport {
   readonly depth: number;
   /** For how long the oldest of them has waited; 0 where none does. */
   readonly oldestSeconds: number;
+  /** Why findings cannot be kept at the moment; null: they can. */
+  readonly trouble: string | null;
 }
 
 export interface SmcReport {

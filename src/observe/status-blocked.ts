@@ -30,6 +30,7 @@ export function renderBlocked({ entries, queue, smc }: BlockedReport, { blocked 
   const section = { id: 'blocked', title: `Blocked addresses${more}`, whenEmpty: 'Nobody is blocked.' };
   return renderSection(section, COLUMNS, entries, [
     ...(queue === null || smc === null ? [] : [renderQueue(queue)]),
+    ...(queue === null || queue.trouble === null ? [] : [renderTrouble(queue.trouble)]),
     ...(smc === null ? [] : [renderSmc(smc)]),
   ]);
 }
@@ -40,6 +41,10 @@ function renderQueue({ type, depth, oldestSeconds }: QueueReport): Html {
 <div><dt>waiting for engines</dt><dd>${depth}</dd></div>
 <div><dt>oldest waits</dt><dd>${depth === 0 ? '-' : durationText(oldestSeconds * 1000)}</dd></div>
 </dl>`;
+}
+
+function renderTrouble(trouble: string): Html {
+  return html`<p>queue: <span class="warn">findings cannot be kept</span>; ${trouble}</p>`;
 }
 
 function renderSmc({ up, version, lastSuccess, lastError }: SmcReport): Html {

@@ -1,7 +1,7 @@
 import type { FeedEntry } from '../feeds/contract/feed-queue.ts';
 import type { SinkStatus } from '../feeds/contract/feed-sink.ts';
 import type { GatewayFeed } from '../feeds/contract/gateway-feed.ts';
-import type { BlockedEntry, BlockedReport, BlockRelay, QueueReport, SmcReport } from '../observe/blocked-report.ts';
+import type { BlockedEntry, BlockedReport, BlockRelay, SmcReport } from '../observe/blocked-report.ts';
 import type { Block } from '../policy/block-list.ts';
 
 export interface BlockedSources {
@@ -31,7 +31,7 @@ export function reportBlocked({ blocks, listed, feed, nowMs, limit }: BlockedSou
       .sort((a, b) => b.sinceMs - a.sinceMs)
       .slice(0, limit)
       .map(({ tell }) => tell()),
-    queue: status === undefined ? null : queueReport(status.queue),
+    queue: status === undefined ? null : { ...status.queue, trouble: status.trouble ?? null },
     smc: status === undefined || status.smc === null ? null : smcReport(status.smc),
   };
 }
@@ -63,10 +63,6 @@ function describeBlock({ address, sinceMs, untilMs }: Block, source: 'manual' | 
     since: isoTime(sinceMs),
     until: untilMs === undefined ? null : isoTime(untilMs),
   };
-}
-
-function queueReport({ type, depth, oldestSeconds }: QueueReport): QueueReport {
-  return { type, depth, oldestSeconds };
 }
 
 function smcReport({ up, version, lastSuccess, lastError }: SinkStatus): SmcReport {

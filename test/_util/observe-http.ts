@@ -138,7 +138,7 @@ export const BLOCKED: BlockedReport = {
       ...{ findings: 0, relay: 'off', engines: {} },
     },
   ],
-  queue: { type: 'embedded', depth: 1, oldestSeconds: 65 },
+  queue: { type: 'embedded', depth: 1, oldestSeconds: 65, trouble: null },
   smc: { up: false, version: '6.10', lastSuccess: '2026-11-20T23:30:02.000Z', lastError: 'it answered 503' },
 };
 

@@ -123,6 +123,11 @@ test('ctl blocked prints a line for each entry, address first, and how the relay
     'SMC: not up, API 6.10, last success 2026-11-20 23:30:02 UTC, it answered 503',
     '',
   ]);
+  const queue = { type: 'rabbitmq', depth: 0, oldestSeconds: 0, trouble: 'connect ECONNREFUSED 192.0.2.1:5672' };
+  await using stuck = await start({ change: { blockedReport: () => ({ entries: [], queue, smc: null }) } });
+  expect((await stuck.ctl('blocked')).stdout).toBe(
+    'nobody is blocked\nqueue: rabbitmq, nothing waits; findings cannot be kept: connect ECONNREFUSED 192.0.2.1:5672\n',
+  );
   const nobody = { entries: [], queue: null, smc: null };
   await using idle = await start({ change: { blockedReport: () => nobody } });
   expect((await idle.ctl('blocked')).stdout).toBe('nobody is blocked\n');

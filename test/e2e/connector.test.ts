@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import type { BlockedReport } from '../../src/observe/blocked-report.ts';
 import { type ConfigFolder, createConfigFolder } from '../_util/config-folder.ts';
 import { spawnConnector, startConnector } from '../_util/e2e-connector.ts';
 import { type FakeSmc, startFakeSmc } from '../_util/fake-smc.ts';
@@ -228,6 +229,8 @@ describe('the state', () => {
     renameSync(join(folder.path, 'state/feeds.db'), join(folder.path, 'state/elsewhere.db'));
     expect((await connector.post({ remote_ip: '198.51.100.1' }, TOKEN))[0]).toBe(503);
     expect(await ready()).toMatch(/^not ready: findings cannot be kept: /);
+    const { queue } = (await (await fetch(`${connector.adminUrl}/api/v1/blocked`)).json()) as BlockedReport;
+    expect(queue?.trouble).toContain('is no longer the file that was opened');
     renameSync(join(folder.path, 'state/elsewhere.db'), join(folder.path, 'state/feeds.db'));
     expect((await connector.post({ remote_ip: '198.51.100.1' }, TOKEN))[0]).toBe(200);
     expect(await ready()).toBe('ready\n');

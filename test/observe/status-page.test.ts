@@ -68,6 +68,13 @@ describe('the status page', () => {
     ]);
   });
 
+  test('shows why findings cannot be kept, also where nothing is relayed', () => {
+    const queue = { type: 'rabbitmq', depth: 0, oldestSeconds: 0, trouble: 'it <hung> up' };
+    const page = renderStatusPage(SNAPSHOT, CONNECTIONS, { entries: [], queue, smc: null });
+    expect(sectionOf(page, 'blocked')).toContain('findings cannot be kept</span>; it &#60;hung&#62; up');
+    expect(renderStatusPage(SNAPSHOT, CONNECTIONS, BLOCKED)).not.toContain('findings cannot be kept');
+  });
+
   test('lists only the newest of many blocked addresses, and says so', () => {
     const page = renderStatusPage({ ...SNAPSHOT, blocked: 5000 }, CONNECTIONS, BLOCKED);
     expect(sectionOf(page, 'blocked')).toContain('Blocked addresses, the newest 2 of 5000');

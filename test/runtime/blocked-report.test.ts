@@ -10,7 +10,11 @@ const NOW = Date.UTC(2026, 10, 20);
 const SMC: SinkStatus = { up: true, version: '6.10', lastSuccess: '2026-11-20T00:00:00.000Z', lastError: undefined };
 const QUEUE = { type: 'embedded', depth: 2, oldestSeconds: 5 };
 
-async function feedWith(engines: Readonly<Record<string, readonly EngineOutcome[]>>, smc: SinkStatus | null = SMC) {
+async function feedWith(
+  engines: Readonly<Record<string, readonly EngineOutcome[]>>,
+  smc: SinkStatus | null = SMC,
+  trouble?: string,
+) {
   let nowMs = NOW - Object.keys(engines).length;
   const clock = { nowMs: () => nowMs, after: SYSTEM_CLOCK.after };
   const queue = new EmbeddedQueue({ disk: createMemoryDisk(), clock, maxEntries: () => 9, onTrouble: () => {} });
@@ -21,7 +25,7 @@ async function feedWith(engines: Readonly<Record<string, readonly EngineOutcome[
     await queue.settle(outcomes.map((outcome, index) => ({ address, engine: `e${index}`, outcome, heldUntilMs: 0 })));
     if (!outcomes.includes('pending')) await queue.conclude([{ address, retryAtMs: undefined }]);
   }
-  return { queue, status: () => ({ queue: QUEUE, smc }), own: () => new Set<string>() };
+  return { queue, status: () => ({ queue: QUEUE, smc, trouble }), own: () => new Set<string>() };
 }
 
 test('tells of each address how far it is on its way to the engines', async () => {
@@ -49,10 +53,18 @@ test('relays nothing without an SMC, and leaves out what has had its time', asyn
   };
   expect(reportBlocked({ blocks: [], listed: [], feed, nowMs: NOW, limit: 100 })).toEqual({
     entries: [entry],
-    queue: QUEUE,
+    queue: { ...QUEUE, trouble: null },
     smc: null,
   });
   expect(reportBlocked({ blocks: [], listed: [], feed, nowMs: NOW + 60_000, limit: 100 }).entries).toEqual([]);
+});
+
+test('says why findings cannot be kept', async () => {
+  const feed = await feedWith({}, null, 'the broker hung up');
+  expect(reportBlocked({ blocks: [], listed: [], feed, nowMs: NOW, limit: 100 }).queue).toEqual({
+    ...QUEUE,
+    trouble: 'the broker hung up',
+  });
 });
 
 test('puts the newest first, whoever blocked it, and no more than asked for', async () => {

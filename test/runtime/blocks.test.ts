@@ -30,7 +30,7 @@ async function createRig(change: Partial<FeedQueue> = {}): Promise<Rig> {
   const clock = SYSTEM_CLOCK;
   const queue = Object.assign(new EmbeddedQueue({ disk, clock, maxEntries: () => 9, onTrouble: () => {} }), change);
   const told: Message[] = [];
-  const status = { queue: { type: 'embedded', depth: 0, oldestSeconds: 0 }, smc: null };
+  const status = { queue: { type: 'embedded', depth: 0, oldestSeconds: 0 }, smc: null, trouble: undefined };
   const configWith = (allow: readonly string[], file?: string): Config =>
     ({
       file: join(folder.path, 'gateway.yaml'),

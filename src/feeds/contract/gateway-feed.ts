@@ -8,6 +8,8 @@ export interface GatewayFeed {
     readonly queue: { readonly type: string; readonly depth: number; readonly oldestSeconds: number };
     /** Null: blocked addresses are relayed nowhere. */
     readonly smc: SinkStatus | null;
+    /** Why findings cannot be kept at the moment; undefined: they can. */
+    readonly trouble: string | undefined;
   };
   /** The addresses of this process and of those it needs, in canonical form, as they are now. */
   own(): ReadonlySet<string>;
