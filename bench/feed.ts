@@ -57,13 +57,20 @@ async function pass(clients: FeedClients, gateway: Gateway, work: () => Promise<
 
 const agent = new Agent({ keepAlive: true });
 
-/** Returns the status. */
-function post(feed: string, addresses: readonly string[]): Promise<number> {
+interface FeedAnswer {
+  readonly code: number;
+  /** What became of the addresses, as `X-Icapgw-Result` says. */
+  readonly result: string;
+}
+
+function post(feed: string, addresses: readonly string[]): Promise<FeedAnswer> {
   const body = JSON.stringify(addresses.map((address) => ({ remote_ip: address, event_type: 'Recon:EC2/Portscan' })));
   return new Promise((resolve, reject) => {
     const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
     const sent = request(`http://${feed}/api/`, { method: 'POST', agent, headers }, (response) => {
-      response.resume().once('end', () => resolve(response.statusCode ?? 0));
+      const { statusCode: code = 0, headers: answered } = response;
+      const result = String(answered['x-icapgw-result'] ?? '');
+      response.resume().once('end', () => resolve({ code, result }));
     });
     sent.once('error', reject).end(body);
   });
@@ -78,6 +85,7 @@ function addressAt(index: number): string {
 async function flood(feed: string, perMinute: number, seconds: number, from: number): Promise<Flood> {
   const codes = new Map<number, number>();
   const latencies: number[] = [];
+  let [blocked, extended] = [0, 0];
   const count = Math.round((perMinute / 60) * seconds);
   const startMs = performance.now();
   const answers: Promise<void>[] = [];
@@ -86,19 +94,30 @@ async function flood(feed: string, perMinute: number, seconds: number, from: num
     if (waitMs > 1) await delay(waitMs);
     const sentMs = performance.now();
     answers.push(
-      post(feed, [addressAt(from + (index >> 1))]).then((code) => {
+      post(feed, [addressAt(from + (index >> 1))]).then(({ code, result }) => {
         latencies.push(performance.now() - sentMs);
+        blocked += countIn(result, 'blocked');
+        extended += countIn(result, 'extended');
         codes.set(code, (codes.get(code) ?? 0) + 1);
       }),
     );
   }
   await Promise.all(answers);
-  return { codes, latencies: Float64Array.from(latencies).sort() };
+  return { codes, blocked, extended, latencies: Float64Array.from(latencies).sort() };
 }
 
 interface Flood {
   readonly codes: ReadonlyMap<number, number>;
+  /** Addresses that were new, and those that were not. */
+  readonly blocked: number;
+  readonly extended: number;
   readonly latencies: Float64Array;
+}
+
+const NOTHING: Flood = { codes: new Map(), blocked: 0, extended: 0, latencies: new Float64Array() };
+
+function countIn(result: string, word: string): number {
+  return Number(new RegExp(`\\b${word}=(\\d+)`).exec(result)?.[1] ?? 0);
 }
 
 function line(title: string, latencies: Float64Array, more: string): string {
@@ -123,7 +142,7 @@ async function main(): Promise<void> {
   const config = {
     ...{ log: { format: 'json', level: 'info' }, admin: { listen: 'off' }, workers: 2 },
     feeds: {
-      ...{ 'state-dir': folder, blockable: ['100.64.0.0/10'], guardduty: { host: '127.0.0.1', port: 0, rate: '0/s' } },
+      ...{ 'state-dir': folder, blockable: ['100.64.0.0/10'], guardduty: { host: '127.0.0.1', port: 0 } },
       smc: { endpoint: smc.endpoint, 'api-key': 'bench' },
     },
     services: [
@@ -142,14 +161,16 @@ async function main(): Promise<void> {
   const gateway = await ready(child);
   for (let from = 0; from < held; from += FILL_COUNT) {
     const addresses = Array.from({ length: Math.min(FILL_COUNT, held - from) }, (_, index) => addressAt(from + index));
-    const code = await post(gateway.feed, addresses);
+    const { code } = await post(gateway.feed, addresses);
     if (code !== 200) throw new Error(`the feed answered ${code}`);
   }
   while (smc.addressCount < held) await delay(100);
-  // Warms up.
-  await pass(clients, gateway, () => flood(gateway.feed, perMinute, 3, held).then(() => {}));
+  let warm = NOTHING;
+  await pass(clients, gateway, async () => {
+    warm = await flood(gateway.feed, perMinute, 3, held);
+  });
   const quiet = await pass(clients, gateway, () => delay(seconds * 1000));
-  let findings: Flood = { codes: new Map(), latencies: new Float64Array() };
+  let findings = NOTHING;
   const flooded = await pass(clients, gateway, async () => {
     findings = await flood(gateway.feed, perMinute, seconds, held + perMinute);
   });
@@ -158,6 +179,12 @@ async function main(): Promise<void> {
   process.stdout.write(line('1 KB through the gateway, quiet', quiet.latencies, `; ${share(quiet)} of a core`));
   process.stdout.write(line('1 KB through the gateway, flooded', flooded.latencies, `; ${share(flooded)} of a core`));
   process.stdout.write(line('answer to a finding', findings.latencies, `; ${codes}`));
+  const wanted = held + warm.blocked + findings.blocked;
+  while (smc.addressCount < wanted) await delay(100);
+  const again = smc.toldCount - smc.addressCount;
+  process.stdout.write(
+    `${findings.blocked} addresses blocked, ${findings.extended} extended; the engine was told of each, ${again} more than once\n`,
+  );
   child.kill('SIGTERM');
   agent.destroy();
 }
