@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { parse, type ScalarTag } from 'yaml';
+import { SYSTEM_CLOCK } from '../../src/feeds/contract/feed-clock.ts';
 import { readReport } from '../../src/feeds/guardduty/finding.ts';
+import { startFeedListener } from '../_util/feed-listener.ts';
 
 const AWS = join(import.meta.dirname, '../../deploy/aws');
 const EVENTS = join(AWS, 'events');
@@ -140,16 +142,50 @@ describe('the stack', () => {
   });
 });
 
-describe('a finding', () => {
+const SAMPLES: readonly (readonly [name: string, addresses: readonly string[]])[] = [
+  ['guide-test', ['198.51.100.0']],
+  ['aws-api-call', ['198.51.100.1']],
+  ['network-connection', ['198.51.100.2']],
+  ['port-probe', ['198.51.100.3', '198.51.100.4']],
+  ['kubernetes-api-call', ['198.51.100.5']],
+  ['rds-login-attempt', ['2001:db8::6']],
+  ['dns-request', []],
+];
+
+describe('the connector itself', () => {
+  test.each(SAMPLES)('takes %s with a token and a signature', async (name, addresses) => {
+    await using feed = await startFeedListener({
+      ...{ token: 'a-shared-secret', hmacKey: 'a-signing-key' },
+      clock: SYSTEM_CLOCK,
+    });
+    vi.stubEnv('CONNECTOR_URL', `http://127.0.0.1:${feed.port}/api/`);
+    vi.stubEnv('CONNECTOR_TOKEN', 'a-shared-secret');
+    vi.stubEnv('CONNECTOR_HMAC_KEY', 'a-signing-key');
+    const result = `blocked=${addresses.length}, extended=0, ignored=0`;
+    expect(await handler(eventOf(name))).toEqual({ status: 200, result });
+    expect(feed.taken.map((found) => found.map(({ address }) => address))).toEqual([addresses]);
+    expect(feed.taken.flat().map(({ type }) => type)).toEqual(addresses.map(() => eventOf(name).detail['type']));
+  });
+
   test.each([
-    ['guide-test', ['198.51.100.0']],
-    ['aws-api-call', ['198.51.100.1']],
-    ['network-connection', ['198.51.100.2']],
-    ['port-probe', ['198.51.100.3', '198.51.100.4']],
-    ['kubernetes-api-call', ['198.51.100.5']],
-    ['rds-login-attempt', ['2001:db8::6']],
-    ['dns-request', []],
-  ])('%s leaves AWS with its remote addresses and no address of our own', async (name, addresses) => {
+    ['CONNECTOR_TOKEN', 'the connector answered 401'],
+    ['CONNECTOR_HMAC_KEY', 'the connector answered 401'],
+  ])('does not take what comes with another %s', async (name, error) => {
+    await using feed = await startFeedListener({
+      ...{ token: 'a-shared-secret', hmacKey: 'a-signing-key' },
+      clock: SYSTEM_CLOCK,
+    });
+    vi.stubEnv('CONNECTOR_URL', `http://127.0.0.1:${feed.port}/api/`);
+    vi.stubEnv('CONNECTOR_TOKEN', 'a-shared-secret');
+    vi.stubEnv('CONNECTOR_HMAC_KEY', 'a-signing-key');
+    vi.stubEnv(name, 'another');
+    await expect(handler(eventOf('guide-test'))).rejects.toThrow(error);
+    expect(feed.taken).toEqual([]);
+  });
+});
+
+describe('a finding', () => {
+  test.each(SAMPLES)('%s leaves AWS with its remote addresses and no address of our own', async (name, addresses) => {
     await using connector = await startConnector(200, { 'X-Icapgw-Result': 'blocked=1, extended=0, ignored=0' });
     expect(await handler(eventOf(name))).toEqual({ status: 200, result: 'blocked=1, extended=0, ignored=0' });
     const [request] = connector.posted;
@@ -184,7 +220,7 @@ describe('a finding', () => {
   });
 
   test('of each sample is tried here', () => {
-    expect(readdirSync(EVENTS)).toHaveLength(7);
+    expect(readdirSync(EVENTS)).toHaveLength(SAMPLES.length);
   });
 
   test('goes with the token and a signature where there are secrets, which no log has', async () => {
