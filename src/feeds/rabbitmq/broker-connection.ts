@@ -7,15 +7,13 @@ export interface BrokerConnection {
   /** Acknowledges a delivery of this connection; nothing happens once it is over. */
   ack(delivery: ConsumeMessage): void;
   hasQueue(queue: string): Promise<boolean>;
-  /** Whether a queue confirms what it is sent: a message that no gateway has sent, and that is gone soon. */
-  confirms(queue: string): Promise<boolean>;
+  /** Whether a queue confirms in time what it is sent: a message that no gateway has sent, and that is gone soon. */
+  confirms(queue: string, withinMs: number): Promise<boolean>;
 }
 
 export interface BrokerConnectionOptions {
   readonly model: ChannelModel;
   readonly channel: Channel;
-  /** So long a queue has to confirm. */
-  readonly confirmMs: number;
   readonly isOver: () => boolean;
 }
 
@@ -26,7 +24,7 @@ const PROBE: Buffer = Buffer.from('{"format":0}');
 const PROBE_MS = 1000;
 
 export function createBrokerConnection(options: BrokerConnectionOptions): BrokerConnection {
-  const { model, channel, confirmMs, isOver } = options;
+  const { model, channel, isOver } = options;
   return {
     channel,
     get isOver() {
@@ -36,7 +34,7 @@ export function createBrokerConnection(options: BrokerConnectionOptions): Broker
       if (!isOver()) channel.ack(delivery);
     },
     hasQueue: (queue) => hasQueue(model, queue),
-    confirms: (queue) => confirms(model, queue, confirmMs),
+    confirms: (queue, withinMs) => confirms(model, queue, withinMs),
   };
 }
 
@@ -55,11 +53,11 @@ async function hasQueue(model: ChannelModel, queue: string): Promise<boolean> {
 }
 
 /** On a channel of its own: one that a queue without a leader holds up confirms nothing for others either. */
-async function confirms(model: ChannelModel, queue: string, confirmMs: number): Promise<boolean> {
+async function confirms(model: ChannelModel, queue: string, withinMs: number): Promise<boolean> {
   const channel = await model.createConfirmChannel();
   channel.on('error', () => {});
   const confirmed = Promise.withResolvers<boolean>();
-  const late = setTimeout(() => confirmed.resolve(false), confirmMs).unref();
+  const late = setTimeout(() => confirmed.resolve(false), withinMs).unref();
   channel.publish('', queue, PROBE, { expiration: String(PROBE_MS) }, (error: unknown) =>
     confirmed.resolve(error === null || error === undefined),
   );

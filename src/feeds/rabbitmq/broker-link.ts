@@ -140,7 +140,7 @@ export class BrokerLink implements AsyncDisposable {
         this.#down(opened, `its queues were not ready within ${UP_MS / 1000} s`),
       );
       const isOver = (): boolean => this.#model !== opened;
-      await onUp(createBrokerConnection({ model: opened, channel, confirmMs: CONFIRM_MS, isOver }));
+      await onUp(createBrokerConnection({ model: opened, channel, isOver }));
       if (isOver()) return;
       this.#trouble = undefined;
       this.#backOff.succeeded();

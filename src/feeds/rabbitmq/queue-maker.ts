@@ -12,6 +12,11 @@ export interface QueueMakerOptions {
 
 /** RabbitMQ confirms what a new quorum queue takes before it has written down which log is that of the queue. */
 export const YOUNG_MS = 10_000;
+/** So long a queue has to confirm, as for a finding. */
+const CONFIRM_MS = 5000;
+/** One that works confirms within milliseconds. */
+const SECOND_LOOK_MS = 500;
+
 /**
  * Makes what is to be at the broker. A RabbitMQ that is killed a moment after a queue was made may come back with a queue
  * that has a name, no log and no leader: it takes nothing, ever (rabbitmq-server#15725). One that this gateway had made
@@ -58,20 +63,27 @@ export class QueueMaker {
   /** The connection is gone. */
   lost(): void {
     const nowMs = this.#options.clock.nowMs();
-    for (const [queue, madeMs] of this.#madeMs) if (nowMs - madeMs < YOUNG_MS) this.#young.add(queue);
+    for (const [queue, madeMs] of this.#madeMs) {
+      // A clock that was set back makes nothing young again.
+      if (Math.abs(nowMs - madeMs) < YOUNG_MS) this.#young.add(queue);
+    }
     this.#madeMs.clear();
     if (this.#young.size > 0) this.#isDoubtful = true;
   }
 
   async #mend(connection: BrokerConnection): Promise<void> {
     const { topology, onRemade } = this.#options;
-    const asked = queuesOf(topology).map(async (queue) => ((await connection.confirms(queue)) ? [] : queue));
+    const asked = queuesOf(topology).map(async (queue) =>
+      (await connection.confirms(queue, CONFIRM_MS)) ? [] : queue,
+    );
     for (const queue of (await Promise.all(asked)).flat()) {
       if (connection.isOver) throw unusable('the connection was lost');
       // What is not there confirms: there is nothing to keep.
       if (!this.#young.has(queue)) {
         throw unusable(`queue ${queue} takes nothing: has it a leader? "rabbitmq-queues quorum_status ${queue}" tells`);
       }
+      // Another gateway that made it at the same time may have made it anew meanwhile, and put something in.
+      if (await connection.confirms(queue, SECOND_LOOK_MS)) continue;
       await connection.channel.deleteQueue(queue);
       onRemade(queue);
     }
