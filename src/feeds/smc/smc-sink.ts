@@ -56,6 +56,8 @@ class SmcSink implements FeedSink {
   #session: Promise<void> | undefined;
   /** Until when what came waits for company. */
   #lingerUntilMs = 0;
+  /** When it was last found out what comes next. */
+  #seenMs = 0;
   #isStopping = false;
   #isCredentialTold = false;
   #up = false;
@@ -125,10 +127,19 @@ class SmcSink implements FeedSink {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
     const { queue, clock, leadMs } = this.#options;
+    const nowMs = clock.nowMs();
+    const isSetBack = nowMs < this.#seenMs;
+    this.#seenMs = nowMs;
+    if (isSetBack) {
+      // What was to wait for a moment would wait for as long as the clock was set back.
+      this.#lingerUntilMs = 0;
+      this.retryNow();
+      return;
+    }
     const dueMs = queue.nextDueMs(leadMs);
     if (dueMs === undefined) return;
     const startMs = Math.max(dueMs, this.#lingerUntilMs, this.#backOff.readyMs);
-    this.#timer = clock.after(Math.max(0, startMs - clock.nowMs()), () => this.#begin());
+    this.#timer = clock.after(Math.max(0, startMs - nowMs), () => this.#begin());
   }
 
   #begin(): void {

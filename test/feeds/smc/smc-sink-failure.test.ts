@@ -1,7 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { SmcFault, SmcOperationName } from '../../_util/fake-smc.ts';
 import { startFakeSmc } from '../../_util/fake-smc.ts';
-import { HOUR_MS, LINGER_MS, type SmcRig, startSmcRig } from '../../_util/smc-rig.ts';
+import { HOUR_MS, LINGER_MS, type SmcRig, startSmcRig, turn } from '../../_util/smc-rig.ts';
 
 const ENGINES = [{ name: 'NGFW 1' }, { name: 'NGFW 2' }, { name: 'NGFW 3' }];
 const EVERY_STEP: readonly SmcOperationName[] = ['versions', 'login', 'entry-points', 'engines', 'engine', 'add'];
@@ -211,6 +211,44 @@ describe('an SMC that fails', () => {
     expect(rig.eventsOf('smc-expired')).toEqual([{ count: 1 }]);
     rig.smc.fault = () => undefined;
     expect(rig.queue.nextDueMs(5000)).toBeUndefined();
+  });
+});
+
+describe('a clock that is set back puts off', () => {
+  const ADDRESS = '198.51.100.0';
+
+  async function isToldAfter(rig: SmcRig, ms: number): Promise<void> {
+    rig.smc.fault = () => undefined;
+    rig.clock.advance(ms);
+    await turn();
+    rig.clock.advance(1);
+    await vi.waitFor(() => expect(rig.smc.addressesOf('NGFW 1')).toContain(ADDRESS));
+  }
+
+  test('no session after one that failed', async () => {
+    await using rig = await startSmcRig();
+    always(rig, 'login', { status: 503 });
+    await rig.put(ADDRESS);
+    await rig.session(LINGER_MS);
+    rig.clock.setBack(HOUR_MS);
+    await isToldAfter(rig, 1000);
+  });
+
+  test('no engine that failed', async () => {
+    await using rig = await startSmcRig({ engines: ENGINES });
+    always(rig, 'add', { status: 503 }, 'NGFW 1');
+    await rig.put(ADDRESS);
+    await rig.session(LINGER_MS);
+    rig.clock.setBack(HOUR_MS);
+    await isToldAfter(rig, 1000);
+  });
+
+  test('nothing that waits for company', async () => {
+    await using rig = await startSmcRig();
+    await rig.put('198.51.100.1');
+    rig.clock.setBack(HOUR_MS);
+    await rig.put(ADDRESS);
+    await isToldAfter(rig, LINGER_MS);
   });
 });
 
