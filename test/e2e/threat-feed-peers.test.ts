@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { certificates } from '../_util/certificates.ts';
 import {
   BELIEVES_CLIENTS,
   dialFrom,
   feedsIn,
+  findingOf,
   GUIDE_ADDRESS,
   GUIDE_EVENT,
   isTurnedAway,
@@ -142,3 +144,43 @@ test('a reload that begins to look for peers cuts the connections of those who a
   const closed = await lenient.waitForEvent('connection-closed');
   expect(closed.reason).toBe('blocked');
 });
+
+/** What the other side says first to somebody who comes from this address of loopback; empty: it closes without a byte. */
+async function heardFrom(localAddress: string, port: number): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, localAddress }).on('error', () => {});
+  const { promise, resolve } = Promise.withResolvers<string>();
+  socket.once('data', (chunk: Buffer) => resolve(chunk.toString())).once('close', () => resolve(''));
+  socket.write('hello');
+  const heard = await promise;
+  socket.destroy();
+  return heard;
+}
+
+test.each(['127.0.0.1:0', '[::]:0'])(
+  'who connects to %s by himself is turned away by the address he has',
+  async (listen) => {
+    await using state = await createFolder();
+    await using direct = await startGateway({
+      workers: 2,
+      admin: { listen: 'off' },
+      feeds: feedsIn(state.path, { blockable: ['127.0.0.0/8'] }),
+      services: [
+        {
+          ...{ name: 'direct', protocol: 'tunnel', listen, tls: 'off', health: { type: 'none' } },
+          backends: [{ address: echo.address }],
+        },
+      ],
+    });
+    const port = direct.port('direct');
+    expect(await heardFrom('127.0.0.5', port)).toBe('hello');
+    expect(await postFinding(direct, findingOf('127.0.0.5'))).toEqual([200, 'Success!']);
+    await vi.waitFor(
+      async () => {
+        const heard = await Promise.all(Array.from({ length: 6 }, () => heardFrom('127.0.0.5', port)));
+        expect(heard.join('')).toBe('');
+      },
+      { timeout: 1000 },
+    );
+    expect(await heardFrom('127.0.0.6', port)).toBe('hello');
+  },
+);
