@@ -3,13 +3,14 @@ import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { FeedQueueConfig, FeedsConfig, SecretConfig } from '../config/feed-config.ts';
 import type { RawPath } from '../config/raw.ts';
-import { ConfigError, messageOf, type Problem, RuntimeError, TlsMaterialError } from '../errors.ts';
+import { ConfigError, type ErrorCode, messageOf, type Problem, RuntimeError, TlsMaterialError } from '../errors.ts';
 import { feedFolder } from '../feeds/feed-folder.ts';
-import { loadPeerTrust } from '../feeds/peer-trust.ts';
 import { parseBrokerUrl } from '../feeds/rabbitmq/broker-url.ts';
 import { readSecret } from '../feeds/secret.ts';
+import { validityWarnings } from '../tls/certificate.ts';
 import { loadKeyPair } from '../tls/material.ts';
-import { openSecretProblem } from './open-secret.ts';
+import { loadCertificates } from '../tls/trust.ts';
+import { openSecretFileProblem, openSecretProblem } from './open-secret.ts';
 
 /** A secret of the feed, with where either form of the configuration writes it. */
 interface Named {
@@ -24,7 +25,8 @@ const NOT_OWNER = 0o077;
 
 /**
  * Looks at the files that the feed of a configuration needs: secrets, certificate and key, the CA of the SMC. Warns where
- * everybody can read a configuration that holds a secret itself, and where others come to the folder of the state.
+ * everybody can read a secret, or a configuration that holds one itself, where others come to the folder of the state, and
+ * of certificates that the other side may refuse, or cannot show.
  */
 export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): Problem[] {
   const { feeds, file } = config;
@@ -32,45 +34,46 @@ export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): P
   // One of the two forms is not the one that was read: its line is that of the whole document.
   const line = (path: RawPath, flat: string): number => Math.max(lineOf(path), lineOf([flat]));
   const secrets = secretsOf(feeds);
-  const problems: Problem[] = secrets.flatMap(({ what, secret, path, flat }) => {
-    const message = troubleOf(() => secret && readSecret(secret, what));
-    if (message === undefined) return [];
-    return [{ severity: 'error', file, line: line(path, flat), message, code: 'ICAPGW_CONFIG_INVALID' }];
-  });
-  const material = (path: RawPath, flat: string, load: () => unknown): void => {
-    const message = troubleOf(load);
-    if (message === undefined) return;
-    problems.push({ severity: 'error', file, line: line(path, flat), message, code: 'ICAPGW_TLS_MATERIAL' });
+  const problems: Problem[] = [];
+  const report = (severity: Problem['severity'], place: number, message: string, code: ErrorCode): void => {
+    problems.push({ severity, file, line: place, message, code });
+  };
+  for (const { what, secret, path, flat } of secrets) {
+    const trouble = troubleOf(() => secret && readSecret(secret, what));
+    if (trouble !== undefined) report('error', line(path, flat), trouble, 'ICAPGW_CONFIG_INVALID');
+    if (trouble !== undefined || secret?.file === undefined) continue;
+    const open = openSecretFileProblem(secret.file, what);
+    if (open !== undefined) report('warning', line(path, flat), open, 'ICAPGW_CONFIG_UNSAFE');
+  }
+  const material = (path: RawPath, flat: string, warningsOf: () => readonly string[]): void => {
+    const place = line(path, flat);
+    const trouble = troubleOf(() => {
+      for (const message of warningsOf()) report('warning', place, message, 'ICAPGW_TLS_MATERIAL');
+    });
+    if (trouble !== undefined) report('error', place, trouble, 'ICAPGW_TLS_MATERIAL');
   };
   const { guardDuty, smc, queue } = feeds;
   const tls = guardDuty?.tls;
   if (tls !== undefined) {
-    material(['feeds', 'guardduty', 'tls'], '', () =>
-      loadKeyPair({
-        certFile: tls.cert,
-        keyFile: tls.key,
-        passphraseFile: tls.keyPassphraseFile,
-        securityLevel: undefined,
-      }),
-    );
+    material(['feeds', 'guardduty', 'tls'], '', () => {
+      const { cert: certFile, key: keyFile, keyPassphraseFile: passphraseFile } = tls;
+      return loadKeyPair({ certFile, keyFile, passphraseFile, securityLevel: undefined }).warnings;
+    });
   }
   if (queue.type === 'rabbitmq') {
-    material(['feeds', 'queue', 'ca'], '', () => loadPeerTrust(queue.ca));
+    material(['feeds', 'queue', 'ca'], '', () => trustWarnings(queue.ca));
     const isFile = queue.url.file !== undefined;
     const place = line(['feeds', 'queue', isFile ? 'url-file' : 'url'], 'queue_url');
     const message = troubleOf(() => addressOf(queue));
-    if (message !== undefined) {
-      problems.push({ severity: 'error', file, line: place, message, code: 'ICAPGW_FEED_BROKER' });
-    }
+    if (message !== undefined) report('error', place, message, 'ICAPGW_FEED_BROKER');
   }
-  if (smc !== undefined) material(['feeds', 'smc', 'ca'], 'smc_ca', () => loadPeerTrust(smc.ca));
+  if (smc !== undefined) material(['feeds', 'smc', 'ca'], 'smc_ca', () => trustWarnings(smc.ca));
   const written = secrets.find(({ secret }) => secret?.value !== undefined);
   const openSecret = written && openSecretProblem(file, line(written.path, written.flat), written.what);
   if (openSecret !== undefined) problems.push(openSecret);
   const open = openFolderOf(config);
   if (open !== undefined) {
-    const place = line(['feeds', 'state-dir'], 'state_dir');
-    problems.push({ severity: 'warning', file, line: place, message: open, code: 'ICAPGW_CONFIG_UNSAFE' });
+    report('warning', line(['feeds', 'state-dir'], 'state_dir'), open, 'ICAPGW_CONFIG_UNSAFE');
   }
   return problems;
 }
@@ -88,6 +91,16 @@ function openFolderOf(config: Config): string | undefined {
     return `${what}, so that every account can put another one in its place: chmod o-w ${folder}, or set feeds.state-dir`;
   }
   return (stats.mode & NOT_OWNER) === 0 ? undefined : `${what}, which lets others in: chmod 700 ${folder}`;
+}
+
+/** Throws as `loadPeerTrust`. */
+function trustWarnings(file: string | undefined): readonly string[] {
+  if (file === undefined) return [];
+  const certificates = loadCertificates([file]);
+  return validityWarnings(
+    file,
+    certificates.map(({ summary }) => summary),
+  );
 }
 
 /** A file that cannot be read was told of already. */

@@ -10,6 +10,11 @@ export function openSecretProblem(file: string, line: number, what: string): Pro
   return { severity: 'warning', file, line, message, code: 'ICAPGW_CONFIG_UNSAFE' };
 }
 
+/** The warning, as a sentence, that `what`, a secret, has a file of its own which every account can read; undefined where that is not so. */
+export function openSecretFileProblem(file: string, what: string): string | undefined {
+  return isReadByAll(file) ? `${file}: holds ${what} and every account can read it: chmod 640` : undefined;
+}
+
 function isReadByAll(file: string): boolean {
   // Not there: standard input, or what was removed since it was read.
   const stats = statSync(file, { throwIfNoEntry: false });

@@ -1,13 +1,21 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { verifyFeed } from '../../src/runtime/feed-check.ts';
-import { createConfigFolder } from '../_util/config-folder.ts';
+import { certificates } from '../_util/certificates.ts';
+import { type ConfigFolder, createConfigFolder } from '../_util/config-folder.ts';
 
-function check(files: Readonly<Record<string, string>>, mode = 0o640): string[] {
-  using folder = createConfigFolder(files);
-  chmodSync(join(folder.path, 'config.yaml'), mode);
+/** As who knows what is in them leaves them. */
+function createClosedFolder(files: Readonly<Record<string, string>>): ConfigFolder {
+  const folder = createConfigFolder(files);
+  for (const name of Object.keys(files)) chmodSync(join(folder.path, name), 0o640);
+  return folder;
+}
+
+function check(files: Readonly<Record<string, string>>, mode = 0o640, opened = 'config.yaml'): string[] {
+  using folder = createClosedFolder(files);
+  chmodSync(join(folder.path, opened), mode);
   const { config, lineOf, problems } = loadConfig('config.yaml', folder.path, { role: 'connector' });
   if (config === undefined) throw new Error(JSON.stringify(problems));
   return verifyFeed(config, lineOf).map(
@@ -57,13 +65,23 @@ test('a secret in a file that every account can read is warned about', () => {
   expect(check({ 'config.yaml': FLAT, token: 't', key: 'k' }, 0o644)).toEqual([]);
 });
 
+test('the file of a secret is too', () => {
+  expect(check({ 'config.yaml': FLAT, token: 't', key: 'k' }, 0o644, 'token')).toEqual([
+    '2 warning: /token: holds the token of the feed and every account can read it: chmod 640 ICAPGW_CONFIG_UNSAFE',
+  ]);
+  expect(check({ 'config.yaml': FLAT, token: 't', key: 'k' }, 0o604, 'key')).toEqual([
+    '3 warning: /key: holds the API key of the SMC and every account can read it: chmod 640 ICAPGW_CONFIG_UNSAFE',
+  ]);
+  expect(check({ 'config.yaml': FLAT, token: 't', key: 'k' }, 0o640, 'key')).toEqual([]);
+});
+
 describe('a folder of the state that is there already', () => {
   afterEach(() => {
     vi.unstubAllEnvs();
   });
 
   function checkFolder(text: string, mode: number, from: 'configuration' | 'environment' = 'configuration'): string[] {
-    using folder = createConfigFolder({ 'config.yaml': text, token: 't', key: 'k' });
+    using folder = createClosedFolder({ 'config.yaml': text, token: 't', key: 'k' });
     const state = join(folder.path, 'state');
     mkdirSync(state);
     chmodSync(state, mode);
@@ -95,7 +113,7 @@ describe('a folder of the state that is there already', () => {
   });
 
   test('is the one of the configuration where no other is named, which others may read and not write', () => {
-    using folder = createConfigFolder({ 'config.yaml': FLAT, token: 't', key: 'k' });
+    using folder = createClosedFolder({ 'config.yaml': FLAT, token: 't', key: 'k' });
     const { config, lineOf } = loadConfig('config.yaml', folder.path, { role: 'connector' });
     if (config === undefined) throw new Error('the configuration is wrong');
     chmodSync(folder.path, 0o775);
@@ -117,5 +135,26 @@ test('certificates that cannot be used are said', () => {
   expect(check({ 'config.yaml': text, 'cert.pem': 'x' })).toEqual([
     expect.stringMatching(/^4 error: .*\/cert\.pem.*ICAPGW_TLS_MATERIAL$/),
     expect.stringMatching(/^8 error: .*\/ca\.pem.*ICAPGW_TLS_MATERIAL$/),
+  ]);
+});
+
+test('certificates that the other side may refuse, and a key that every account can read, are warned about', () => {
+  const { expiredServer, expiredClient } = certificates();
+  const files = {
+    'cert.pem': readFileSync(expiredServer.cert, 'utf8'),
+    'key.pem': readFileSync(expiredServer.key, 'utf8'),
+    'ca.pem': readFileSync(expiredClient.cert, 'utf8'),
+    'config.yaml': [
+      'feeds:',
+      '  guardduty:',
+      '    token: t',
+      '    tls: { cert: cert.pem, key: key.pem }',
+      '  smc: { endpoint: https://smc, api-key: k, ca: ca.pem }',
+    ].join('\n'),
+  };
+  expect(check(files, 0o644, 'key.pem')).toEqual([
+    '4 warning: /key.pem: holds a private key and every account can read it: chmod 600 ICAPGW_TLS_MATERIAL',
+    expect.stringMatching(/^4 warning: \/cert\.pem: the certificate of .* expired on .* ICAPGW_TLS_MATERIAL$/),
+    expect.stringMatching(/^5 warning: \/ca\.pem: the certificate of .* expired on .* ICAPGW_TLS_MATERIAL$/),
   ]);
 });
