@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { problemOfError } from '../tls/handshake-failure.ts';
 import { readIntoUserBuffer } from './user-buffer.ts';
+import { TLS_RECORD_BYTES, WireWriter } from './wire-writer.ts';
 
 /** Why a relay ended. `client` and `backend`: who finished first, both ends clean. */
 export type RelayEnd =
@@ -34,8 +36,6 @@ export interface RelayOptions {
 }
 
 const NOTHING: Buffer = Buffer.alloc(0);
-/** The largest piece TLS decrypts at a time. */
-const CLIENT_BUFFER_BYTES = 16 * 1024;
 /** Reads after which a connection is worth a buffer of its own; an idle one stays small. */
 const READS_BEFORE_BUFFER = 4;
 
@@ -53,6 +53,8 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #client: Socket;
   #backend: Socket | undefined;
+  /** To the backend, for what comes in bursts. */
+  #writer: WireWriter | undefined;
   #reads = 0;
   #clientBuffer: Buffer | undefined;
   #clientEnded = false;
@@ -74,6 +76,7 @@ export class Relay {
    */
   start(backend: Socket, readsBackend: 'events' | 'callback', kind: 'connection' | 'program' = 'connection'): void {
     this.#backend = backend;
+    this.#writer = new WireWriter(backend, backend instanceof TLSSocket);
     this.#isProgram = kind === 'program';
     const client = this.#client;
     this.#open.add(client).add(backend);
@@ -129,6 +132,11 @@ export class Relay {
   readonly #fromClientBuffer = (chunk: Buffer): boolean => {
     this.bytesIn += chunk.length;
     const backend = this.#backend as Socket;
+    const writer = this.#writer as WireWriter;
+    if (chunk.length === TLS_RECORD_BYTES || !writer.isEmpty) {
+      writer.add(chunk);
+      return (chunk.length === TLS_RECORD_BYTES ? writer.hold() : writer.flush()) || backend.destroyed;
+    }
     // Nobody takes what is for a program that has ended: it is read for the end that follows.
     const mayGoOn = backend.write(chunk) || backend.destroyed;
     // The kernel did not take all: the rest is still read from this buffer, so it is given up to the write.
@@ -137,7 +145,7 @@ export class Relay {
   };
 
   readonly #nextBuffer = (): Buffer => {
-    this.#clientBuffer ??= Buffer.allocUnsafeSlow(CLIENT_BUFFER_BYTES);
+    this.#clientBuffer ??= Buffer.allocUnsafeSlow(TLS_RECORD_BYTES);
     return this.#clientBuffer;
   };
 
@@ -145,6 +153,7 @@ export class Relay {
     if (this.#clientEnded) return;
     this.#clientEnded = true;
     this.#end ??= 'client';
+    this.#writer?.flush();
     this.#backend?.end();
     this.#startClosing(this.#backend);
   };
@@ -197,6 +206,7 @@ export class Relay {
 
   /** Closes in good order: FIN to both, after a last close_notify where there is TLS. */
   #finishNow(): void {
+    this.#writer?.flush();
     this.#client.destroySoon();
     this.#backend?.destroySoon();
   }
@@ -211,6 +221,7 @@ export class Relay {
   #broken(end: 'client-reset' | 'backend-reset'): void {
     this.#end ??= end;
     if (end === 'client-reset') {
+      this.#writer?.flush();
       this.#backend?.destroy();
       return;
     }
@@ -238,6 +249,7 @@ export class Relay {
       // Half of a relay is of no use once the other half is gone altogether.
       // One that finished in good order may leave before all it sent is passed on.
       if (this.#client.destroyed && this.#backend?.destroyed === false) {
+        this.#writer?.flush();
         if (!(this.#clientEnded && this.#backendEnded)) this.#backend.destroy();
       } else if (this.#backend?.destroyed === true && !this.#client.destroyed && !this.#backendEnded) {
         this.#broken('backend-reset');

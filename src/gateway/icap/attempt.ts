@@ -62,10 +62,10 @@ export class Attempt {
     this.connection.expectAnother();
   }
 
-  /** Returns false when the backend wants to drain first. */
-  flush(): boolean {
+  /** Returns false when the backend wants to drain first. `isBurst`: more is about to come, and may go with it. */
+  flush(isBurst: boolean): boolean {
     const { writer, isGone } = this.connection;
-    return isGone || writer.isEmpty || writer.flush();
+    return isGone || writer.isEmpty || (isBurst ? writer.hold() : writer.flush());
   }
 
   #sendStart({ lines, sections, body, store, ending }: OutgoingMessage): void {

@@ -81,13 +81,13 @@ export class BackendExchange {
     const attempt = this.#attempt;
     attempt?.endBody();
     if (attempt === undefined || !this.#isOver) return;
-    attempt.flush();
+    attempt.flush(false);
     this.#releaseAttempt(attempt);
   }
 
-  /** Returns false when the backend wants to drain before it takes more. */
-  flush(): boolean {
-    return this.#attempt?.flush() ?? true;
+  /** Returns false when the backend wants to drain before it takes more. `isBurst`: more is about to come. */
+  flush(isBurst: boolean): boolean {
+    return this.#attempt?.flush(isBurst) ?? true;
   }
 
   /** Since when the backend owes the first byte of an answer; undefined while it does not. */

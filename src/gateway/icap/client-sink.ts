@@ -77,7 +77,7 @@ export class Drain implements ClientSink {
   }
 
   settle(): void {
-    if (this.#exchange?.flush() === false) this.#host.pauseReading();
+    if (this.#exchange?.flush(false) === false) this.#host.pauseReading();
     if (this.#bytes > this.#maxBytes) this.#onEnd(true);
   }
 

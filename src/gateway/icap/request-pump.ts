@@ -4,6 +4,7 @@ import { isMonitor, MonitorReader, type MonitorRequest } from '../../icap/monito
 import type { RequestHead } from '../../icap/request-head.ts';
 import { createRequestReader } from '../../icap/request-reader.ts';
 import { statusOfProtocolError } from '../../icap/status.ts';
+import { TLS_RECORD_BYTES } from '../../net/wire-writer.ts';
 import type { IcapContext } from './icap-context.ts';
 import { OptionsTransaction } from './options-transaction.ts';
 import { Transaction } from './transaction.ts';
@@ -38,6 +39,8 @@ export class RequestPump {
   #receivedBytes = 0;
   /** Of all received bytes, those of earlier requests. */
   #earlierBytes = 0;
+  /** What came last was as much as can come at a time. */
+  #isBurst = false;
   #isPumping = false;
   #isWanted = false;
   #isStopped = false;
@@ -79,6 +82,7 @@ export class RequestPump {
     this.#receivedBytes += chunk.length;
     if (this.#isStopped || this.#isMonitors(chunk)) return;
     if (this.isIdle) this.sinceMs = performance.now();
+    this.#isBurst = chunk.length === TLS_RECORD_BYTES;
     this.#reader.push(chunk);
     this.#pump();
     this.#reader.keepUnread();
@@ -114,7 +118,7 @@ export class RequestPump {
       while (this.#isWanted) {
         this.#isWanted = false;
         for (let event = this.#read(); event !== undefined; event = this.#read()) this.#handle(event);
-        this.transaction?.settle();
+        this.transaction?.settle(this.#isBurst);
       }
     } catch (error) {
       this.#refuse(error);

@@ -94,11 +94,11 @@ export class Transaction {
     else this.#exchange?.endBody();
   }
 
-  /** All that the client has sent for now was added. */
-  settle(): void {
+  /** All that the client has sent for now was added. `isBurst`: more of it is about to come. */
+  settle(isBurst: boolean): void {
     if (this.#own.sink !== undefined) this.#own.sink.settle();
     else if (this.#stage === 'gathering') this.#screen();
-    else if (this.#exchange?.flush() === false) this.#host.pauseReading();
+    else if (this.#exchange?.flush(isBurst) === false) this.#host.pauseReading();
   }
 
   /** The client takes bytes again. */
