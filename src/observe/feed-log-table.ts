@@ -62,6 +62,7 @@ export const FEED_EVENTS: FeedEventTable = {
     level: 'notice',
     text: ({ address, reason }) => `${address} is no longer blocked: ${IGNORE_TEXTS[reason]}`,
     told: ['address', 'reason'],
+    limited: true,
   },
   'feed-state-damaged': {
     level: 'error',

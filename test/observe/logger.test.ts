@@ -172,6 +172,25 @@ describe('a flood of refusals', () => {
     }
   });
 
+  test.each([
+    ['feed-address-taken', 'feed-address-taken'],
+    ['feed-address-ignored', 'feed-address-ignored private'],
+    ['feed-address-expired', 'feed-address-expired'],
+    ['feed-address-lifted', 'feed-address-lifted allowed'],
+  ] as const)('is summed up too where many addresses come at once: %s', async (event, similar) => {
+    await using file = await createLog({ level: 'info' });
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
+    try {
+      for (let index = 0; index < 1000; index += 1) file.log.log(event, SAMPLE_EVENTS[event]);
+      vi.advanceTimersByTime(1000);
+    } finally {
+      vi.useRealTimers();
+    }
+    const events = await file.events();
+    expect(events).toHaveLength(21);
+    expect(events.at(-1)).toMatchObject({ event: 'lines-suppressed', count: 980, similar });
+  });
+
   test('does not count what the level holds back anyway', async () => {
     await using file = await createLog({ level: 'notice' });
     for (let index = 0; index < 100; index += 1) file.log.log('handshake-failed', { ...FAILED, reason: 'closed' });
