@@ -1,5 +1,4 @@
 import type { Config } from '../config/config.ts';
-import { canonicalAddress } from '../feeds/canonical-address.ts';
 import { FeedUnavailableError } from '../feeds/contract/feed-unavailable.ts';
 import type { GatewayFeed } from '../feeds/contract/gateway-feed.ts';
 import { BLOCK_SOURCES, type BlockedReport } from '../observe/blocked-report.ts';
@@ -118,13 +117,14 @@ export class Blocks implements AsyncDisposable {
   }
 
   async unblock(text: string): Promise<ControlResult> {
-    const address = canonicalAddress(text);
-    const found = address !== undefined && (await this.#removeFound(address));
+    const address = canonicalBlock(text);
+    // Feeds block addresses, no networks.
+    const found = address !== undefined && !address.includes('/') && (await this.#removeFound(address));
     if (found instanceof FeedUnavailableError) return { ok: false, reason: 'unavailable', detail: found.message };
     const result = this.#keeper.unblock(text);
     if (result.ok) await this.#file.save();
     else if (found) this.#options.log.log('address-unblocked', { address, cause: 'operator' });
-    const place = this.#list.placeOf(canonicalBlock(text) ?? '');
+    const place = this.#list.placeOf(address ?? '');
     if (place !== undefined) {
       return { ok: false, reason: 'guarded', detail: `${text} stays blocked by ${place}: take it out there` };
     }

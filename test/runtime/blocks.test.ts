@@ -119,6 +119,18 @@ describe('what is blocked', () => {
     expect(blocks.report(10).entries).toEqual([]);
   });
 
+  test.each(['198.51.100.7/32', '::ffff:198.51.100.7/128', '::ffff:198.51.100.7'])(
+    'is lifted by %s too',
+    async (text) => {
+      await using rig = await createRig();
+      await using blocks = rig.open();
+      await find(rig.queue, '198.51.100.7');
+      await blocks.block(text, undefined);
+      expect(await blocks.unblock(text)).toEqual({ ok: true });
+      expect(blocks.report(10).entries).toEqual([]);
+    },
+  );
+
   test('stays blocked where the queue cannot be written, and says so', async () => {
     const remove = async (): Promise<boolean> => {
       throw new FeedUnavailableError({ detail: 'the disk is full', retryAfterSeconds: 10 });
