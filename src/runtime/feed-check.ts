@@ -5,7 +5,7 @@ import type { FeedQueueConfig, FeedsConfig, SecretConfig } from '../config/feed-
 import type { RawPath } from '../config/raw.ts';
 import { ConfigError, type ErrorCode, messageOf, type Problem, RuntimeError, TlsMaterialError } from '../errors.ts';
 import { feedFolder } from '../feeds/feed-folder.ts';
-import { parseBrokerUrl } from '../feeds/rabbitmq/broker-url.ts';
+import { type BrokerAddress, parseBrokerUrl } from '../feeds/rabbitmq/broker-url.ts';
 import { readSecret } from '../feeds/secret.ts';
 import { validityWarnings } from '../tls/certificate.ts';
 import { loadKeyPair } from '../tls/material.ts';
@@ -64,7 +64,10 @@ export function verifyFeed(config: Config, lineOf: (path: RawPath) => number): P
     material(['feeds', 'queue', 'ca'], '', () => trustWarnings(queue.ca));
     const isFile = queue.url.file !== undefined;
     const place = line(['feeds', 'queue', isFile ? 'url-file' : 'url'], 'queue_url');
-    const message = troubleOf(() => addressOf(queue));
+    const message = troubleOf(() => {
+      const clear = clearTextProblem(addressOf(queue));
+      if (clear !== undefined) report('warning', place, clear, 'ICAPGW_CONFIG_UNSAFE');
+    });
     if (message !== undefined) report('error', place, message, 'ICAPGW_FEED_BROKER');
   }
   if (smc !== undefined) material(['feeds', 'smc', 'ca'], 'smc_ca', () => trustWarnings(smc.ca));
@@ -103,11 +106,16 @@ function trustWarnings(file: string | undefined): readonly string[] {
   );
 }
 
-/** A file that cannot be read was told of already. */
-function addressOf({ url }: FeedQueueConfig): void {
-  if (troubleOf(() => readSecret(url, '')) !== undefined) return;
+/** Undefined where the file cannot be read, which was told of already. */
+function addressOf({ url }: FeedQueueConfig): BrokerAddress | undefined {
+  if (troubleOf(() => readSecret(url, '')) !== undefined) return undefined;
   const text = readSecret(url, '');
-  if (text !== undefined) parseBrokerUrl(text);
+  return text === undefined ? undefined : parseBrokerUrl(text);
+}
+
+function clearTextProblem(broker: BrokerAddress | undefined): string | undefined {
+  if (broker?.protocol !== 'amqp' || /^(?:127(?:\.\d+){3}|::1|localhost)$/.test(broker.hostname)) return undefined;
+  return 'feeds.queue.url: amqp: whoever is on the way to the broker can read its password and have any address blocked; use amqps://';
 }
 
 function secretsOf({ guardDuty, smc, queue }: FeedsConfig): readonly Named[] {

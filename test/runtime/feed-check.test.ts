@@ -158,3 +158,26 @@ test('certificates that the other side may refuse, and a key that every account 
     expect.stringMatching(/^5 warning: \/ca\.pem: the certificate of .* expired on .* ICAPGW_TLS_MATERIAL$/),
   ]);
 });
+
+describe('a broker', () => {
+  const problems = (url: string): string[] =>
+    check({ 'config.yaml': `feeds: { queue: { type: rabbitmq, url-file: url } }\n`, url }).map((problem) =>
+      problem.replace(/^\d+ /, ''),
+    );
+
+  test.each(['amqp://u:s3cret@broker.example/v', 'amqp://192.0.2.7'])(
+    'at %s is spoken to in clear, which is warned about',
+    (url) => {
+      expect(problems(url)).toEqual([
+        'warning: feeds.queue.url: amqp: whoever is on the way to the broker can read its password and have any address blocked; use amqps:// ICAPGW_CONFIG_UNSAFE',
+      ]);
+    },
+  );
+
+  test.each(['amqps://u:s3cret@broker.example/v', 'amqp://127.0.0.1', 'amqp://[::1]:5673', 'amqp://localhost/v'])(
+    'at %s is not',
+    (url) => {
+      expect(problems(url)).toEqual([]);
+    },
+  );
+});
