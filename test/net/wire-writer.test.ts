@@ -60,27 +60,20 @@ test('what is held leaves by itself where nothing follows, in as few writes as i
   expect([write.mock.calls.length, writer.bytesWritten, writer.isEmpty]).toEqual([2, 8 * 16_384, true]);
 });
 
-test('what is held for somebody who has gone is dropped', async () => {
+test.each([
+  ['somebody who has gone', () => near.destroy()],
+  ['a connection that was ended', () => near.end()],
+] as const)('what is held for %s is dropped', async (_, leave) => {
   const writer = new WireWriter(near, false);
   const errors = vi.fn();
   near.on('error', errors);
+  const received = arrived();
   writer.add('nobody reads this');
   writer.hold();
-  near.destroy();
-  await nextTurn();
+  leave();
+  expect((await received).length).toBe(0);
   await nextTurn();
   expect([errors.mock.calls, writer.bytesWritten, writer.isEmpty]).toEqual([[], 0, true]);
-});
-
-test('what is held for a connection that was ended is dropped', async () => {
-  const writer = new WireWriter(near, false);
-  const errors = vi.fn();
-  near.on('error', errors);
-  writer.add('too late');
-  writer.hold();
-  near.end();
-  expect((await arrived()).length).toBe(0);
-  expect([errors.mock.calls, writer.bytesWritten]).toEqual([[], 0]);
 });
 
 test.each(['hold', 'flush'])(
