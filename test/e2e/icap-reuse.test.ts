@@ -4,14 +4,35 @@ import { connectScriptClient, type ScriptClient } from '../_util/icap-script-cli
 import { answer, blocked, HTTP_POST, options, reqmod } from '../_util/icap-script-message.ts';
 import { type Rig, startRig } from '../_util/icap-script-rig.ts';
 
-type Scenario = 'one' | 'many' | 'idle-fin' | 'idle-bytes' | 'parallel' | 'idle-clients' | 'one-write' | 'pieces';
+type Scenario =
+  | 'one'
+  | 'many'
+  | 'hangs-up'
+  | 'burst'
+  | 'idle-fin'
+  | 'idle-bytes'
+  | 'parallel'
+  | 'idle-clients'
+  | 'one-write'
+  | 'pieces';
 
 const REQUEST = reqmod({ preview: 64, body: 'document' });
 
 let rig: Rig<Scenario>;
 
 beforeAll(async () => {
-  const names = ['one', 'many', 'idle-fin', 'idle-bytes', 'parallel', 'idle-clients', 'one-write', 'pieces'];
+  const names = [
+    'one',
+    'many',
+    'hangs-up',
+    'burst',
+    'idle-fin',
+    'idle-bytes',
+    'parallel',
+    'idle-clients',
+    'one-write',
+    'pieces',
+  ];
   rig = await startRig<Scenario>(Object.fromEntries(names.map((name) => [name, {}])) as Record<Scenario, object>);
 });
 
@@ -50,12 +71,51 @@ describe('connections to backends', () => {
     expect(backend.connections).toHaveLength(length);
   });
 
-  test('are left before a server’s usual 100 requests', async () => {
+  test('carry many requests that could be sent again, and after 90 no others', async () => {
+    const backend = rig.backend('many');
     await using client = await rig.connect('many');
     for (let turn = 0; turn < 120; turn += 1) expect((await client.ask(REQUEST)).status).toBe(204);
-    const { connections } = rig.backend('many');
-    expect(connections.length).toBeGreaterThan(1);
-    for (const { exchanges } of connections) expect(exchanges.length).toBeLessThan(100);
+    expect(backend.connections).toHaveLength(1);
+    const bytes = reqmod({ lines: ['Allow: 204'], body: 'document' });
+    await client.send(bytes.subarray(0, -5));
+    const exchange = await backend.exchange(120);
+    await client.send(bytes.subarray(-5));
+    expect((await client.answer()).status).toBe(204);
+    expect(exchange.turn).toBe(0);
+    expect(backend.connections).toHaveLength(2);
+  });
+
+  test('end before the backend ends them, once it was seen to do so', async () => {
+    const backend = rig.backend('hangs-up');
+    backend.script = async (exchange) => {
+      await exchange.arrived();
+      if (exchange.turn < 95) exchange.send(answer(204));
+      else exchange.end();
+    };
+    await using client = await rig.connect('hangs-up');
+    for (let turn = 0; turn < 300; turn += 1) expect((await client.ask(REQUEST)).status).toBe(204);
+    expect(backend.connections.map(({ exchanges }) => exchanges.length)).toEqual([96, 95, 95, 15]);
+    expect(await rig.gateway.metric('icapgw_icap_retries_total', { service: 'hangs-up', reason: 'stale' })).toBe(1);
+  });
+
+  test('are all kept between the waves of a burst, and few after it', async () => {
+    const backend = rig.backend('burst');
+    await using clients = await connectMany('burst', 50);
+    for (const wave of [1, 2, 3]) {
+      const { promise: isFull, resolve: full } = Promise.withResolvers<void>();
+      backend.script = async (exchange) => {
+        await exchange.arrived();
+        if (backend.exchanges.length === 50 * wave) full();
+        await isFull;
+        exchange.send(answer(204));
+      };
+      await Promise.all(clients.all.map((client) => client.ask(REQUEST)));
+    }
+    expect(backend.connections).toHaveLength(50);
+    await expect
+      .poll(() => backend.connections.filter(({ isOpen }) => isOpen).length, { timeout: 10_000 })
+      .toBeLessThan(50);
+    expect(backend.connections.filter(({ isOpen }) => isOpen)).toHaveLength(32);
   });
 
   test('that the backend has ended are replaced without anybody noticing', async () => {

@@ -41,7 +41,7 @@ export class AttemptFailures {
 /**
  * Whether the backend had closed a kept connection before it read the request: it lost a race, and did nothing wrong.
  */
-export function isStale(attempt: Attempt | undefined): boolean {
-  if (attempt === undefined || !attempt.connection.isReused || attempt.connection.hasReceived) return false;
-  return attempt.sentAtMs === undefined || performance.now() - attempt.sentAtMs < STALE_MS;
+export function isStale({ connection, sentAtMs }: Attempt): boolean {
+  if (!connection.isReused || connection.hasReceived) return false;
+  return sentAtMs === undefined || performance.now() - sentAtMs < STALE_MS;
 }

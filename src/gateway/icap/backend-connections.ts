@@ -6,12 +6,16 @@ import { dial } from '../../net/dialer.ts';
 import type { ServiceContext } from '../context.ts';
 import { BackendConnection } from './backend-connection.ts';
 
-/** Below the 100 after which c-icap closes, so that a connection ends when we say so. */
-const MAX_REQUESTS = 90;
-/** An idle connection holds a thread of a c-icap; more than these help nobody. */
-const MAX_IDLE = 32;
+/** Below the 100 after which c-icap closes: up to here no backend is expected to hang up. */
+const SAFE_REQUESTS = 90;
+/** So that connections move on to where load balancers behind us want new ones. */
+const MAX_REQUESTS = 1_000;
 /** Below the keep-alive of any known backend. */
 const MAX_IDLE_MS = 30_000;
+/** An idle connection holds a thread of a c-icap; more than these are kept only while a burst lasts. */
+const LASTING_IDLE = 32;
+/** What a burst may pause. */
+const BURST_IDLE_MS = 2_000;
 
 /** One buffer for the reads of all backend connections of this thread; as large as what libuv asks the kernel for. */
 const SHARED_BUFFER: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -30,6 +34,8 @@ export class BackendConnections {
   readonly #limits: IcapLimits;
   /** By slot; the last one was used last, and is taken first. */
   readonly #idle: Map<number, BackendConnection[]> = new Map();
+  /** By slot: after how many requests the backend was seen to hang up. */
+  readonly #lives: Map<number, number> = new Map();
   #isDisposed = false;
 
   constructor(service: ServiceContext, limits: IcapLimits) {
@@ -37,13 +43,22 @@ export class BackendConnections {
     this.#limits = limits;
   }
 
-  /** Takes an idle connection to the member, for whom the pool state has just made its idle place an active one. */
-  takeIdle({ slot, key }: AddressedMember): BackendConnection | undefined {
+  /**
+   * Takes an idle connection to the member, for whom the pool state has just made its idle place an active one.
+   * `mayReplay`: the request is here as a whole, so that a connection whose end may be near does no harm.
+   */
+  takeIdle({ slot, key }: AddressedMember, mayReplay: boolean): BackendConnection | undefined {
     const connection = this.#idle.get(slot)?.pop();
-    if (connection === undefined || connection.member.key === key) return connection;
-    // The name leads elsewhere by now, and the slot with it.
+    // A name may lead elsewhere by now, and the slot with it.
+    const isFit = connection?.member.key === key && (mayReplay || connection.requestCount < SAFE_REQUESTS);
+    if (connection === undefined || isFit) return connection;
     connection.close();
     return undefined;
+  }
+
+  /** The backend hung up on a request that it had not read: later connections end before they are as old. */
+  wentStale({ member: { slot }, requestCount }: BackendConnection): void {
+    if (requestCount > SAFE_REQUESTS) this.#lives.set(slot, requestCount - 1);
   }
 
   /** Opens a connection for an active place that the caller holds and keeps. Returns a function that gives up. */
@@ -94,7 +109,7 @@ export class BackendConnections {
       return false;
     }
     const idle = this.#idle.get(slot) ?? [];
-    if (idle.length >= MAX_IDLE || !this.#isOfUse(connection)) {
+    if (!this.#isOfUse(connection)) {
       connection.close();
       pool.release(slot, worker);
       return false;
@@ -118,9 +133,12 @@ export class BackendConnections {
     for (const [slot, connections] of this.#idle) {
       const isUp = pool.stateOf(slot) === 'up';
       // The oldest come first.
-      while (connections[0] !== undefined && (!isUp || nowMs - connections[0].idleSinceMs > MAX_IDLE_MS)) {
-        this.#closeIdle(slot, connections.shift());
-      }
+      const kept = connections.findIndex(({ idleSinceMs }, index) => {
+        const isSurplus = connections.length - index > LASTING_IDLE;
+        return isUp && nowMs - idleSinceMs <= (isSurplus ? BURST_IDLE_MS : MAX_IDLE_MS);
+      });
+      const old = connections.splice(0, kept === -1 ? connections.length : kept);
+      for (const connection of old) this.#closeIdle(slot, connection);
     }
   }
 
@@ -143,7 +161,8 @@ export class BackendConnections {
   #isOfUse({ member: { slot, backend }, requestCount, identity }: BackendConnection): boolean {
     const { pool, identities } = this.#service;
     const isAsDialled = !this.#isDisposed && identity === identities[backend];
-    return isAsDialled && requestCount < MAX_REQUESTS && pool.stateOf(slot) === 'up';
+    const maxRequests = this.#lives.get(slot) ?? MAX_REQUESTS;
+    return isAsDialled && requestCount < maxRequests && pool.stateOf(slot) === 'up';
   }
 
   /** Closes what is idle. Those in use go on, and are closed after it where the backend must be somebody else by then. */

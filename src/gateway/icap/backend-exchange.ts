@@ -19,7 +19,6 @@ import type { TransactionHost } from './transaction-host.ts';
 import type { TransactionRecord } from './transaction-record.ts';
 
 const CONTINUE = 'ICAP/1.0 100 Continue\r\n\r\n';
-
 /**
  * The backends' side of one transaction: finds one, sends it the request, passes its answer on, and does so again with
  * another one while that is safe. It holds a place at a backend until the answer is whole, or `drop`.
@@ -239,14 +238,16 @@ export class BackendExchange {
   }
 
   #lost(loss: ConnectionLoss, detail: string): void {
-    if (this.#isOver) return;
+    const attempt = this.#attempt;
+    if (this.#isOver || attempt === undefined) return;
     if (this.hasAnswered) {
       this.blame();
       this.drop();
       this.#handlers.onAborted(detail);
       return;
     }
-    const failure = loss === 'malformed' ? 'malformed' : isStale(this.#attempt) ? 'stale' : 'closed';
+    const failure = loss === 'malformed' ? 'malformed' : isStale(attempt) ? 'stale' : 'closed';
+    if (failure === 'stale') this.#context.connections.wentStale(attempt.connection);
     if (!this.#isRetried(failure, detail)) this.#giveUp('down', detail);
   }
 

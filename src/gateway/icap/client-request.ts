@@ -23,6 +23,11 @@ export class ClientRequest {
     this.method = method;
   }
 
+  /** Whether all that the client sends before it is answered is here, and can be sent again. */
+  get isReplayable(): boolean {
+    return this.ending !== undefined && this.store.isWhole;
+  }
+
   /** Whether the client waits, or will wait, for a word on its preview. */
   get isPreview(): boolean {
     return this.head.preview !== undefined && !this.hasContinued;

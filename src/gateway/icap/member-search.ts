@@ -22,6 +22,7 @@ export interface MemberSearchHandlers {
 /** Finds connections for one transaction, each backend once, in the order of the policy. */
 export class MemberSearch {
   readonly #context: IcapContext;
+  readonly #request: ClientRequest;
   readonly #route: Route;
   readonly #hashKey: string;
   readonly #handlers: MemberSearchHandlers;
@@ -31,14 +32,15 @@ export class MemberSearch {
 
   constructor(
     context: IcapContext,
-    { route, head }: ClientRequest,
+    request: ClientRequest,
     address: string | undefined,
     handlers: MemberSearchHandlers,
   ) {
     const { header } = context.service.config.balance;
-    const value = header === undefined ? undefined : fieldValue(head.fields, header.toLowerCase());
+    const value = header === undefined ? undefined : fieldValue(request.head.fields, header.toLowerCase());
     this.#context = context;
-    this.#route = route;
+    this.#request = request;
+    this.#route = request.route;
     this.#hashKey = value ?? address ?? '';
     this.#handlers = handlers;
   }
@@ -108,7 +110,8 @@ export class MemberSearch {
   }
 
   #use({ member, reuse }: Place): void {
-    const idle = reuse ? this.#context.connections.takeIdle(member) : undefined;
+    const { isReplayable } = this.#request;
+    const idle = reuse ? this.#context.connections.takeIdle(member, isReplayable) : undefined;
     if (idle === undefined) this.#open(member);
     else this.#handlers.onConnection(idle);
   }
