@@ -184,11 +184,10 @@ export class BackendExchange {
     const text = `it answered ${head.status} ${head.reason}`.trimEnd();
     if (failure === '5xx') this.#failures.errorCount += 1;
     if (failure !== undefined && this.#isRetried(failure, text, retryAfterMs(head))) return;
-    if (failure === 'saturated' || failure === '5xx') {
-      if (this.#context.service.config.icap.whenDown !== 'error') {
-        this.#giveUp('down', text);
-        return;
-      }
+    const isIll = failure === 'saturated' || failure === '5xx';
+    if (isIll && this.#context.service.config.icap.whenDown !== 'error') {
+      this.#giveUp('down', text);
+      return;
     }
     if (isUnmodified(head) && !(head.status === 204 && may204(this.#request.phase))) {
       this.#dropAttempt();
