@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type BenchArguments, parseArguments, USAGE } from './arguments.ts';
 import { writeCertificates } from './certificates.ts';
 import { startBackend } from './child.ts';
-import { measure, type Sample } from './measurement.ts';
+import { Contender, type Sample } from './measurement.ts';
 import type { Peer } from './peer/peer.ts';
 import { killPeers } from './peer/start.ts';
 import { formatReport } from './report.ts';
@@ -25,28 +25,52 @@ function versionOf(peer: Peer): string {
   return /\d+\.\d+[\w.]*/.exec(stdout + stderr)?.[0] ?? 'version unknown';
 }
 
-/** The peers of a round, each time beginning with another one, so that none is always first after a pause. */
+/** Each time beginning with another one, so that none is always first after a pause. */
 function rotated<T>(items: readonly T[], by: number): T[] {
-  const start = by % items.length;
+  const start = by % Math.max(1, items.length);
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-async function collectSamples({ peers, workloads, rounds }: BenchArguments, folder: string): Promise<Sample[]> {
+/** One peer that cannot do one thing is a gap in the table, not the end of the others' measurements. */
+async function unlessItFails<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    process.stderr.write(`  failed: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+    return undefined;
+  }
+}
+
+async function collectSamples({ peers, workloads, rounds, turns }: BenchArguments, folder: string): Promise<Sample[]> {
   const certificates = await writeCertificates(folder);
   using backend = await startBackend();
   const samples: Sample[] = [];
+  const collect = async (contenders: readonly Contender[], turn: number): Promise<void> => {
+    for (const contender of rotated(contenders, turn)) {
+      const sample = await unlessItFails(() => contender.measure(turn));
+      if (sample !== undefined) samples.push(sample);
+    }
+  };
   for (let round = 0; round < rounds; round += 1) {
     for (const workload of workloads) {
+      await using ready = new AsyncDisposableStack();
+      const contenders: Contender[] = [];
       for (const peer of rotated(peers, round)) {
         process.stderr.write(`round ${round + 1}/${rounds}  ${workload.title}  ${peer.name}\n`);
-        try {
-          samples.push(await measure({ peer, workload, round, folder, backendPort: backend.port, certificates }));
-        } catch (error) {
-          // One peer that cannot do one thing is a gap in the table, not the end of the others' measurements.
-          process.stderr.write(`  failed: ${error instanceof Error ? error.message : String(error)}\n`);
-          process.exitCode = 1;
+        const options = { peer, workload, folder, backendPort: backend.port, certificates };
+        const contender = await unlessItFails(() => Contender.start(options));
+        if (contender === undefined) continue;
+        if (workload.connection === 'idle') {
+          // What is measured is held open, so there is one turn, and nobody else beside it.
+          await collect([contender], round);
+          await contender[Symbol.asyncDispose]();
+        } else {
+          contenders.push(ready.use(contender));
         }
       }
+      if (contenders.length > 0) process.stderr.write(`  ${turns} turns\n`);
+      for (let turn = 0; turn < turns; turn += 1) await collect(contenders, round * turns + turn);
     }
   }
   return samples;
@@ -65,8 +89,15 @@ async function main(): Promise<void> {
   process.stdout.write(`${versions}\n${machine}\n\n`);
   const samples = await collectSamples({ ...options, peers }, createFolder());
   const ours = peers.filter(({ isOurs }) => isOurs === true).map(({ name }) => name);
+  const others = peers.filter(({ isOurs, isYardstick }) => isOurs !== true && isYardstick !== true);
   process.stdout.write(
-    formatReport({ samples, peers: peers.map(({ name }) => name), ours, workloads: options.workloads }),
+    formatReport({
+      samples,
+      peers: peers.map(({ name }) => name),
+      ours,
+      others: others.map(({ name }) => name),
+      workloads: options.workloads,
+    }),
   );
   if (options.jsonFile === undefined) return;
   writeFileSync(options.jsonFile, `${JSON.stringify({ versions, machine, samples }, null, 2)}\n`);

@@ -4,17 +4,18 @@ import type { BenchCertificates } from './certificates.ts';
 import { LoadProcess } from './child.ts';
 import type { LoadResult } from './load/protocol.ts';
 import type { Peer } from './peer/peer.ts';
-import { startPeer } from './peer/start.ts';
+import { type RunningPeer, startPeer } from './peer/start.ts';
 import { refusesStrangers } from './peer/stranger.ts';
 import { cpuTimeOf, proportionalKib } from './process-tree.ts';
 import { percentile } from './statistics.ts';
 import type { Workload } from './workload.ts';
 
-/** What one peer did with one workload in one round. */
+/** What one peer did with one workload in one turn. */
 export interface Sample {
   readonly peer: string;
   readonly workload: string;
-  readonly round: number;
+  /** Over all rounds: what has the same number was measured right after one another. */
+  readonly turn: number;
   readonly startMs: number;
   /** CPU time of the peer's process tree for one unit of work. */
   readonly cpuUserUs: number;
@@ -32,7 +33,6 @@ export interface Sample {
 export interface MeasureOptions {
   readonly peer: Peer;
   readonly workload: Workload;
-  readonly round: number;
   readonly folder: string;
   readonly backendPort: number;
   readonly certificates: BenchCertificates;
@@ -42,59 +42,79 @@ const LOAD_PROCESSES = 2;
 /** After which handshakes, tickets and buffers of the last connections have settled. */
 const SETTLE_MS = 300;
 
-/** Starts the peer afresh, warms it up, works it and ends it. Nothing of one measurement reaches the next. */
-export async function measure(options: MeasureOptions): Promise<Sample> {
-  const { peer, workload, certificates } = options;
-  await using running = await startPeer({ ...options, parentFolder: options.folder });
-  if (!(await refusesStrangers(running.port, certificates.ca))) {
-    throw new Error(`${peer.name} lets clients in without a certificate; what it saves would not be its merit`);
+/** A peer that was started afresh and is warm. Disposing ends it and its clients. */
+export class Contender implements AsyncDisposable {
+  readonly #running: RunningPeer;
+  readonly #loads: readonly LoadProcess[];
+  readonly #peer: Peer;
+  readonly #workload: Workload;
+
+  private constructor({ peer, workload }: MeasureOptions, running: RunningPeer, loads: readonly LoadProcess[]) {
+    this.#peer = peer;
+    this.#workload = workload;
+    this.#running = running;
+    this.#loads = loads;
   }
-  using loads = startLoads();
-  const share = shareOf(workload);
-  await Promise.all(
-    loads.processes.map((load) =>
-      load.prepare({
+
+  /** Starts the peer and warms it up. Throws where it does not verify clients. */
+  static async start(options: MeasureOptions): Promise<Contender> {
+    const { peer, workload, certificates, folder } = options;
+    const running = await startPeer({ ...options, parentFolder: folder });
+    const loads = Array.from({ length: LOAD_PROCESSES }, () => new LoadProcess());
+    const contender = new Contender(options, running, loads);
+    try {
+      if (!(await refusesStrangers(running.port, certificates.ca))) {
+        throw new Error(`${peer.name} lets clients in without a certificate; what it saves would not be its merit`);
+      }
+      const share = shareOf(workload);
+      const order = {
         port: running.port,
         caFile: certificates.ca,
         certFile: certificates.clientCert,
         keyFile: certificates.clientKey,
         workload: share,
         warmUpCount: Math.max(share.concurrency, Math.ceil(share.unitCount * share.warmUp)),
-      }),
-    ),
-  );
-  await delay(SETTLE_MS);
-  const memoryBeforeKib = proportionalKib(running.pid);
-  const cpuBefore = cpuTimeOf(running.pid);
-  const startedMs = performance.now();
-  const results = await Promise.all(loads.processes.map((load) => load.measure()));
-  const elapsedMs = performance.now() - startedMs;
-  const cpuAfter = cpuTimeOf(running.pid);
-  await delay(SETTLE_MS);
-  const unitCount = share.unitCount * LOAD_PROCESSES;
-  return {
-    peer: peer.name,
-    workload: workload.name,
-    round: options.round,
-    startMs: running.startMs,
-    cpuUserUs: ((cpuAfter.userMs - cpuBefore.userMs) * 1_000) / unitCount,
-    cpuSystemUs: ((cpuAfter.systemMs - cpuBefore.systemMs) * 1_000) / unitCount,
-    unitsPerSecond: (unitCount * 1_000) / elapsedMs,
-    ...latencyOf(results),
-    resumedShare: results.reduce((sum, result) => sum + result.resumedCount, 0) / unitCount,
-    memoryBeforeKib,
-    memoryAfterKib: proportionalKib(running.pid),
-  };
-}
+      };
+      await Promise.all(loads.map((load) => load.prepare(order)));
+      await delay(SETTLE_MS);
+      return contender;
+    } catch (error) {
+      await contender[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
 
-function startLoads(): Disposable & { readonly processes: readonly LoadProcess[] } {
-  const processes = Array.from({ length: LOAD_PROCESSES }, () => new LoadProcess());
-  return {
-    processes,
-    [Symbol.dispose]: () => {
-      for (const load of processes) load[Symbol.dispose]();
-    },
-  };
+  /** Works the peer for one turn. Nothing of it is under way any more when that is over. */
+  async measure(turn: number): Promise<Sample> {
+    const { pid, startMs } = this.#running;
+    const share = shareOf(this.#workload);
+    const memoryBeforeKib = proportionalKib(pid);
+    const cpuBefore = cpuTimeOf(pid);
+    const startedMs = performance.now();
+    const results = await Promise.all(this.#loads.map((load) => load.measure()));
+    const elapsedMs = performance.now() - startedMs;
+    const cpuAfter = cpuTimeOf(pid);
+    await delay(SETTLE_MS);
+    const unitCount = share.unitCount * LOAD_PROCESSES;
+    return {
+      peer: this.#peer.name,
+      workload: this.#workload.name,
+      turn,
+      startMs,
+      cpuUserUs: ((cpuAfter.userMs - cpuBefore.userMs) * 1_000) / unitCount,
+      cpuSystemUs: ((cpuAfter.systemMs - cpuBefore.systemMs) * 1_000) / unitCount,
+      unitsPerSecond: (unitCount * 1_000) / elapsedMs,
+      ...latencyOf(results),
+      resumedShare: results.reduce((sum, result) => sum + result.resumedCount, 0) / unitCount,
+      memoryBeforeKib,
+      memoryAfterKib: proportionalKib(pid),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const load of this.#loads) load[Symbol.dispose]();
+    await this.#running[Symbol.asyncDispose]();
+  }
 }
 
 function shareOf(workload: Workload): Workload {

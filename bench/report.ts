@@ -7,6 +7,8 @@ export interface ReportOptions {
   readonly peers: readonly string[];
   /** Those of them that are this program. */
   readonly ours: readonly string[];
+  /** Those that it is compared with. */
+  readonly others: readonly string[];
   readonly workloads: readonly Workload[];
 }
 
@@ -22,7 +24,10 @@ const P99: Column = { title: 'p99', unit: 'ms', value: (sample) => sample.p99Ms 
 const START: Column = { title: 'start to listening', unit: 'ms', value: (sample) => sample.startMs };
 const TOTAL: Column = { title: 'memory in all', unit: 'MiB', value: (sample) => sample.memoryAfterKib / 1_024 };
 
-/** Medians of all rounds as Markdown tables, one row per workload, one column per peer. */
+/**
+ * Medians of all turns as Markdown tables, one row per workload, one column per peer. A ratio is the median of the ratios
+ * within each turn, so that what befalls the machine for a while befalls both sides of it.
+ */
 export function formatReport(options: ReportOptions): string {
   const working = options.workloads.filter(({ connection }) => connection !== 'idle');
   const idle = options.workloads.filter(({ connection }) => connection === 'idle');
@@ -42,7 +47,7 @@ export function formatReport(options: ReportOptions): string {
   const start = [row(options, START, undefined, START.title)];
   const header = ['', ...options.peers, ...options.ours.map((own) => `${own} / best other`)];
   return [
-    section('CPU time of the process tree for one unit of work (half the range of the rounds)', header, cpu),
+    section('CPU time of the process tree for one unit of work (half the range of the middle half)', header, cpu),
     section('Latency', header, [...latency, ...shares]),
     section('Memory (PSS) and start', header, [...memory, ...start]),
   ].join('\n');
@@ -57,18 +62,22 @@ function perConnection(workload: Workload): Column {
 }
 
 function row(options: ReportOptions, column: Column, workload: Workload | undefined, title: string): string[] {
-  const medians = options.peers.map((peer) => median(valuesOf(options, column, workload, peer)));
-  const others = medians.filter((value, i) => !options.ours.includes(options.peers[i] ?? '') && !Number.isNaN(value));
+  const best = options.others
+    .map((peer) => valuesOf(options, column, workload, peer))
+    .filter(({ size }) => size > 0)
+    .toSorted((a, b) => median([...a.values()]) - median([...b.values()]))[0];
   const ratios = options.ours.map((own) => {
-    const ratio = (medians[options.peers.indexOf(own)] ?? Number.NaN) / Math.min(...others);
-    return others.length === 0 || Number.isNaN(ratio) ? '-' : ratio.toFixed(2);
+    const values = [...valuesOf(options, column, workload, own)];
+    const inTurn = values.map(([turn, value]) => value / (best?.get(turn) ?? Number.NaN));
+    const ratio = median(inTurn.filter((value) => !Number.isNaN(value)));
+    return Number.isNaN(ratio) ? '-' : ratio.toFixed(2);
   });
   return [...plainRow(options, column, workload, title), ...ratios];
 }
 
 function plainRow(options: ReportOptions, column: Column, workload: Workload | undefined, title: string): string[] {
   const cells = options.peers.map((peer) => {
-    const values = valuesOf(options, column, workload, peer);
+    const values = [...valuesOf(options, column, workload, peer).values()];
     if (values.length === 0) return '-';
     const noise = column === CPU && values.length > 1 ? ` ±${Math.round(100 * spread(values))}%` : '';
     return `${significant(median(values))}${noise}`;
@@ -76,10 +85,17 @@ function plainRow(options: ReportOptions, column: Column, workload: Workload | u
   return [`${title}, ${column.unit}`, ...cells];
 }
 
-function valuesOf(options: ReportOptions, column: Column, workload: Workload | undefined, peer: string): number[] {
-  return options.samples
-    .filter((sample) => sample.peer === peer && (workload === undefined || sample.workload === workload.name))
-    .map((sample) => column.value(sample));
+/** By workload and turn. */
+function valuesOf(
+  options: ReportOptions,
+  column: Column,
+  workload: Workload | undefined,
+  peer: string,
+): Map<string, number> {
+  const samples = options.samples.filter(
+    (sample) => sample.peer === peer && (workload === undefined || sample.workload === workload.name),
+  );
+  return new Map(samples.map((sample) => [`${sample.workload} ${sample.turn}`, column.value(sample)]));
 }
 
 /** Three digits that mean something; more would be noise. */

@@ -11,7 +11,8 @@ export function percentile(sorted: Float64Array, share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
 
-/** Half the distance between the extremes, as a part of the median. */
+/** Half the distance between the quartiles, as a part of the median. */
 export function spread(values: readonly number[]): number {
-  return (Math.max(...values) - Math.min(...values)) / 2 / median(values);
+  const sorted = Float64Array.from(values).sort();
+  return (percentile(sorted, 0.75) - percentile(sorted, 0.25)) / 2 / median(values);
 }

@@ -7,27 +7,27 @@ export interface Workload {
   readonly connection: ConnectionUse;
   /** Bytes of the body that goes up in a REQMOD and comes back in its reply; 0: one OPTIONS. */
   readonly bodyBytes: number;
-  /** Units of work that are measured, over all load generators; for `idle`, connections. */
+  /** Units of work in one turn, over all load generators; for `idle`, connections. */
   readonly unitCount: number;
   /** Units under way at a time, over all load generators. */
   readonly concurrency: number;
-  /** Times the measured work that each peer does before it counts. */
+  /** Times the work of one turn that each peer does before it counts. */
   readonly warmUp: number;
 }
 
 /** Enough for caches, tickets and pools. */
-const WARM = 0.5;
+const WARM = 2;
 /** Until a compiler that optimises while it runs has nothing left to do; where a unit is small, its work would be most of it. */
-const STEADY = 4;
+const STEADY = 16;
 
-/** Counts are chosen so that a peer works for one to three seconds of CPU time: its clock ticks every 10 ms. */
+/** Counts are chosen so that a peer works for about half a second of CPU time in a turn: its clock ticks every 10 ms. */
 export const WORKLOADS: readonly Workload[] = [
   {
     name: 'handshake',
     title: 'full handshake + 1 OPTIONS',
     connection: 'new',
     bodyBytes: 0,
-    unitCount: 2_000,
+    unitCount: 500,
     concurrency: 16,
     warmUp: WARM,
   },
@@ -36,7 +36,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'resumed handshake + 1 OPTIONS',
     connection: 'resumed',
     bodyBytes: 0,
-    unitCount: 4_000,
+    unitCount: 1_000,
     concurrency: 16,
     warmUp: WARM,
   },
@@ -45,7 +45,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'full handshake + 1 KB transaction',
     connection: 'new',
     bodyBytes: 1_024,
-    unitCount: 2_000,
+    unitCount: 500,
     concurrency: 16,
     warmUp: WARM,
   },
@@ -54,7 +54,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'resumed handshake + 1 KB transaction',
     connection: 'resumed',
     bodyBytes: 1_024,
-    unitCount: 4_000,
+    unitCount: 1_000,
     concurrency: 16,
     warmUp: WARM,
   },
@@ -63,7 +63,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '1 KB transaction',
     connection: 'kept',
     bodyBytes: 1_024,
-    unitCount: 60_000,
+    unitCount: 15_000,
     concurrency: 32,
     warmUp: STEADY,
   },
@@ -72,7 +72,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '1 KB transaction, 2 users',
     connection: 'kept',
     bodyBytes: 1_024,
-    unitCount: 20_000,
+    unitCount: 5_000,
     concurrency: 2,
     warmUp: WARM,
   },
@@ -81,7 +81,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '100 KB transaction',
     connection: 'kept',
     bodyBytes: 100 * 1_024,
-    unitCount: 12_000,
+    unitCount: 3_000,
     concurrency: 16,
     warmUp: WARM,
   },
@@ -90,7 +90,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '8 MB transaction',
     connection: 'kept',
     bodyBytes: 8 * 1_024 * 1_024,
-    unitCount: 240,
+    unitCount: 60,
     concurrency: 4,
     warmUp: WARM,
   },
@@ -101,7 +101,7 @@ export const WORKLOADS: readonly Workload[] = [
     bodyBytes: 0,
     unitCount: 2_000,
     concurrency: 16,
-    warmUp: WARM,
+    warmUp: 0.5,
   },
 ];
 

@@ -14,6 +14,8 @@ export interface Peer {
   readonly name: string;
   /** Whether it is this program, in one of its modes: the report compares these with all others. */
   readonly isOurs?: boolean;
+  /** Whether it only shows what something costs, and is nobody to compete with. */
+  readonly isYardstick?: boolean;
   /** Where the program is, or undefined where it is not installed. */
   find(): string | undefined;
   /** Prints a version somewhere in its output. */
