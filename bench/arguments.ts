@@ -26,7 +26,7 @@ export const USAGE: string = `npm run bench -- [options]
   --workloads A,B   of ${WORKLOADS.map(({ name }) => name).join(', ')} (all)
   --rounds N        every peer is started N times for each workload (2)
   --turns N         in a round the peers take turns N times; the median counts (12)
-  --warm-up N       N times the measured work is done before it counts (4 for 1k, else 0.5)
+  --warm-up N       N times the work of a turn is done before any counts (16 for 1k, 0.5 for idle, else 2)
   --quick           a fifth of the work, one round, two turns: a look, not a result
   --json FILE       writes every sample
 `;
