@@ -42,14 +42,21 @@ async function unlessItFails<T>(work: () => Promise<T>): Promise<T | undefined> 
   }
 }
 
+/** What it left undone must not run into the turns of the others. */
+async function withdraw(contenders: Contender[], failed: Contender): Promise<void> {
+  contenders.splice(contenders.indexOf(failed), 1);
+  await failed[Symbol.asyncDispose]();
+}
+
 async function collectSamples({ peers, workloads, rounds, turns }: BenchArguments, folder: string): Promise<Sample[]> {
   const certificates = await writeCertificates(folder);
   using backend = await startBackend();
   const samples: Sample[] = [];
-  const collect = async (contenders: readonly Contender[], turn: number): Promise<void> => {
+  const collect = async (contenders: Contender[], turn: number): Promise<void> => {
     for (const contender of rotated(contenders, turn)) {
       const sample = await unlessItFails(() => contender.measure(turn));
       if (sample !== undefined) samples.push(sample);
+      else await withdraw(contenders, contender);
     }
   };
   for (let round = 0; round < rounds; round += 1) {

@@ -49,6 +49,7 @@ export class LoadConnection {
 
   /** Sends the request; resolves after the last byte of the reply. */
   exchange({ request, hasBody }: IcapExchange): Promise<void> {
+    if (this.#socket.destroyed) return Promise.reject(new Error('the connection ended between two exchanges'));
     const done = Promise.withResolvers<void>();
     const end = new MessageEnd();
     end.begin(hasBody);
