@@ -1,39 +1,25 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { answering } from '../_util/icap-script-backend.ts';
+import { answering, type ExchangeScript, type ScriptBackend } from '../_util/icap-script-backend.ts';
 import { connectScriptClient, type ScriptClient } from '../_util/icap-script-client.ts';
 import { answer, blocked, HTTP_POST, options, reqmod } from '../_util/icap-script-message.ts';
 import { type Rig, startRig } from '../_util/icap-script-rig.ts';
 
-type Scenario =
-  | 'one'
-  | 'many'
-  | 'hangs-up'
-  | 'burst'
-  | 'idle-fin'
-  | 'idle-bytes'
-  | 'parallel'
-  | 'idle-clients'
-  | 'one-write'
-  | 'pieces';
+const NAMES = [
+  ...['one', 'many', 'hangs-up', 'resets', 'says-408', 'aged', 'keeps-nothing', 'young', 'burst', 'places'],
+  ...['idle-fin', 'idle-bytes', 'parallel', 'idle-clients', 'one-write', 'pieces'],
+] as const;
+type Scenario = (typeof NAMES)[number];
 
 const REQUEST = reqmod({ preview: 64, body: 'document' });
 
 let rig: Rig<Scenario>;
 
 beforeAll(async () => {
-  const names = [
-    'one',
-    'many',
-    'hangs-up',
-    'burst',
-    'idle-fin',
-    'idle-bytes',
-    'parallel',
-    'idle-clients',
-    'one-write',
-    'pieces',
-  ];
-  rig = await startRig<Scenario>(Object.fromEntries(names.map((name) => [name, {}])) as Record<Scenario, object>);
+  rig = await startRig<Scenario>({
+    ...(Object.fromEntries(NAMES.map((name) => [name, {}])) as Record<Scenario, object>),
+    'keeps-nothing': { config: { retain: 0 } },
+    places: { backends: [{ 'max-connections': 80 }] },
+  });
 });
 
 afterAll(() => rig[Symbol.asyncDispose]());
@@ -48,6 +34,34 @@ async function connectMany(service: Scenario, count: number): Promise<AsyncDispo
       await Promise.all(all.map((client) => client[Symbol.asyncDispose]()));
     },
   };
+}
+
+/** Answers so many requests over each connection. */
+function livingFor(requests: number, hangUp: ExchangeScript): ExchangeScript {
+  return async (exchange) => {
+    await exchange.arrived();
+    if (exchange.turn < requests) exchange.send(answer(204));
+    else await hangUp(exchange);
+  };
+}
+
+/** Each client asks once, and none is answered before all have asked. */
+async function inOneWave(backend: ScriptBackend, clients: readonly ScriptClient[]): Promise<void> {
+  const { promise: isFull, resolve: full } = Promise.withResolvers<void>();
+  let arrived = 0;
+  backend.script = async (exchange) => {
+    await exchange.arrived();
+    arrived += 1;
+    if (arrived === clients.length) full();
+    await isFull;
+    exchange.send(answer(204));
+  };
+  const answers = await Promise.all(clients.map((client) => client.ask(REQUEST)));
+  expect(answers.every(({ status }) => status === 204)).toBe(true);
+}
+
+function openCount({ connections }: ScriptBackend): number {
+  return connections.filter(({ isOpen }) => isOpen).length;
 }
 
 describe('connections to backends', () => {
@@ -85,37 +99,69 @@ describe('connections to backends', () => {
     expect(backend.connections).toHaveLength(2);
   });
 
-  test('end before the backend ends them, once it was seen to do so', async () => {
-    const backend = rig.backend('hangs-up');
-    backend.script = async (exchange) => {
-      await exchange.arrived();
-      if (exchange.turn < 95) exchange.send(answer(204));
-      else exchange.end();
-    };
-    await using client = await rig.connect('hangs-up');
+  test.each<{ scenario: Scenario; how: string; hangUp: ExchangeScript }>([
+    { scenario: 'hangs-up', how: 'with a FIN', hangUp: (exchange) => exchange.end() },
+    { scenario: 'resets', how: 'with a reset', hangUp: (exchange) => exchange.reset() },
+    { scenario: 'says-408', how: 'with a 408', hangUp: (exchange) => exchange.end(answer(408)) },
+  ])('end before the backend ends them $how, once it was seen to do so', async ({ scenario, hangUp }) => {
+    const backend = rig.backend(scenario);
+    backend.script = livingFor(95, hangUp);
+    await using client = await rig.connect(scenario);
     for (let turn = 0; turn < 300; turn += 1) expect((await client.ask(REQUEST)).status).toBe(204);
     expect(backend.connections.map(({ exchanges }) => exchanges.length)).toEqual([96, 95, 95, 15]);
-    expect(await rig.gateway.metric('icapgw_icap_retries_total', { service: 'hangs-up', reason: 'stale' })).toBe(1);
+    expect(await rig.gateway.metric('icapgw_icap_retries_total', { service: scenario, reason: 'stale' })).toBe(1);
+  });
+
+  test('that are idle and as old as that are not used either', async () => {
+    const backend = rig.backend('aged');
+    await using clients = await connectMany('aged', 5);
+    for (let wave = 1; wave <= 95; wave += 1) await inOneWave(backend, clients.all);
+    expect(backend.connections).toHaveLength(5);
+    backend.script = livingFor(95, (exchange) => exchange.end());
+    for (const client of clients.all) expect((await client.ask(REQUEST)).status).toBe(204);
+    expect(await rig.gateway.metric('icapgw_icap_retries_total', { service: 'aged', reason: 'stale' })).toBe(1);
+  });
+
+  test('that may end soon are not for requests that nobody keeps', async () => {
+    const backend = rig.backend('keeps-nothing');
+    backend.script = livingFor(95, (exchange) => exchange.end());
+    await using client = await rig.connect('keeps-nothing');
+    const request = reqmod({ lines: ['Allow: 204'], body: 'document' });
+    for (let turn = 0; turn < 100; turn += 1) expect((await client.ask(request)).status).toBe(204);
+    expect(backend.connections.map(({ exchanges }) => exchanges.length)).toEqual([90, 10]);
+  });
+
+  test('that are young are found beneath old ones', async () => {
+    const backend = rig.backend('young');
+    await using clients = await connectMany('young', 2);
+    await inOneWave(backend, clients.all);
+    backend.script = answering(answer(204));
+    const [client] = clients.all as [ScriptClient];
+    for (let turn = 0; turn < 95; turn += 1) expect((await client.ask(REQUEST)).status).toBe(204);
+    const bytes = reqmod({ lines: ['Allow: 204'], body: 'document' });
+    await client.send(bytes.subarray(0, -5));
+    const exchange = await backend.exchange(97);
+    await client.send(bytes.subarray(-5));
+    expect((await client.answer()).status).toBe(204);
+    expect(exchange.turn).toBe(1);
+    expect(backend.connections.map(({ exchanges }) => exchanges.length).toSorted()).toEqual([2, 96]);
   });
 
   test('are all kept between the waves of a burst, and few after it', async () => {
     const backend = rig.backend('burst');
     await using clients = await connectMany('burst', 50);
-    for (const wave of [1, 2, 3]) {
-      const { promise: isFull, resolve: full } = Promise.withResolvers<void>();
-      backend.script = async (exchange) => {
-        await exchange.arrived();
-        if (backend.exchanges.length === 50 * wave) full();
-        await isFull;
-        exchange.send(answer(204));
-      };
-      await Promise.all(clients.all.map((client) => client.ask(REQUEST)));
-    }
+    for (let wave = 0; wave < 3; wave += 1) await inOneWave(backend, clients.all);
     expect(backend.connections).toHaveLength(50);
-    await expect
-      .poll(() => backend.connections.filter(({ isOpen }) => isOpen).length, { timeout: 10_000 })
-      .toBeLessThan(50);
-    expect(backend.connections.filter(({ isOpen }) => isOpen)).toHaveLength(32);
+    await expect.poll(() => openCount(backend), { timeout: 10_000 }).toBeLessThan(50);
+    expect(openCount(backend)).toBe(32);
+  });
+
+  test('are kept for a burst only while they leave half of the places', async () => {
+    const backend = rig.backend('places');
+    await using clients = await connectMany('places', 60);
+    await inOneWave(backend, clients.all);
+    await expect.poll(() => openCount(backend)).toBeLessThanOrEqual(40);
+    expect(openCount(backend)).toBeGreaterThanOrEqual(32);
   });
 
   test('that the backend has ended are replaced without anybody noticing', async () => {

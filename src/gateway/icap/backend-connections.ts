@@ -34,8 +34,8 @@ export class BackendConnections {
   readonly #limits: IcapLimits;
   /** By slot; the last one was used last, and is taken first. */
   readonly #idle: Map<number, BackendConnection[]> = new Map();
-  /** By slot: after how many requests the backend was seen to hang up. */
-  readonly #lives: Map<number, number> = new Map();
+  /** By slot: how many requests the backend that is there was seen to take before it hangs up. */
+  readonly #lives: Map<number, { readonly key: string; readonly requests: number }> = new Map();
   #isDisposed = false;
 
   constructor(service: ServiceContext, limits: IcapLimits) {
@@ -45,20 +45,30 @@ export class BackendConnections {
 
   /**
    * Takes an idle connection to the member, for whom the pool state has just made its idle place an active one.
-   * `mayReplay`: the request is here as a whole, so that a connection whose end may be near does no harm.
+   * `mayReplay`: the request is here as a whole, and will be kept, so that a connection whose end may be near does no harm.
    */
-  takeIdle({ slot, key }: AddressedMember, mayReplay: boolean): BackendConnection | undefined {
-    const connection = this.#idle.get(slot)?.pop();
-    // A name may lead elsewhere by now, and the slot with it.
-    const isFit = connection?.member.key === key && (mayReplay || connection.requestCount < SAFE_REQUESTS);
-    if (connection === undefined || isFit) return connection;
-    connection.close();
+  takeIdle(member: AddressedMember, mayReplay: boolean): BackendConnection | undefined {
+    const idle = this.#idle.get(member.slot) ?? [];
+    const maxRequests = mayReplay ? this.#lifeOf(member) : SAFE_REQUESTS;
+    const fit = idle.findLastIndex(
+      // A name may lead elsewhere by now, and the slot with it.
+      (connection) => connection.member.key === member.key && connection.requestCount < maxRequests,
+    );
+    if (fit !== -1) return idle.splice(fit, 1)[0];
+    idle.shift()?.close();
     return undefined;
   }
 
-  /** The backend hung up on a request that it had not read: later connections end before they are as old. */
-  wentStale({ member: { slot }, requestCount }: BackendConnection): void {
-    if (requestCount > SAFE_REQUESTS) this.#lives.set(slot, requestCount - 1);
+  /** The backend hung up before it answered: connections to it end before they are as old, where this one was old at all. */
+  hungUp({ member, requestCount }: BackendConnection): void {
+    if (requestCount <= SAFE_REQUESTS) return;
+    const requests = Math.min(this.#lifeOf(member), requestCount - 1);
+    this.#lives.set(member.slot, { key: member.key, requests });
+  }
+
+  #lifeOf({ slot, key }: AddressedMember): number {
+    const life = this.#lives.get(slot);
+    return life?.key === key ? life.requests : MAX_REQUESTS;
   }
 
   /** Opens a connection for an active place that the caller holds and keeps. Returns a function that gives up. */
@@ -109,7 +119,7 @@ export class BackendConnections {
       return false;
     }
     const idle = this.#idle.get(slot) ?? [];
-    if (!this.#isOfUse(connection)) {
+    if (!this.#isOfUse(connection) || (idle.length >= LASTING_IDLE && !this.#hasRoom(slot))) {
       connection.close();
       pool.release(slot, worker);
       return false;
@@ -142,13 +152,22 @@ export class BackendConnections {
     }
   }
 
-  /** Somebody waits for a place at a backend that is full: one that only holds a place for later gives way. */
-  yieldPlaces(): void {
+  /** So many wait for a place, and not enough are free: what only holds one for later gives way. */
+  yieldPlaces(wanted: number): void {
     const { pool } = this.#service;
     for (const [slot, connections] of this.#idle) {
       const limit = pool.limitOf(slot);
-      if (limit > 0 && pool.activeOf(slot) + pool.idleOf(slot) >= limit) this.#closeIdle(slot, connections.shift());
+      if (limit === 0) continue;
+      const free = limit - pool.activeOf(slot) - pool.idleOf(slot);
+      for (const connection of connections.splice(0, Math.max(0, wanted - free))) this.#closeIdle(slot, connection);
     }
+  }
+
+  /** Whether connections may be kept for a burst: other workers must find places without having to ask for them. */
+  #hasRoom(slot: number): boolean {
+    const { pool } = this.#service;
+    const limit = pool.limitOf(slot);
+    return limit === 0 || 2 * (pool.activeOf(slot) + pool.idleOf(slot)) <= limit;
   }
 
   get idleCount(): number {
@@ -158,11 +177,10 @@ export class BackendConnections {
   }
 
   /** Whether another transaction may use it, as things are now. */
-  #isOfUse({ member: { slot, backend }, requestCount, identity }: BackendConnection): boolean {
+  #isOfUse({ member, requestCount, identity }: BackendConnection): boolean {
     const { pool, identities } = this.#service;
-    const isAsDialled = !this.#isDisposed && identity === identities[backend];
-    const maxRequests = this.#lives.get(slot) ?? MAX_REQUESTS;
-    return isAsDialled && requestCount < maxRequests && pool.stateOf(slot) === 'up';
+    const isAsDialled = !this.#isDisposed && identity === identities[member.backend];
+    return isAsDialled && requestCount < this.#lifeOf(member) && pool.stateOf(member.slot) === 'up';
   }
 
   /** Closes what is idle. Those in use go on, and are closed after it where the backend must be somebody else by then. */

@@ -124,7 +124,6 @@ export class BackendExchange {
   }
 
   #ask(connection: BackendConnection): void {
-    const { head, store } = this.#request;
     const clientIp = this.#host.client.peer.address;
     const { requestLines } = this.#record.correlation;
     this.#record.asked(connection.member);
@@ -139,8 +138,7 @@ export class BackendExchange {
         onDrain: () => this.#host.resumeReading(),
       },
     );
-    const { retainBytes } = this.#context.service.config.icap;
-    if (store.receivedBytes > retainBytes && head.preview === undefined) store.forget();
+    if (!this.#request.isRetained(this.#context.service.config.icap.retainBytes)) this.#request.store.forget();
     this.#host.resumeReading();
   }
 
@@ -246,7 +244,7 @@ export class BackendExchange {
       return;
     }
     const failure = loss === 'malformed' ? 'malformed' : isStale(attempt) ? 'stale' : 'closed';
-    if (failure === 'stale') this.#context.connections.wentStale(attempt.connection);
+    if (failure === 'closed' && !attempt.connection.hasReceived) this.#context.connections.hungUp(attempt.connection);
     if (!this.#isRetried(failure, detail)) this.#giveUp('down', detail);
   }
 
@@ -270,6 +268,7 @@ export class BackendExchange {
     const attempt = this.#attempt as Attempt;
     const { member } = attempt.connection;
     const decision = this.hasAnswered ? 'no' : this.#failures.decide(failure);
+    if (failure === 'stale') this.#context.connections.hungUp(attempt.connection);
     if (decision === 'other') this.#search.exclude(member);
     const next = decision === 'same' || (decision === 'other' && this.#search.hasOther());
     this.#failures.tell(member, { failure, detail, next, pauseMs });

@@ -78,19 +78,20 @@ export class BackendQueue {
       // Before the look, so that no change falls between the two.
       if (this.#waiters.size > 0 || this.#connections.idleCount > 0) this.listen();
       this.#serve();
-      if (this.#isWantedElsewhere) this.#connections.yieldPlaces();
+      this.#giveWay();
     }, crash);
   }
 
-  /** Whether another worker has waiters. */
-  get #isWantedElsewhere(): boolean {
-    return this.#service.pool.queued() > this.#waiters.size;
+  /** Gives up places for those who wait in other workers. */
+  #giveWay(): void {
+    const waitingElsewhere = this.#service.pool.queued() - this.#waiters.size;
+    if (waitingElsewhere > 0) this.#connections.yieldPlaces(waitingElsewhere);
   }
 
   /** A connection has just become idle: it is heard of when somebody else needs its place. */
   keptIdle(): void {
     this.listen();
-    if (this.#isWantedElsewhere) this.#connections.yieldPlaces();
+    this.#giveWay();
   }
 
   #serve(): void {

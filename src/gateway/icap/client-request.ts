@@ -23,9 +23,9 @@ export class ClientRequest {
     this.method = method;
   }
 
-  /** Whether all that the client sends before it is answered is here, and can be sent again. */
-  get isReplayable(): boolean {
-    return this.ending !== undefined && this.store.isWhole;
+  /** Whether what has come is still kept when a backend has been asked: a preview is, another body up to `retainBytes`. */
+  isRetained(retainBytes: number): boolean {
+    return this.store.isWhole && (this.head.preview !== undefined || this.store.receivedBytes <= retainBytes);
   }
 
   /** Whether the client waits, or will wait, for a word on its preview. */

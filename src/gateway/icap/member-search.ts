@@ -110,8 +110,9 @@ export class MemberSearch {
   }
 
   #use({ member, reuse }: Place): void {
-    const { isReplayable } = this.#request;
-    const idle = reuse ? this.#context.connections.takeIdle(member, isReplayable) : undefined;
+    const { connections, service } = this.#context;
+    const mayReplay = this.#request.ending !== undefined && this.#request.isRetained(service.config.icap.retainBytes);
+    const idle = reuse ? connections.takeIdle(member, mayReplay) : undefined;
     if (idle === undefined) this.#open(member);
     else this.#handlers.onConnection(idle);
   }
