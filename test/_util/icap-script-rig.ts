@@ -117,9 +117,5 @@ function accessLines(text: string): IcapAccessLine[] {
     .map((line) => JSON.parse(line) as IcapAccessLine);
 }
 
-/** An address of the loopback where nobody listens. */
-export async function refusedAddress(): Promise<string> {
-  const gone = await startScriptBackend();
-  await gone[Symbol.asyncDispose]();
-  return gone.address;
-}
+/** Where nobody listens: a port that is given to nobody, unlike one that was free a moment ago. */
+export const REFUSED_ADDRESS = '127.0.0.1:1';

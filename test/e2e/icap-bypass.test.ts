@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Answer } from '../_util/icap-script-client.ts';
 import { chunk, HTTP_GET, HTTP_OK, HTTP_POST, reqmod, respmod, rest } from '../_util/icap-script-message.ts';
-import { type Rig, refusedAddress, startRig } from '../_util/icap-script-rig.ts';
+import { REFUSED_ADDRESS, type Rig, startRig } from '../_util/icap-script-rig.ts';
 
 type Scenario = 'nobody' | 'after-100' | 'gone';
 
@@ -12,7 +12,7 @@ let rig: Rig<Scenario>;
 beforeAll(async () => {
   const config = { 'when-down': 'bypass' };
   rig = await startRig<Scenario>({
-    nobody: { backends: [{ address: await refusedAddress() }], config },
+    nobody: { backends: [{ address: REFUSED_ADDRESS }], config },
     'after-100': { config },
     gone: { config: { ...config, retain: '1KiB' } },
   });

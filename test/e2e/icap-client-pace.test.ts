@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ExchangeScript } from '../_util/icap-script-backend.ts';
 import { answer, blocked, HTTP_POST, options, reqmod, rest } from '../_util/icap-script-message.ts';
-import { type Rig, refusedAddress, startRig } from '../_util/icap-script-rig.ts';
+import { REFUSED_ADDRESS, type Rig, startRig } from '../_util/icap-script-rig.ts';
 
 const MIB = 1024 * 1024;
 const PAGE = 'x'.repeat(250 * 1024);
@@ -27,7 +27,7 @@ beforeAll(async () => {
   blocking = { 'when-down': 'block', 'block-page': page };
   rig = await startRig<Scenario>({
     pages: {
-      backends: [{ address: await refusedAddress() }],
+      backends: [{ address: REFUSED_ADDRESS }],
       config: { ...blocking, timeouts: IMPATIENT },
     },
     options: { config: { timeouts: IMPATIENT } },

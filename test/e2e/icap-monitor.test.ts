@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { options, reqmod } from '../_util/icap-script-message.ts';
-import { type Rig, refusedAddress, startRig } from '../_util/icap-script-rig.ts';
+import { REFUSED_ADDRESS, type Rig, startRig } from '../_util/icap-script-rig.ts';
 import { openWire } from '../_util/icap-wire.ts';
 
 type Scenario = 'up' | 'down' | 'off';
@@ -11,7 +11,7 @@ beforeAll(async () => {
   const health = { type: 'icap', interval: '100ms', timeout: '1s', rise: 1, fall: 1 };
   rig = await startRig<Scenario>({
     up: { config: { health } },
-    down: { backends: [{ address: await refusedAddress() }], config: { health } },
+    down: { backends: [{ address: REFUSED_ADDRESS }], config: { health } },
     off: { config: { 'monitor-replies': false } },
   });
   await rig.gateway.waitForEvent('backend-state', ({ service, to }) => service === 'down' && to === 'down');

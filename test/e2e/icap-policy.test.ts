@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chunk, HTTP_POST, reqmod, respmod } from '../_util/icap-script-message.ts';
-import { type Rig, refusedAddress, startRig } from '../_util/icap-script-rig.ts';
+import { REFUSED_ADDRESS, type Rig, startRig } from '../_util/icap-script-rig.ts';
 
 type Scenario =
   | 'block'
@@ -28,7 +28,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'icapgw-page-'));
   const page = join(folder, 'page.html');
   writeFileSync(page, PAGE);
-  const nobody = [{ address: await refusedAddress() }];
+  const nobody = [{ address: REFUSED_ADDRESS }];
   const health = { type: 'icap', path: '/reqmod', interval: '100ms', timeout: '1s', rise: 1, fall: 1 };
   const late = { timeouts: { response: '250ms', 'body-idle': '250ms' } };
   const large = { limits: { body: '4KiB' } };

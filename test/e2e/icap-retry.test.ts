@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTunnelBackend, type TunnelBackend } from '../_util/e2e-tunnel.ts';
 import { answering, type ExchangeScript, unmodified } from '../_util/icap-script-backend.ts';
 import { answer, HTTP_GET, reqmod } from '../_util/icap-script-message.ts';
-import { type Rig, refusedAddress, startRig } from '../_util/icap-script-rig.ts';
+import { REFUSED_ADDRESS, type Rig, startRig } from '../_util/icap-script-rig.ts';
 
 const REQUEST = reqmod({ lines: ['Allow: 204'], body: 'document' });
 const IN_PREVIEW = reqmod({ preview: 4, body: 'document' });
@@ -53,7 +53,7 @@ beforeAll(async () => {
   noTls = await startTunnelBackend();
   const two = { backends: [{}, {}], config: { retry: '5xx' } };
   const named: Readonly<Record<Scenario, object>> = {
-    refused: { backends: [{ address: await refusedAddress() }, {}] },
+    refused: { backends: [{ address: REFUSED_ADDRESS }, {}] },
     tls: { backends: [{ address: noTls.address, tls: { verify: false } }, {}] },
     stale: two,
     'idle-408': two,
@@ -62,7 +62,7 @@ beforeAll(async () => {
     timeout: { ...two, config: { timeouts: { response: '300ms' } } },
     five: { backends: [{}, {}, {}], config: { retry: '5xx' } },
     never: { ...two, config: { retry: 'never' } },
-    connect: { backends: [{ address: await refusedAddress() }, {}, {}], config: { retry: 'connect' } },
+    connect: { backends: [{ address: REFUSED_ADDRESS }, {}, {}], config: { retry: 'connect' } },
     plain: { ...two, config: {} },
   };
   const rows = Object.fromEntries(Object.keys(FAILURES).map((name) => [name, two]));

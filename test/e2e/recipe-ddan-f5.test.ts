@@ -8,7 +8,7 @@ import type { RunningGateway } from '../_util/e2e-gateway.ts';
 import { type ScriptBackend, startScriptBackend } from '../_util/icap-script-backend.ts';
 import { connectScriptClient, connectTlsScriptClient } from '../_util/icap-script-client.ts';
 import { answer, bytesOf, reqmod, respmod } from '../_util/icap-script-message.ts';
-import { refusedAddress } from '../_util/icap-script-rig.ts';
+import { REFUSED_ADDRESS } from '../_util/icap-script-rig.ts';
 import { startTlsIcapServer } from '../_util/icap-tls-server.ts';
 import { openssl } from '../_util/openssl.ts';
 import { exampleText, type Replacements, startExample } from '../_util/recipe.ts';
@@ -108,7 +108,7 @@ async function startHaproxy(gateway: RunningGateway) {
     '127.0.0.1:13442': `127.0.0.1:${ports[1]}`,
     '127.0.0.1:13443': `127.0.0.1:${ports[2]}`,
     '10.0.1.10:1344': `127.0.0.1:${gateway.port('ddan-clear')}`,
-    '10.0.1.11:1344': await refusedAddress(),
+    '10.0.1.11:1344': REFUSED_ADDRESS,
     'icapgw.example:11344': `127.0.0.1:${gateway.port('ddan')}`,
     'verifyhost icapgw.example': 'verifyhost localhost',
     '/etc/haproxy/client.pem': lab.client.combined,
@@ -144,7 +144,7 @@ const all = (state: string): Readonly<Record<string, string>> =>
 describe.skipIf(!hasHaproxy)("F5's monitors, spoken by haproxy", () => {
   test('find the gateway up while one analyzer is, and down while none is', async () => {
     const ddan = await startScriptBackend();
-    await using gateway = await startGateway([await refusedAddress(), ddan.address]);
+    await using gateway = await startGateway([REFUSED_ADDRESS, ddan.address]);
     await using pool = await startHaproxy(gateway);
     await vi.waitFor(async () => expect(await pool.states()).toEqual(all('UP')), { timeout: 20_000 });
     await ddan[Symbol.asyncDispose]();
@@ -153,7 +153,7 @@ describe.skipIf(!hasHaproxy)("F5's monitors, spoken by haproxy", () => {
 
   test('leave a way for the requests of LTM, with each size of preview', async () => {
     await using ddan = await startScriptBackend();
-    await using gateway = await startGateway([await refusedAddress(), ddan.address]);
+    await using gateway = await startGateway([REFUSED_ADDRESS, ddan.address]);
     await using pool = await startHaproxy(gateway);
     await vi.waitFor(async () => expect(await pool.states()).toMatchObject({ icap: 'UP' }), { timeout: 20_000 });
     await using client = await connectScriptClient(pool.port);
@@ -174,7 +174,7 @@ describe('the example for DDAN behind BIG-IP', () => {
       await exchange.body();
       exchange.send(FINDING);
     });
-    await using gateway = await startGateway([await refusedAddress(), ddan.address]);
+    await using gateway = await startGateway([REFUSED_ADDRESS, ddan.address]);
     await using client = await connectTlsScriptClient(gateway.port('ddan'), lab.client);
     for (const path of ['/request', '/REQMOD']) {
       const found = await client.ask(reqmod({ path, lines: ['Allow: 204'], body: 'malicious' }));
@@ -189,7 +189,7 @@ describe('the example for DDAN behind BIG-IP', () => {
 
   test('keeps what needs no sandbox from it', async () => {
     await using ddan: ScriptBackend = await startScriptBackend();
-    await using gateway = await startGateway([await refusedAddress(), ddan.address], { limits: { body: '1KiB' } });
+    await using gateway = await startGateway([REFUSED_ADDRESS, ddan.address], { limits: { body: '1KiB' } });
     await using client = await connectScriptClient(gateway.port('ddan-clear'));
     const lines = ['Allow: 204'];
     const video = 'HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n';
@@ -224,7 +224,7 @@ describe('the example for DDAN behind BIG-IP', () => {
   ])('speaks TLS with the analyzer that shows $what', async ({ shown, trusted }) => {
     const identity = shown();
     await using ddan = await startTlsIcapServer(identity);
-    const servers = [`127.0.0.1:${ddan.port}`, await refusedAddress()] as const;
+    const servers = [`127.0.0.1:${ddan.port}`, REFUSED_ADDRESS] as const;
     await using gateway = await startGateway(servers, {}, { [PIN]: trusted(identity.cert) });
     await using client = await connectScriptClient(gateway.port('ddan-clear'));
     expect((await client.ask(reqmod({ path: '/request', lines: ['Allow: 204'], body: 'harmless' }))).status).toBe(204);
@@ -233,7 +233,7 @@ describe('the example for DDAN behind BIG-IP', () => {
 
   test('speaks with no analyzer that shows another certificate', async () => {
     await using wrong = await startTlsIcapServer(lab.server);
-    const servers = [`127.0.0.1:${wrong.port}`, await refusedAddress()] as const;
+    const servers = [`127.0.0.1:${wrong.port}`, REFUSED_ADDRESS] as const;
     await using gateway = await startGateway(servers, { 'when-down': 'error' });
     await using client = await connectScriptClient(gateway.port('ddan-clear'));
     expect((await client.ask(reqmod({ path: '/request', body: 'harmless' }))).status).toBeGreaterThanOrEqual(500);
@@ -247,7 +247,7 @@ describe('the example for DDAN behind BIG-IP', () => {
       await judged;
       exchange.send(answer(204));
     };
-    const servers = [await refusedAddress(), ddan.address] as const;
+    const servers = [REFUSED_ADDRESS, ddan.address] as const;
     const limit = { 'max-connections: 900': 'max-connections: 2' };
     await using gateway = await startGateway(servers, { limits: { 'queue-timeout': '60s' } }, limit);
     const asked = Array.from({ length: 5 }, async () => {
@@ -272,7 +272,7 @@ describe('the example for DDAN behind BIG-IP', () => {
     { action: 'ignore, by BIG-IP', policy: 'error', status: 503 },
     { action: 'a page', policy: 'block', status: 200 },
   ])('does $action with when-down: $policy', async ({ policy, status }) => {
-    const nobody = await refusedAddress();
+    const nobody = REFUSED_ADDRESS;
     await using gateway = await startGateway([nobody, nobody], { 'when-down': policy });
     await gateway.waitForEvent('backend-state', ({ backend, to }) => backend === 'ddan-1' && to === 'down');
     await gateway.waitForEvent('backend-state', ({ backend, to }) => backend === 'ddan-2' && to === 'down');
@@ -282,7 +282,7 @@ describe('the example for DDAN behind BIG-IP', () => {
   });
 
   test('does drop and reset with when-down: reset', async () => {
-    const nobody = await refusedAddress();
+    const nobody = REFUSED_ADDRESS;
     await using gateway = await startGateway([nobody, nobody], { 'when-down': 'reset' });
     await using client = await connectScriptClient(gateway.port('ddan-clear'));
     await client.send(reqmod({ path: '/request', lines: ['Allow: 204'], body: 'harmless' }));
