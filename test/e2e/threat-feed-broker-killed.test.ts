@@ -97,7 +97,8 @@ describe.runIf(hasRabbit)('a RabbitMQ that is killed when', () => {
     await gateway.waitForEvent('feed-queue-recovered');
     await other.connected();
     if (sent !== undefined) await posted(gateway, GUIDE_EVENT);
-    await rig.expectRelayed(gateway, findings, []);
+    // A broker that is killed before it confirms may have kept its copy or not.
+    await rig.expectRelayed(gateway, findings === 2 ? [1, 2] : findings, []);
     // A block that was reported once more lasts longer than engines were told: they will be told again.
     await work.finished(other, findings === 1 ? 'nothing' : 'later');
     await rig.expectOver(gateway);
